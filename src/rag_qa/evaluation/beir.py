@@ -1,0 +1,103 @@
+"""Public collections in BEIR form (Thakur et al. 2021): corpus.jsonl, queries.jsonl, qrels/test.tsv."""
+
+import csv
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import platformdirs
+from msgspec import Struct, field
+
+from rag_qa.errors import GoldError
+from rag_qa.types import Document
+
+__all__ = ["Collection", "index_folder", "load_collection"]
+
+Line = TypeVar("Line")
+
+
+class _Text(Struct, frozen=True):
+    id: str = field(name="_id")
+    text: str
+    title: str = ""
+
+
+class Collection(Struct, frozen=True):
+    """Documents, questions by id, and for each judged question the documents' grades."""
+
+    name: str
+    documents: list[Document]
+    questions: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+
+
+def load_collection(folder: Path) -> Collection:
+    """Reads a collection; only questions with a relevant document are kept.
+
+    Raises:
+        GoldError: a file is missing, a line is broken, or a judged question is unknown.
+    """
+    documents = []
+    for line, record in _lines(folder / "corpus.jsonl", _Text):
+        if text := record.text if record.text.strip() else record.title:
+            documents.append(_document(folder, line, record, text))
+    queries = {record.id: record.text for _, record in _lines(folder / "queries.jsonl", _Text)}
+    relevant = _relevant(folder / "qrels" / "test.tsv")
+    unknown = [question for question in relevant if question not in queries]
+    if unknown:
+        raise GoldError(f"qrels/test.tsv judges the question “{unknown[0]}”, which queries.jsonl does not hold.")
+    return Collection(
+        folder.resolve().name, documents, {question: queries[question] for question in relevant}, relevant
+    )
+
+
+def index_folder(folder: Path) -> Path:
+    """Where the index of a collection is kept, in the user's cache folder."""
+    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    return Path(platformdirs.user_cache_dir("rag_qa")) / "collections" / f"{folder.resolve().name}-{digest}"
+
+
+def _document(folder: Path, line: int, record: _Text, text: str) -> Document:
+    return Document(
+        id=hashlib.sha256(record.id.encode()).hexdigest()[:16],
+        path=record.id,
+        title=record.title or record.id,
+        source=f"{folder / 'corpus.jsonl'}:{line}",
+        sha256=hashlib.sha256(msgspec.json.encode(record)).hexdigest(),
+        reader="beir/1",
+        characters=len(text),
+        metadata={"format": "text"},
+        text=text,
+    )
+
+
+def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
+    decoder = msgspec.json.Decoder(kind)
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, decoder.decode(line)
+    except OSError as error:
+        raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
+    except msgspec.DecodeError as error:
+        raise GoldError(f"Line {number} of {path} is no record of a BEIR collection: {error}.") from None
+
+
+def _relevant(path: Path) -> dict[str, dict[str, int]]:
+    relevant: dict[str, dict[str, int]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                if (grade := int(row["score"])) > 0:
+                    relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = grade
+    except OSError as error:
+        raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
+    except (KeyError, TypeError, ValueError):
+        relevant = {}
+    if not relevant:
+        raise GoldError(f"{path} names no relevant document in the form query-id, corpus-id, score, between tabs.")
+    return relevant

@@ -1,0 +1,171 @@
+"""Questions to unit vectors without torch: the encoder's ONNX export, run by onnxruntime.
+
+The export is made once, when the first index is built, checked against the original on real passages
+and kept in INDEX/encoder/<digest>/.
+"""
+
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from rag_qa.encoder import SentenceEncoder, load_tokenizer
+from rag_qa.errors import EncoderError, IndexDamagedError
+from rag_qa.files import FileRecord, record_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["OnnxQueryEncoder", "export_query_encoder"]
+
+LOWEST_COSINE = 0.9999
+CHECKED_PASSAGES = 32
+CONFIG, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
+OUTPUT = "unit_vector"
+
+
+class _Config(Struct, frozen=True):
+    """What belongs to an export."""
+
+    digest: str
+    dimension: int
+    window: int
+    query_prompt: str
+    lowest_cosine: float
+    files: dict[str, FileRecord]
+
+
+class OnnxQueryEncoder:
+    """Encodes questions; safe to share between threads."""
+
+    def __init__(self, folder: Path, config: _Config) -> None:
+        import onnxruntime
+
+        self._config = config
+        self._tokenizer = load_tokenizer(folder / TOKENIZER)
+        self._tokenizer.enable_truncation(config.window)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(folder / MODEL), options, providers=["CPUExecutionProvider"])
+        self._inputs = [node.name for node in self._session.get_inputs()]
+
+    @classmethod
+    def open(cls, folder: Path) -> "OnnxQueryEncoder":
+        """Loads an export; errors as `check`."""
+        return cls(folder, cls.check(folder))
+
+    @staticmethod
+    def check(folder: Path) -> "_Config":
+        """Looks whether an export is whole, without loading it.
+
+        Raises:
+            IndexDamagedError: a file is missing or has not the size it was written with.
+        """
+        advice = "run `rag-qa index` on the documents again to export it anew"
+        try:
+            config = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Config)
+        except (OSError, msgspec.DecodeError):
+            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged: {advice}.") from None
+        for name, record in config.files.items():
+            if not (folder / name).is_file() or (folder / name).stat().st_size != record.size:
+                raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated: {advice}.")
+        return config
+
+    def encode_query(self, text: str) -> "NDArray[np.float32]":
+        """A unit vector of shape (dimension,); text past the encoder's window is not seen."""
+        encoding = self._tokenizer.encode(self._config.query_prompt + text)
+        columns = {
+            "input_ids": encoding.ids,
+            "attention_mask": encoding.attention_mask,
+            "token_type_ids": encoding.type_ids,
+        }
+        feed = {name: np.array([columns[name]], dtype=np.int64) for name in self._inputs}
+        (vectors,) = self._session.run([OUTPUT], feed)
+        return np.asarray(vectors[0], dtype=np.float32)
+
+
+def export_query_encoder(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> None:
+    """Writes the export of `encoder` to `folder`, whole or not at all.
+
+    Args:
+        encoder: the original.
+        folder: where the export is kept; replaced if it is there.
+        texts: real passages to compare on; the first 32 are used.
+
+    Raises:
+        EncoderError: the model cannot be exported, or the export's vectors differ from the original's.
+    """
+    building = folder.with_name(f"{folder.name}.building-{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        _write_onnx(encoder, building / MODEL)
+        shutil.copyfile(encoder.folder / TOKENIZER, building / TOKENIZER)
+        config = _Config(
+            digest=encoder.digest,
+            dimension=int(encoder.encode_query("dimension").shape[0]),
+            window=encoder.window,
+            query_prompt=encoder.query_prompt,
+            lowest_cosine=0.0,
+            files={name: record_file(building / name) for name in (MODEL, TOKENIZER)},
+        )
+        exported = OnnxQueryEncoder(building, config)
+        cosine = min(
+            float(exported.encode_query(text) @ encoder.encode_query(text)) for text in texts[:CHECKED_PASSAGES]
+        )
+        if cosine < LOWEST_COSINE:
+            raise EncoderError(
+                f"The ONNX export of {encoder.name} differs from the original (cosine {cosine:.4f}, at least "
+                f"{LOWEST_COSINE} wanted): choose another encoder."
+            )
+        config = msgspec.structs.replace(config, lowest_cosine=cosine)
+        (building / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)))
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_onnx(encoder: SentenceEncoder, path: Path) -> None:
+    """The whole model, pooling and normalisation included, with both axes dynamic."""
+    import torch
+
+    class UnitVector(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = encoder.model
+
+        def forward(self, *columns: torch.Tensor) -> torch.Tensor:
+            features = dict(zip(names, columns, strict=True))
+            return torch.nn.functional.normalize(self.model(features)["sentence_embedding"], dim=-1)
+
+    # Two texts of different length, so that no axis looks constant to the tracer.
+    example = encoder.model.tokenizer(["a question", "another, longer question"], padding=True, return_tensors="pt")
+    names = list(example)
+    axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            program = torch.onnx.export(
+                UnitVector().eval(),
+                tuple(example[name].to(encoder.model.device) for name in names),
+                input_names=names,
+                output_names=[OUTPUT],
+                dynamic_shapes=((axes,) * len(names),),
+                dynamo=True,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise EncoderError(
+                f"The encoder {encoder.name} cannot be exported to ONNX ({type(error).__name__}): choose another."
+            ) from None
+    assert program is not None  # noqa: S101 - it is None only for the old exporter
+    program.save(str(path))

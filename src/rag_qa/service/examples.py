@@ -1,0 +1,75 @@
+"""Examples for the OpenAPI document; a test checks that the service accepts and returns their form."""
+
+from rag_qa.service.problems import Problem
+from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, SnapshotView
+from rag_qa.snapshot import Counts, EncoderRecord
+from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
+
+__all__ = ["ANSWER", "ASK", "DOCUMENT", "DOCUMENT_PAGE", "PROBLEMS", "SNAPSHOT"]
+
+SHA256 = "3d4f7c0b9a6e5d2c1b8f7e6a5d4c3b2a19f8e7d6c5b4a39281706f5e4d3c2b1a"
+ASK = AskRequest(question="When is the harbour closed?", k=3)
+ANSWER = Answer(
+    question=ASK.question,
+    snapshot="5d1c0c1be0a9a4f7",
+    answered=True,
+    confidence=None,
+    passages=[
+        RankedPassage(
+            rank=1,
+            score=0.97,
+            scores=Scores(dense=0.61, lexical=7.4),
+            text="The harbour opens in March. It is closed from 1 December for repairs.",
+            tokens=16,
+            highlights=[Highlight(238, 279, "It is closed from 1 December for repairs.")],
+            citation=Citation(
+                id="9f86d081884c7d65",
+                document="notices/harbour.txt",
+                title="Notice to skippers",
+                source="papers/notices/harbour.txt",
+                sha256=SHA256,
+                start=210,
+                end=279,
+                page=None,
+                line=3,
+            ),
+        )
+    ],
+    expansions=[],
+    timings_ms=Timings(encode=2.1, dense=0.2, lexical=0.5, total=4.0),
+)
+ENTRY = DocumentEntry(
+    id="9f86d081884c7d65",
+    document="notices/harbour.txt",
+    title="Notice to skippers",
+    source="papers/notices/harbour.txt",
+    sha256=SHA256,
+    characters=2310,
+    pages=0,
+    passages=4,
+    metadata={"bytes": 2315, "format": "text", "encoding": "utf-8"},
+)
+DOCUMENT = DocumentDetail(
+    **{name: getattr(ENTRY, name) for name in DocumentEntry.__struct_fields__},
+    reader="text/1",
+    page_starts=(),
+    headings=(),
+)
+DOCUMENT_PAGE = DocumentPage(total=1, offset=0, documents=[ENTRY])
+SNAPSHOT = SnapshotView(
+    id=ANSWER.snapshot,
+    created="2026-03-01T09:00:00+00:00",
+    encoder=EncoderRecord("all-MiniLM-L6-v2", "f4f1b6f3f0a2c7de", 384, 256),
+    counts=Counts(documents=1, passages=4, tokens=540),
+    failed=(FailedFile("notices/scan.pdf", "no text found in it"),),
+)
+PROBLEMS = {
+    400: Problem(title="Bad Request", status=400, detail="k is 0: it must be from 1 to 100."),
+    404: Problem(title="Not Found", status=404, detail="No document has the id “x”: `GET /documents` lists them."),
+    413: Problem(title="Request Entity Too Large", status=413, detail="Request Entity Too Large"),
+    503: Problem(
+        title="Service Unavailable",
+        status=503,
+        detail="The index cannot be used at the moment; the server's log says why.",
+    ),
+}

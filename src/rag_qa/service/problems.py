@@ -1,0 +1,61 @@
+"""Every error as problem details (RFC 9457), with nothing internal in it."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from msgspec import Struct
+
+from rag_qa.errors import InputError, RagQaError
+
+__all__ = ["MEDIA_TYPE", "Problem", "exception_handlers", "problem"]
+
+MEDIA_TYPE = "application/problem+json"
+LOGGER = logging.getLogger("rag_qa.service")
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What went wrong, in RFC 9457's form."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response[Problem]:
+    """A response of the given status."""
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    detail = error.detail
+    if isinstance(error.extra, list) and error.extra:  # Litestar's list of fields that did not fit
+        fields = [f"{field.get('key') or 'the request'}: {field['message']}" for field in error.extra]
+        detail = "; ".join(fields) + "."
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        detail = HTTPStatus(error.status_code).phrase
+    return problem(error.status_code, detail, error.headers)
+
+
+def _from_ours(_: Request[Any, Any, Any], error: RagQaError) -> Response[Problem]:
+    if isinstance(error, InputError):
+        return problem(error.http_status, str(error))
+    LOGGER.error("%s", error)  # names files of this machine: for the log, not for the client
+    return problem(error.http_status, "The index cannot be used at the moment; the server's log says why.")
+
+
+def _from_anything(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    LOGGER.error("unhandled", exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request; its log says why.")
+
+
+exception_handlers: dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Problem]]] = {
+    HTTPException: _from_http,
+    RagQaError: _from_ours,
+    Exception: _from_anything,
+}

@@ -1,0 +1,164 @@
+"""The routes; each asks the engine in a thread and returns what it says."""
+
+from typing import Annotated, Any
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import Body, Parameter
+from litestar.response import Redirect
+
+from rag_qa.engine import Engine
+from rag_qa.errors import QuestionError
+from rag_qa.service import examples
+from rag_qa.service.problems import MEDIA_TYPE, Problem
+from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
+from rag_qa.types import Answer
+
+__all__ = ["handlers"]
+
+MOST_LISTED = 1000
+
+
+def _problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The error responses of a route, for the OpenAPI document."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            description=examples.PROBLEMS[status].title,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+            examples=[Example(value=examples.PROBLEMS[status])],
+        )
+        for status in statuses
+    }
+
+
+def _answers(status: int, kind: type, value: Any, *problems: int) -> dict[int, ResponseSpec]:  # noqa: ANN401
+    """The responses of a route: one that answers, with an example, and its problems."""
+    answer = ResponseSpec(kind, generate_examples=False, examples=[Example(value=value)], description="The answer")
+    return {status: answer, **_problems(*problems)}
+
+
+@post(
+    "/ask",
+    status_code=200,
+    sync_to_thread=True,
+    summary="Ask a question",
+    responses=_answers(200, Answer, examples.ANSWER, 400, 413, 503),
+)
+def ask(data: Annotated[AskRequest, Body(examples=[Example(value=examples.ASK)])], state: State) -> Answer:
+    """Ranked, cited passages for a question."""
+    return _engine(state).ask(data.question, data.k, data.max_tokens)
+
+
+@get(
+    "/ask",
+    sync_to_thread=True,
+    summary="Ask a question by URL",
+    responses=_answers(200, Answer, examples.ANSWER, 400, 503),
+)
+def ask_by_url(
+    request: Request[Any, Any, State],
+    state: State,
+    q: Annotated[str, Parameter(description="The question", examples=[Example(value=examples.ASK.question)])],
+    k: Annotated[int, Parameter(description="How many passages")] = 5,
+    max_tokens: Annotated[int | None, Parameter(description="Token budget of the passages together")] = None,
+) -> Answer:
+    """The same as `POST /ask`."""
+    _refuse_unknown(request, {"q", "k", "max_tokens"})
+    return _engine(state).ask(q, k, max_tokens)
+
+
+@get(
+    "/documents",
+    sync_to_thread=True,
+    summary="List the documents",
+    responses=_answers(200, DocumentPage, examples.DOCUMENT_PAGE, 400),
+)
+def documents(
+    request: Request[Any, Any, State],
+    state: State,
+    offset: Annotated[int, Parameter(ge=0)] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = 100,
+) -> DocumentPage:
+    """The documents of the snapshot, sorted by path."""
+    _refuse_unknown(request, {"offset", "limit"})
+    listed = _engine(state).documents()
+    shown = [DocumentEntry.of(info, passages) for info, passages in listed[offset : offset + limit]]
+    return DocumentPage(total=len(listed), offset=offset, documents=shown)
+
+
+@get(
+    "/documents/{document_id:str}",
+    sync_to_thread=True,
+    summary="One document",
+    responses=_answers(200, DocumentDetail, examples.DOCUMENT, 404),
+)
+def document(document_id: str, state: State) -> DocumentDetail:
+    """A document's description, with the starts of its pages and headings."""
+    engine = _engine(state)
+    return DocumentDetail.of(engine.document(document_id), len(engine.passages(document_id)))
+
+
+@get(
+    "/documents/{document_id:str}/text",
+    sync_to_thread=True,
+    media_type=MediaType.TEXT,
+    summary="A document's text",
+    responses=_problems(400, 404),
+)
+def document_text(document_id: str, state: State, start: int = 0, end: int | None = None) -> Response[str]:
+    """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote."""
+    text = _engine(state).document(document_id).text
+    stop = len(text) if end is None else end
+    if not 0 <= start <= stop <= len(text):
+        raise QuestionError(
+            f"start {start} and end {stop} are no stretch of this document, which has {len(text)} characters."
+        )
+    return Response(text[start:stop], media_type=MediaType.TEXT)
+
+
+@get(
+    "/snapshot",
+    sync_to_thread=False,
+    summary="The snapshot that answers",
+    responses=_answers(200, SnapshotView, examples.SNAPSHOT),
+)
+def snapshot(state: State) -> SnapshotView:
+    """Its id, encoder and size, and the files that could not be read."""
+    return SnapshotView.of(_engine(state).manifest)
+
+
+@get("/health/live", sync_to_thread=False, summary="Is the process there?")
+def live() -> Health:
+    """Always ok."""
+    return Health("ok")
+
+
+@get("/health/ready", sync_to_thread=False, summary="Can it answer?", responses=_problems(503))
+def ready(state: State) -> Health:
+    """Ok once index and encoder are loaded."""
+    _engine(state)
+    return Health("ok")
+
+
+@get("/", sync_to_thread=False, include_in_schema=False)
+def home() -> Redirect:
+    """To the description of the interface."""
+    return Redirect("/schema")
+
+
+handlers = [ask, ask_by_url, documents, document, document_text, snapshot, live, ready, home]
+
+
+def _engine(state: State) -> Engine:
+    engine: Engine = state.engine
+    return engine
+
+
+def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        raise QuestionError(f"Unknown parameter “{unknown[0]}”; there are: {', '.join(sorted(known))}.")

@@ -1,0 +1,70 @@
+"""Running the application under uvicorn."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from rag_qa.engine import Engine
+from rag_qa.errors import InputError, RagQaError
+from rag_qa.service.app import create_app
+from rag_qa.settings import Settings
+
+__all__ = ["serve"]
+
+LONGEST_HEAD = 1_048_576  # bytes of a request's first line and headers, so that a long URL gets our own answer
+SECONDS_TO_FINISH = 10
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Serves until it is stopped.
+
+    Args:
+        settings: where to listen and what to serve; port 0 takes any free port.
+        on_ready: called with the service's URL once it can answer.
+
+    Raises:
+        InputError: the address cannot be listened on.
+        SnapshotError: the index cannot be used.
+    """
+    listener = _listen(settings.host, settings.port)
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    failures: list[RagQaError] = []
+
+    def load() -> Engine:
+        try:
+            engine = Engine.open(settings.index, settings)
+        except RagQaError as error:
+            failures.append(error)
+            raise
+        on_ready(f"http://{name}:{listener.getsockname()[1]}")
+        return engine
+
+    config = uvicorn.Config(
+        create_app(settings, load),
+        log_level="critical",  # a failed start is raised below as one sentence, not logged with a traceback
+        access_log=False,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit:  # uvicorn's way out of a failed start
+        if not failures:
+            raise
+    if failures:
+        raise failures[0]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InputError(
+            f"Cannot listen on {host}, port {port} ({error.strerror or error}): choose another with --host and --port."
+        ) from None
+    return listener

@@ -1,0 +1,7 @@
+"use strict";
+SwaggerUIBundle({
+  url: "/schema/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+});

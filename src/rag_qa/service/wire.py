@@ -1,0 +1,111 @@
+"""Types of requests and responses that differ from the engine's own."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from rag_qa.snapshot import Counts, EncoderRecord, Manifest
+from rag_qa.types import DocumentInfo, FailedFile, Heading
+
+__all__ = ["AskRequest", "DocumentDetail", "DocumentEntry", "DocumentPage", "Health", "SnapshotView"]
+
+Question = Annotated[str, Meta(description="In words; at most 2,000 characters unless configured otherwise.")]
+K = Annotated[int, Meta(description="How many passages, from 1 to 100 unless configured otherwise.")]
+MaxTokens = Annotated[
+    int | None,
+    Meta(description="Budget for the passages' cl100k_base tokens together; those that do not fit are left out."),
+]
+
+
+class AskRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question."""
+
+    question: Question
+    k: K = 5
+    max_tokens: MaxTokens = None
+
+
+class DocumentEntry(Struct, frozen=True, kw_only=True):
+    """A document as it is listed."""
+
+    id: str
+    document: str
+    title: str
+    source: str
+    sha256: str
+    characters: int
+    pages: int
+    passages: int
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, info: DocumentInfo, passages: int) -> "DocumentEntry":
+        """The entry of a document with so many passages."""
+        return cls(**_entry_fields(info, passages))
+
+
+class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
+    """A document with its structure; offsets are code points of its text."""
+
+    reader: str
+    page_starts: tuple[int, ...]
+    headings: tuple[Heading, ...]
+
+    @classmethod
+    def of(cls, info: DocumentInfo, passages: int) -> "DocumentDetail":
+        """The detail of a document with so many passages."""
+        return cls(
+            **_entry_fields(info, passages),
+            reader=info.reader,
+            page_starts=info.pages,
+            headings=info.headings,
+        )
+
+
+class DocumentPage(Struct, frozen=True, kw_only=True):
+    """A stretch of the list of documents, sorted by path."""
+
+    total: int
+    offset: int
+    documents: list[DocumentEntry]
+
+
+class SnapshotView(Struct, frozen=True, kw_only=True):
+    """The snapshot that answers."""
+
+    id: str
+    created: str
+    encoder: EncoderRecord
+    counts: Counts
+    failed: tuple[FailedFile, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "SnapshotView":
+        """What of the manifest concerns a client."""
+        return cls(
+            id=manifest.id,
+            created=manifest.created,
+            encoder=manifest.encoder,
+            counts=manifest.counts,
+            failed=manifest.failed,
+        )
+
+
+class Health(Struct, frozen=True):
+    """`ok`, or why not."""
+
+    status: str
+
+
+def _entry_fields(info: DocumentInfo, passages: int) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "document": info.path,
+        "title": info.title,
+        "source": info.source,
+        "sha256": info.sha256,
+        "characters": info.characters,
+        "pages": len(info.pages),
+        "passages": passages,
+        "metadata": info.metadata,
+    }

@@ -1,0 +1,109 @@
+"""Settings: defaults < rag-qa.toml < RAG_QA_* environment < command line."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from rag_qa.errors import SettingsError
+
+__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Settings", "load_settings"]
+
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+CONFIG_FILE = "rag-qa.toml"
+ENVIRONMENT_PREFIX = "RAG_QA_"
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class IndexSettings(Struct, frozen=True, kw_only=True):
+    """What an index is built with; part of the snapshot's identity."""
+
+    encoder: str = DEFAULT_ENCODER
+    """`all-MiniLM-L6-v2` (packaged), a folder, or a sentence-transformers name."""
+    passage_tokens: Annotated[int, Meta(ge=16)] = 180
+    """Longest passage, in the encoder's own tokens."""
+    overlap_tokens: NotNegative = 0
+    """How much neighbouring passages may share, in the encoder's own tokens."""
+    context_tokens: NotNegative = 48
+    """Most of title and headings that is encoded with a passage, in the encoder's own tokens."""
+
+
+class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings, flat: each field can stand in rag-qa.toml or as RAG_QA_<FIELD>."""
+
+    index: str = "index"
+    """Folder of the index."""
+    documents: str = "seeds"
+    """What the default index is built from when it is missing."""
+    depth: Positive = 100
+    """Candidates taken from each of dense and lexical search."""
+    dense_weight: Share = 0.5
+    """Weight of the dense score in the fused score; the lexical score has the rest."""
+    max_k: Positive = 100
+    max_question_characters: Positive = 2000
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    """Host names the service answers to, without port."""
+    max_body_bytes: Positive = 65536
+
+    given: frozenset[str] = frozenset()
+    """Names that were set by file, environment or command line; filled in by `load_settings`."""
+
+    def for_index(self) -> IndexSettings:
+        """The part that an index is built with."""
+        return IndexSettings(**{name: getattr(self, name) for name in IndexSettings.__struct_fields__})
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> Settings:
+    """Merges the layers; a value of None in `overrides` means "not given".
+
+    Args:
+        overrides: from the command line, the strongest layer.
+        environ: the environment; entries named RAG_QA_* are settings.
+        directory: where rag-qa.toml is looked for, the working directory by default.
+
+    Raises:
+        SettingsError: an unknown name, a value of the wrong kind or range, or broken TOML.
+    """
+    layers: dict[str, tuple[Any, str]] = {}
+    config = (directory or Path()) / CONFIG_FILE
+    if config.is_file():
+        try:
+            for name, value in tomllib.loads(config.read_text("utf-8")).items():
+                layers[name] = (value, CONFIG_FILE)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{CONFIG_FILE} is not valid TOML ({error}): correct it.") from None
+    for name, value in (environ or {}).items():
+        if name.startswith(ENVIRONMENT_PREFIX):
+            key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
+            layers[key] = (value.split(",") if key == "allowed_hosts" else value, name)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            layers[name] = (value, "the command line")
+
+    known = [name for name in Settings.__struct_fields__ if name != "given"]
+    for name, (value, origin) in layers.items():
+        if name not in known:
+            raise SettingsError(f"{origin} sets “{name}”, which is no setting; there are: {', '.join(known)}.")
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{origin} sets {name} to “{value}”: {_reason(error)}.") from None
+    values = {name: value for name, (value, _) in layers.items()}
+    return msgspec.convert(values | {"given": list(layers)}, Settings, strict=False)
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """The decoder's reason without its path: "Expected `int` >= 1"."""
+    return str(error).split(" - at ", maxsplit=1)[0]

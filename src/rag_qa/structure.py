@@ -1,0 +1,94 @@
+"""What a text's form says: titles, headings, lines and sentences, as offsets."""
+
+import re
+from itertools import pairwise
+
+from markdown_it import MarkdownIt
+from sentencex import get_sentence_boundaries
+
+from rag_qa.types import Heading
+
+__all__ = ["line_starts", "markdown_headings", "sentences", "text_title"]
+
+LONGEST_TITLE = 160
+LINE_END = re.compile(r"\r\n|\r|\n")
+# sentencex keeps quoted speech whole; a passage may be one long quotation, so quotes count as blanks.
+QUOTES = str.maketrans(dict.fromkeys('"“”„«»()[]', " "))
+WRAPPED_WIDTH = range(40, 131)
+SHORTEST_SENTENCE = 3  # words
+
+
+def line_starts(text: str) -> list[int]:
+    """Offsets where lines begin; CR LF, CR and LF each end one line."""
+    return [0, *(match.end() for match in LINE_END.finditer(text))]
+
+
+def text_title(text: str) -> str | None:
+    """The first line with text, where it is short and something follows it; otherwise None."""
+    first, _, rest = text.strip().partition("\n")
+    return first.strip() if rest.strip() and len(first.strip()) <= LONGEST_TITLE else None
+
+
+def markdown_headings(text: str) -> tuple[Heading, ...]:
+    """The headings of a Markdown text (CommonMark), in order."""
+    starts = line_starts(text)
+    tokens = MarkdownIt("commonmark").parse(text)
+    return tuple(
+        Heading(start=starts[opening.map[0]], level=int(opening.tag[1]), title=inline.content)
+        for opening, inline in pairwise(tokens)
+        if opening.type == "heading_open" and opening.map and inline.content
+    )
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Offsets of the sentences, without surrounding white space; a hard line end also ends a sentence.
+
+    One of fewer than three words says nothing alone: it is joined to the next, the last one to the one before.
+    """
+    joined: list[tuple[int, int]] = []
+    for start, end in _boundaries(text):
+        if joined and _is_short(text, *joined[-1]):
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    if len(joined) > 1 and _is_short(text, *joined[-1]):
+        joined[-2:] = [(joined[-2][0], joined[-1][1])]
+    return joined
+
+
+def _is_short(text: str, start: int, end: int) -> bool:
+    return len(text[start:end].split()) < SHORTEST_SENTENCE
+
+
+def _boundaries(text: str) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for start, end in _paragraphs(text):
+        for boundary in get_sentence_boundaries("en", text[start:end].translate(QUOTES)):
+            piece = text[start + boundary["start_index"] : start + boundary["end_index"]]
+            left = start + boundary["start_index"] + len(piece) - len(piece.lstrip())
+            if piece.strip():
+                spans.append((left, left + len(piece.strip())))
+    return spans
+
+
+def _paragraphs(text: str) -> list[tuple[int, int]]:
+    """Stretches between hard line ends; a line end within a sentence (wrapped text) is soft."""
+    starts = [*line_starts(text), len(text)]
+    lines = [(start, end) for start, end in pairwise(starts) if text[start:end].strip()]
+    width = max((len(text[start:end].rstrip()) for start, end in lines), default=0)
+    merged: list[tuple[int, int]] = []
+    for start, end in lines:
+        if merged and _continues(text[merged[-1][0] : merged[-1][1]], text[start:end], width):
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _continues(before: str, line: str, width: int) -> bool:
+    """Whether `line` goes on with the sentence of the text before it."""
+    if line.lstrip()[0].islower():
+        return True
+    last = LINE_END.split(before.rstrip())[-1]
+    wrapped = width in WRAPPED_WIDTH and len(last) >= 0.7 * width
+    return wrapped and last[-1] not in ".!?:;" and line[0].isalnum()

@@ -1,0 +1,116 @@
+"""What a person sees on the terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from rag_qa.indexing import IndexReport
+from rag_qa.indexing import Progress as Tell
+from rag_qa.structure import line_starts
+from rag_qa.types import Answer, Citation, RankedPassage
+
+__all__ = ["progress_bar", "show_answer", "show_index_report"]
+
+SHORTENED = 240
+MARK = "bold yellow"
+PLAIN_MARK = "**"  # around highlights where there are no colours
+
+
+@contextmanager
+def progress_bar() -> Iterator[Tell]:
+    """A progress bar on standard error; gives the function that is told how far the work is."""
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tell
+
+
+def show_answer(answer: Answer, console: Console) -> None:
+    """The one-line answer with its citation, then the ranked passages with the answering words marked."""
+    if not answer.passages:
+        console.print("No passage fits the token budget: raise --max-tokens.")
+        return
+    if answer.answered:
+        quote, line = _quote(answer.passages[0])
+        where = _place(answer.passages[0].citation, line)
+        console.print(Text.assemble("“", (quote, "bold"), "”\n", ("  — " + where, "dim")), end="\n\n")
+    else:
+        console.print("Nothing in this collection answers this; the nearest text:", style="bold", end="\n\n")
+    for passage in answer.passages:
+        scores = passage.scores
+        console.print(
+            Text.assemble(
+                (f"{passage.rank}  ", "bold"),
+                (_place(passage.citation, passage.citation.line), "cyan"),
+                (
+                    f"  score {passage.score:.2f} (dense {scores.dense:.2f}, words {scores.lexical:.2f}), "
+                    f"{passage.tokens} tokens",
+                    "dim",
+                ),
+            )
+        )
+        console.print(Padding(_marked(passage, plain=not console.color_system), (0, 0, 1, 3)))
+
+
+def show_index_report(report: IndexReport, console: Console, *, listed: bool) -> None:
+    """What indexing did, and each file that failed with its reason."""
+    files = report.files
+    console.print(
+        f"files: {files.added} added, {files.changed} changed, {files.renamed} renamed, {files.unchanged} unchanged, "
+        f"{files.removed} removed, {len(report.failed)} failed"
+    )
+    passages = report.passages
+    console.print(
+        f"{report.documents} documents, {passages.total} passages ({passages.encoded} encoded, {passages.cached} "
+        f"cached), {report.tokens} tokens, {report.seconds:.1f} s, snapshot {report.snapshot}"
+    )
+    if listed:
+        for state, paths in report.paths.items():
+            for path in paths:
+                console.print(Text(f"{state:9} {path}"))
+    for failed in report.failed:
+        console.print(Text(f"failed    {failed.path}: {failed.reason}", style="red"))
+
+
+def _quote(passage: RankedPassage) -> tuple[str, int]:
+    """The words that answer best and their line: the first highlight, or the passage's beginning."""
+    if passage.highlights:
+        first = passage.highlights[0]
+        before = passage.text[: first.start - passage.citation.start]
+        return _shortened(first.text), passage.citation.line + len(line_starts(before)) - 1
+    return _shortened(passage.text), passage.citation.line
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= SHORTENED else text[:SHORTENED].rsplit(" ", maxsplit=1)[0] + " …"
+
+
+def _place(citation: Citation, line: int) -> str:
+    page = f"page {citation.page}, " if citation.page else ""
+    return f"{citation.source}, {page}line {line}"
+
+
+def _marked(passage: RankedPassage, *, plain: bool) -> Text:
+    text = Text()
+    position = passage.citation.start
+    for highlight in passage.highlights:
+        text.append(_slice(passage, position, highlight.start))
+        text.append(f"{PLAIN_MARK}{highlight.text}{PLAIN_MARK}" if plain else highlight.text, style=MARK)
+        position = highlight.end
+    text.append(_slice(passage, position, passage.citation.end))
+    return text
+
+
+def _slice(passage: RankedPassage, start: int, end: int) -> str:
+    return passage.text[start - passage.citation.start : end - passage.citation.start]

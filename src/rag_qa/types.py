@@ -1,0 +1,171 @@
+"""The vocabulary: frozen records that pass between the stages and out to the user.
+
+All offsets are Unicode code points into `Document.text`; `end` is exclusive.
+"""
+
+from typing import Any
+
+from msgspec import Struct, field
+
+__all__ = [
+    "Answer",
+    "Citation",
+    "Document",
+    "DocumentInfo",
+    "Expansion",
+    "FailedFile",
+    "Heading",
+    "Highlight",
+    "Passage",
+    "RankedPassage",
+    "Scores",
+    "Timings",
+]
+
+
+class Heading(Struct, frozen=True):
+    """A heading of a document: it applies from `start` to the next heading of its level or above."""
+
+    start: int
+    level: int
+    title: str
+
+
+class DocumentInfo(Struct, frozen=True, kw_only=True):
+    """A document without its text."""
+
+    id: str
+    """Short slash-free digest of `path`, for URLs."""
+    path: str
+    """Path relative to the indexed folder, with `/` on every system."""
+    title: str
+    """The document's own title, or its path where it has none."""
+    source: str
+    """The file as it was named when it was indexed."""
+    sha256: str
+    """Digest of the file's bytes."""
+    reader: str
+    """Name and version of what turned the bytes into text."""
+    characters: int
+    pages: tuple[int, ...] = ()
+    """Start of each page; empty for a document without pages."""
+    headings: tuple[Heading, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Document(DocumentInfo, frozen=True, kw_only=True):
+    """One source file as text."""
+
+    text: str
+
+
+class FailedFile(Struct, frozen=True):
+    """A file that gave no document, and why."""
+
+    path: str
+    reason: str
+
+
+class Passage(Struct, frozen=True, kw_only=True):
+    """A slice of a document: `document.text[start:end] == text`; it never crosses a page."""
+
+    start: int
+    end: int
+    text: str
+    context: str
+    """Title and headings above the passage: encoded and searched with it, no part of the slice."""
+    tokens: int
+    """Length in tokens of cl100k_base, what a reader with a language model pays."""
+    line: int
+    """1-based line of `start`."""
+    page: int | None = None
+    """1-based page; None for a document without pages."""
+    sentences: tuple[tuple[int, int], ...] = ()
+    """Offsets of its sentences, in order; each has its own vector."""
+
+    @property
+    def in_context(self) -> str:
+        """The text as it is encoded and searched."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
+
+    @property
+    def sentence_texts(self) -> list[str]:
+        """The sentences as they are encoded and marked."""
+        return [self.text[start - self.start : end - self.start] for start, end in self.sentences]
+
+
+class Citation(Struct, frozen=True, kw_only=True):
+    """Where a passage stands: with the snapshot, enough for a stranger to check the quote."""
+
+    id: str
+    document: str
+    title: str
+    source: str
+    sha256: str
+    start: int
+    end: int
+    page: int | None
+    line: int
+
+
+class Highlight(Struct, frozen=True):
+    """A sentence that answers; offsets are into the document's text."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Scores(Struct, frozen=True):
+    """The evidence behind a rank: inner product of unit vectors, and BM25 (0 where no word is shared)."""
+
+    dense: float
+    lexical: float
+
+
+class RankedPassage(Struct, frozen=True, kw_only=True):
+    """A passage of the answer; `score` is the fused score in 0..1, comparable within one answer only."""
+
+    rank: int
+    score: float
+    scores: Scores
+    text: str
+    tokens: int
+    highlights: list[Highlight]
+    citation: Citation
+    also_in: list[Citation] = []
+
+
+class Expansion(Struct, frozen=True, kw_only=True):
+    """A term of the question that was also searched in another form, and where that form was found."""
+
+    term: str
+    expanded: str
+    document: str
+    start: int
+    end: int
+
+
+class Timings(Struct, frozen=True, kw_only=True):
+    """Milliseconds spent answering."""
+
+    encode: float
+    dense: float
+    lexical: float
+    total: float
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """Ranked, cited passages for a question.
+
+    `answered` false means that the collection does not answer the question; `confidence` is null until
+    a calibration exists.
+    """
+
+    question: str
+    snapshot: str
+    answered: bool
+    confidence: float | None
+    passages: list[RankedPassage]
+    expansions: list[Expansion]
+    timings_ms: Timings

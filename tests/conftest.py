@@ -1,0 +1,61 @@
+"""Real components for every test: the packaged encoder, FAISS, tantivy, SQLite, the seeds."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from rag_qa import Engine, build
+from rag_qa.encoder import SentenceEncoder
+from rag_qa.settings import DEFAULT_ENCODER
+
+ROOT = Path(__file__).parent.parent
+SEEDS = ROOT / "seeds"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder.find(DEFAULT_ENCODER)
+
+
+@pytest.fixture(scope="session")
+def seeds_index(tmp_path_factory) -> Path:
+    """The index of the seeds, built once; tests that change an index take `index_copy`."""
+    index = tmp_path_factory.mktemp("seeds") / "index"
+    before = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        build(["seeds"], index)
+    finally:
+        os.chdir(before)
+    return index
+
+
+@pytest.fixture
+def index_copy(seeds_index, tmp_path) -> Path:
+    return Path(shutil.copytree(seeds_index, tmp_path / "index"))
+
+
+@pytest.fixture(scope="session")
+def engine(seeds_index) -> Engine:
+    return Engine.open(seeds_index)
+
+
+@pytest.fixture
+def with_encoder(seeds_index, tmp_path):
+    """Makes an empty index that has the query encoder already, so that tests export it only once."""
+
+    def prepare(name: str = "fresh") -> Path:
+        index = tmp_path / name
+        shutil.copytree(seeds_index / "encoder", index / "encoder")
+        return index
+
+    return prepare

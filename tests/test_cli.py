@@ -1,0 +1,201 @@
+"""The command line as a user meets it: whole processes, their output and exit codes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+QUESTION = "what did HMICFRS recommend?"
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    def run(*arguments, text=None, cwd=root, environ=None, module=False):
+        command = [sys.executable, "-m", "rag_qa"] if module else [Path(sys.executable).with_name("rag-qa")]
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("RAG_QA_")}
+        return subprocess.run(
+            [*map(str, command), *map(str, arguments)],
+            cwd=cwd,
+            env=plain | {"COLUMNS": "100"} | (environ or {}),
+            input=text,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def said(result):
+    """The one sentence on standard error."""
+    text = result.stderr.decode()
+    assert "Traceback" not in text
+    return text
+
+
+def test_ask_shows_quote_passages_and_places(run, seeds_index):
+    result = run("ask", QUESTION, "--index", seeds_index, "-k", 3)
+    out = result.stdout.decode()
+    assert result.returncode == 0, said(result)
+    first, *_ = out.splitlines()
+    assert first.startswith("“")
+    assert "seeds/004_cd7c5bba8cc9e53d.txt, line" in out
+    assert "score" in out
+    assert out.count("**") >= 2
+    assert [line[0] for line in out.splitlines() if line[:2] in {"1 ", "2 ", "3 "}] == ["1", "2", "3"]
+
+
+def test_ask_json_is_the_stable_object(run, seeds_index, root):
+    result = run("ask", QUESTION, "--index", seeds_index, "--json", module=True)
+    answer = json.loads(result.stdout)
+    assert list(answer) == [
+        "question", "snapshot", "answered", "confidence", "passages", "expansions", "timings_ms"
+    ]  # fmt: skip
+    passage = answer["passages"][0]
+    assert list(passage) == ["rank", "score", "scores", "text", "tokens", "highlights", "citation", "also_in"]
+    assert list(passage["citation"]) == [
+        "id", "document", "title", "source", "sha256", "start", "end", "page", "line"
+    ]  # fmt: skip
+    assert set(answer["timings_ms"]) == {"encode", "dense", "lexical", "total"}
+    assert answer["answered"] is True
+    assert answer["confidence"] is None
+    assert "immediately stop" in passage["text"] or "recommends changes to law and policy" in passage["text"]
+    assert len({passage["citation"]["document"] for passage in answer["passages"][:3]}) >= 2
+    for passage in answer["passages"]:
+        citation = passage["citation"]
+        text = (root / citation["source"]).read_bytes().decode()
+        assert text[citation["start"] : citation["end"]] == passage["text"]
+        assert text[: citation["start"]].count("\n") + 1 == citation["line"]
+
+
+def test_ask_from_standard_input(run, seeds_index):
+    asked = run("ask", "-", "--index", seeds_index, "--json", text=QUESTION.encode() + b"\n")
+    assert json.loads(asked.stdout)["question"] == QUESTION
+    broken = run("ask", "-", "--index", seeds_index, text=b"what \xff\xfe is")
+    assert broken.returncode == 2
+    assert "bytes that are no text" in said(broken)
+
+
+def test_asking_imports_neither_torch_nor_what_needs_it(run, seeds_index, root):
+    code = (
+        "import sys; from rag_qa.cli import cli; "
+        f"cli(['ask', {QUESTION!r}, '--index', {str(seeds_index)!r}], standalone_mode=False); "
+        "print(sorted({'torch', 'transformers', 'sentence_transformers', 'sklearn', 'scipy', 'kreuzberg', 'litestar'}"
+        " & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True, timeout=60)
+    assert result.stdout.decode().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["ask", ""], 2, "The question is empty"),
+        (["ask", "?!"], 2, "no letter and no digit"),
+        (["ask", "x" * 100_000], 2, "has 100000 characters"),
+        (["ask", "what?", "-k", "0"], 2, "k is 0"),
+        (["ask", "what?", "-k", "-1"], 2, "k is -1"),
+        (["ask", "what?", "-k", "1000000000"], 2, "must be from 1 to 100"),
+        (["ask", "what?", "-k", "x"], 2, "'x' is not a valid integer"),
+        (["ask", "what?", "--max-tokens", "0"], 2, "max_tokens is 0"),
+        (["ask"], 2, "Missing argument"),
+        (["serve", "--port", "99999"], 2, "Expected `int` <= 65535"),
+        (["eval", "--gold", "nowhere.jsonl"], 2, "cannot be read"),
+        (["eval", "--beir", "nowhere"], 2, "corpus.jsonl"),
+        (["index", "nowhere"], 2, "no file or folder “nowhere”"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(run, index_copy, arguments, code, sentence):
+    extra = [] if arguments[:2] == ["eval", "--beir"] else ["--index", index_copy]
+    result = run(*arguments, *extra)
+    assert result.returncode == code
+    assert sentence in said(result)
+    assert not result.stdout
+
+
+def test_a_named_index_that_is_missing_is_exit_3(run, tmp_path):
+    for result in (
+        run("ask", "what?", "--index", tmp_path / "none"),
+        run("ask", "what?", environ={"RAG_QA_INDEX": str(tmp_path / "none")}),
+        run("serve", "--index", tmp_path / "none", "--port", 0),
+        run("ask", "what?", cwd=tmp_path),
+    ):
+        assert result.returncode == 3
+        assert said(result).startswith("There is no index in")
+        assert len(said(result).splitlines()) == 1
+
+
+def test_a_truncated_index_is_exit_3(run, index_copy):
+    (path,) = index_copy.glob("snapshots/*/documents.sqlite")
+    path.write_bytes(path.read_bytes()[:5000])
+    result = run("ask", "what?", "--index", index_copy)
+    assert result.returncode == 3
+    assert "documents.sqlite is missing or truncated" in said(result)
+
+
+def test_index_reports_and_follows_changes(run, seeds_index, tmp_path):
+    shutil.copytree(seeds_index / "encoder", tmp_path / "index" / "encoder")
+    papers = tmp_path / "papers"
+    papers.mkdir()
+    (papers / "a.txt").write_text("The harbour opens in March.")
+    (papers / "b.txt").write_bytes(b"\x7fELF\0\0")
+    first = run("index", papers, "--index", tmp_path / "index", "--json", "--list")
+    report = json.loads(first.stdout)
+    assert first.returncode == 0, said(first)
+    assert report["files"] == {"added": 1, "changed": 0, "renamed": 0, "unchanged": 0, "removed": 0}
+    assert report["failed"] == [{"path": "b.txt", "reason": "binary data, not text"}]
+    assert report["paths"]["added"] == ["a.txt"]
+    assert report["passages"] == {"total": 1, "encoded": 1, "cached": 0}
+    second = run("index", papers, "--index", tmp_path / "index")
+    assert "0 added, 0 changed, 0 renamed, 1 unchanged, 0 removed, 1 failed" in second.stdout.decode()
+    assert "b.txt: binary data" in second.stdout.decode()
+    (papers / "a.txt").write_text("The harbour opens in April.")
+    asked = run("ask", "When does the harbour open?", "--index", tmp_path / "index")
+    assert "a.txt is changed since it was indexed" in said(asked)
+    assert json.loads(run("index", papers, "--index", tmp_path / "index", "--json").stdout).keys() == {
+        "snapshot", "files", "failed", "documents", "passages", "tokens", "seconds"
+    }  # fmt: skip
+
+
+def test_a_folder_with_no_readable_file(run, index_copy, tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "a.txt").write_bytes(b"\0\0")
+    before = (index_copy / "current").read_text()
+    result = run("index", tmp_path / "papers", "--index", index_copy)
+    assert result.returncode == 2
+    assert "a.txt: binary data, not text" in said(result)
+    assert (index_copy / "current").read_text() == before
+
+
+def test_ctrl_c_while_indexing(root, index_copy, tmp_path):
+    papers = tmp_path / "papers"
+    papers.mkdir()
+    for number in range(3000):
+        (papers / f"{number}.txt").write_text(f"Ship number {number} arrives. " * 20)
+    before = (index_copy / "current").read_text()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rag_qa", "index", papers, "--index", index_copy], cwd=root, stderr=subprocess.PIPE
+    )
+    cache = index_copy / "cache" / "vectors.sqlite"
+    size = cache.stat().st_size
+    while cache.stat().st_size == size and process.poll() is None:  # until the first vectors are committed
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopped; the index is as it was" in error.decode()
+    assert "Traceback" not in error.decode()
+    assert (index_copy / "current").read_text() == before
+    assert [path.name for path in (index_copy / "snapshots").iterdir()] == [before.strip()]
+
+
+def test_help_names_the_commands_and_imports_nothing_heavy():
+    code = "import sys, rag_qa.cli; print(sorted({'numpy', 'faiss', 'tantivy', 'rich', 'torch'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert result.stdout.decode().strip() == "[]"

@@ -1,0 +1,272 @@
+"""A live server, as its users meet it."""
+
+import http.client
+import json
+import re
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from rag_qa.service import examples
+from rag_qa.service.hosts import host_name
+
+QUESTION = "what did HMICFRS recommend?"
+
+
+@pytest.fixture(scope="module")
+def url(root, seeds_index):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", seeds_index],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = process.stdout.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+", said).group()
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        process.stdout.close()
+    assert process.returncode in {0, -15}
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    with httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def without_timings(answer):
+    return {name: value for name, value in answer.items() if name != "timings_ms"}
+
+
+def check_problem(response, status, words):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"].startswith("application/problem+json")
+    body = response.json()
+    assert body["status"] == status
+    assert set(body) == {"type", "title", "status", "detail"}
+    assert words in body["detail"]
+    assert "Traceback" not in response.text
+    assert "rag_qa/" not in response.text
+
+
+def test_post_and_get_answer_as_the_command_line_does(client, root, seeds_index):
+    command = [sys.executable, "-m", "rag_qa", "ask", QUESTION, "--json", "--index", seeds_index, "-k", "4"]
+    told = json.loads(subprocess.run(command, cwd=root, capture_output=True, check=True, timeout=60).stdout)
+    posted = client.post("/ask", json={"question": QUESTION, "k": 4})
+    assert posted.status_code == 200
+    assert without_timings(posted.json()) == without_timings(told)
+    got = client.get("/ask", params={"q": QUESTION, "k": 4})
+    assert without_timings(got.json()) == without_timings(told)
+
+
+def test_200_requests_at_once(client, url, engine):
+    expected = [(p.text, p.score) for p in engine.ask(QUESTION).passages]
+
+    def ask(_):
+        with httpx.Client(base_url=url, timeout=60) as own:
+            response = own.post("/ask", json={"question": QUESTION})
+        return response.status_code, [(p["text"], p["score"]) for p in response.json()["passages"]]
+
+    with ThreadPoolExecutor(200) as pool:
+        results = list(pool.map(ask, range(200)))
+    assert results == [(200, expected)] * 200
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"question": ""}, "is empty"),
+        ({"question": "?!"}, "no letter and no digit"),
+        ({"question": "what\0"}, "NUL"),
+        ({"question": "x" * 3000}, "at most 2000"),
+        ({"question": "what?", "k": 0}, "k is 0"),
+        ({"question": "what?", "k": -1}, "k is -1"),
+        ({"question": "what?", "k": 10**9}, "must be from 1 to 100"),
+        ({"question": "what?", "k": "x"}, "Expected `int`"),
+        ({"question": 7}, "Expected `str`"),
+        ({"question": "what?", "max_tokens": 0}, "max_tokens is 0"),
+        ({"question": "what?", "colour": "red"}, "unknown field `colour`"),
+        ({}, "missing required field `question`"),
+        ([], "Expected `object`"),
+    ],
+)
+def test_bad_questions_are_400(client, body, words):
+    check_problem(client.post("/ask", json=body), 400, words)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"question": "\\ud800"}', b"\xff\xfe"])
+def test_bodies_that_are_no_json(client, content):
+    check_problem(client.post("/ask", content=content, headers={"content-type": "application/json"}), 400, "")
+
+
+def test_a_body_that_is_too_large(client):
+    check_problem(client.post("/ask", json={"question": "x" * 100_000}), 413, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/ask", 400, "q"),
+        ("/ask?q=what&k=x", 400, "k"),
+        ("/ask?q=what&k=0", 400, "k is 0"),
+        ("/ask?q=what&kk=3", 400, "Unknown parameter “kk”"),
+        ("/ask?q=" + "x" * 60_000, 400, "at most 2000"),
+        ("/documents/unknown", 404, "No document has the id"),
+        ("/documents/unknown/text", 404, "No document has the id"),
+        ("/documents/..%2f..%2fetc", 404, ""),
+        ("/documents?limit=0", 400, "limit"),
+        ("/nothing", 404, ""),
+    ],
+)
+def test_bad_urls_are_problems(client, path, status, words):
+    check_problem(client.get(path), status, words)
+
+
+def test_a_url_longer_than_most_servers_read_is_a_problem_too(url):
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", "/ask?q=" + "x" * 100_000)
+        response = connection.getresponse()
+        assert response.status == 400
+        assert response.headers["content-type"] == "application/problem+json"
+        assert "at most 2000" in response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_wrong_method_is_a_problem(client):
+    check_problem(client.delete("/ask"), 405, "")
+
+
+def test_documents_and_their_text(client, root):
+    listed = client.get("/documents").json()
+    assert listed["total"] == 3
+    assert [entry["document"] for entry in listed["documents"]] == sorted(p.name for p in (root / "seeds").iterdir())
+    assert client.get("/documents?offset=1&limit=1").json()["documents"] == listed["documents"][1:2]
+    entry = listed["documents"][0]
+    detail = client.get(f"/documents/{entry['id']}").json()
+    assert detail.items() >= entry.items()
+    text = (root / "seeds" / entry["document"]).read_bytes().decode()
+    response = client.get(f"/documents/{entry['id']}/text")
+    assert response.text == text
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert client.get(f"/documents/{entry['id']}/text?start=10&end=30").text == text[10:30]
+    for query in (f"start={len(text) + 1}", "start=5&end=3", "start=-1", f"end={len(text) + 1}"):
+        check_problem(client.get(f"/documents/{entry['id']}/text?{query}"), 400, "no stretch of this document")
+
+
+def test_a_citation_can_be_checked_by_its_offsets(client):
+    for passage in client.post("/ask", json={"question": QUESTION}).json()["passages"]:
+        place = passage["citation"]
+        response = client.get(f"/documents/{place['id']}/text", params={"start": place["start"], "end": place["end"]})
+        assert response.text == passage["text"]
+
+
+def test_health_and_snapshot(client, engine):
+    assert client.get("/health/live").json() == {"status": "ok"}
+    assert client.get("/health/ready").json() == {"status": "ok"}
+    view = client.get("/snapshot").json()
+    assert view["id"] == engine.manifest.id
+    assert view["counts"]["documents"] == 3
+    assert "working_directory" not in view
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "[::2]"])
+def test_a_foreign_host_gets_400(client, host):
+    for path in ("/ask?q=what", "/health/live", "/nothing"):
+        check_problem(client.get(path, headers={"host": host}), 400, "host name is not allowed")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:8080"])
+def test_a_local_host_is_answered(client, host):
+    assert client.get("/health/live", headers={"host": host}).status_code == 200
+
+
+def test_host_names():
+    assert [host_name(h) for h in ("a:1", "[::1]:8080", "[::1]", "A.example.", "")] == [
+        "a",
+        "[::1]",
+        "[::1]",
+        "a.example",
+        "",
+    ]
+
+
+def test_schema_page_loads_nothing_from_another_host(client):
+    page = client.get("/schema")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    links = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(links) == 4
+    assert all(link.startswith("/schema/") for link in links)
+    assert "//" not in page.text.replace("<!doctype", "")
+    for link in links:
+        response = client.get(link)
+        assert response.status_code == 200
+        assert len(response.content) > 100
+    check_problem(client.get("/schema/assets/../routes.py"), 404, "")
+    check_problem(client.get("/schema/assets/index.css"), 404, "")
+
+
+def test_openapi_describes_every_route_with_examples(client):
+    document = client.get("/schema/openapi.json").json()
+    paths = document["paths"]
+    assert set(paths) == {
+        "/ask", "/documents", "/documents/{document_id}", "/documents/{document_id}/text", "/snapshot",
+        "/health/live", "/health/ready",
+    }  # fmt: skip
+    post = paths["/ask"]["post"]
+    assert post["requestBody"]["content"]["application/json"]["schema"]["examples"][0]["question"]
+    (answer,) = post["responses"]["200"]["content"]["application/json"]["examples"].values()
+    assert answer["value"]["passages"][0]["citation"]["line"] == 3
+    assert "application/problem+json" in post["responses"]["400"]["content"]
+    assert set(post["responses"]) >= {"200", "400", "413", "503"}
+
+
+def test_examples_hold_what_they_show(client):
+    answer = client.post("/ask", json={"question": examples.ASK.question, "k": examples.ASK.k}).json()
+    assert set(answer) == set(type(examples.ANSWER).__struct_fields__)
+    passage = examples.ANSWER.passages[0]
+    for mark in passage.highlights:
+        start = passage.citation.start
+        assert passage.text[mark.start - start : mark.end - start] == mark.text
+    assert passage.citation.end - passage.citation.start == len(passage.text)
+    for status, shown in examples.PROBLEMS.items():
+        assert shown.status == status
+
+
+def test_damage_under_a_running_server_is_503_and_names_nothing(root, index_copy):
+    (store,) = index_copy.glob("snapshots/*/documents.sqlite")
+    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", index_copy]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        base = re.search(r"http://\S+:\d+", process.stdout.readline()).group()
+        data = store.read_bytes()
+        store.write_bytes(bytes(len(data)))
+        response = httpx.post(f"{base}/ask", json={"question": QUESTION}, timeout=30)
+        check_problem(response, 503, "the server's log says why")
+        assert str(index_copy) not in response.text
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+    assert "documents.sqlite is damaged" in log
+
+
+def test_a_port_in_use(root, seeds_index):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "rag_qa", "serve", "--port", str(port), "--index", seeds_index]
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert f"Cannot listen on 127.0.0.1, port {port}" in result.stderr
+    assert "Traceback" not in result.stderr
