@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
+export Q
 
 .PHONY: ask serve eval test check format clean
 
 ask: .venv/ready
-	@$(BIN)/rag-qa ask "$(Q)"
+	@$(BIN)/rag-qa ask "$$Q"
 
 serve: .venv/ready
 	@$(BIN)/rag-qa serve

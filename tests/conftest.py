@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,9 @@ def index_copy(seeds_index, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(seeds_index) -> Engine:
-    return Engine.open(seeds_index)
+def engine(seeds_index) -> Iterator[Engine]:
+    with Engine.open(seeds_index) as engine:
+        yield engine
 
 
 @pytest.fixture

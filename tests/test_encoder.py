@@ -47,6 +47,18 @@ def test_any_folder_of_a_model_will_do_and_its_files_make_the_digest(encoder, tm
     assert prompted.room == 128 - 4  # two special tokens and those of the prompt
 
 
+def test_a_damaged_tokenizer_or_configuration(encoder, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(encoder.folder, folder)
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "sentence_bert_config.json").write_text("{")
+    damaged = SentenceEncoder.find(str(folder))
+    with pytest.raises(EncoderError, match="cannot be read as a tokenizer"):
+        _ = damaged.tokenizer
+    with pytest.raises(EncoderError, match="is not JSON"):
+        _ = damaged.window
+
+
 def test_what_is_no_model(tmp_path):
     with pytest.raises(EncoderError, match="no sentence-transformers model"):
         SentenceEncoder.find(str(tmp_path))
@@ -57,9 +69,15 @@ def test_what_is_no_model(tmp_path):
 def test_a_truncated_export_is_found(index_copy, encoder):
     folder = index_copy / "encoder" / encoder.digest
     model = folder / "model.onnx"
+    whole = model.stat().st_size
+    assert OnnxQueryEncoder.is_whole(folder)
     model.write_bytes(model.read_bytes()[:1000])
     with pytest.raises(IndexDamagedError, match="missing or truncated"):
         OnnxQueryEncoder.open(folder)
+    model.write_bytes(bytes(whole))
+    with pytest.raises(IndexDamagedError, match="cannot be loaded"):
+        OnnxQueryEncoder.open(folder)
+    assert not OnnxQueryEncoder.is_whole(folder)
     (folder / "encoder.json").unlink()
     with pytest.raises(IndexDamagedError, match="missing or damaged"):
         OnnxQueryEncoder.open(folder)

@@ -91,6 +91,7 @@ def test_also_in_counts(gold, engine, monkeypatch):
 
     (result,) = evaluate_gold("x", [question], Merging(), lambda *_: None).questions
     assert result.retrieved[0].relevant
+    assert result.measures["hit@1"] == 1
 
 
 @pytest.mark.parametrize(
@@ -109,6 +110,14 @@ def test_broken_gold_is_named_by_line(tmp_path, line, message):
         load_gold(path)
 
 
+def test_a_quote_may_hold_what_some_take_for_a_line_end(tmp_path):
+    path = tmp_path / "gold.jsonl"
+    evidence = {"document": "a.txt", "quote": "one\u2028two\x85three\x0cfour"}
+    line = {"id": "1", "question": "what?", "answerable": True, "evidence": [evidence]}
+    path.write_text(json.dumps(line, ensure_ascii=False))
+    assert load_gold(path)[0].evidence[0].quote == evidence["quote"]
+
+
 @pytest.mark.parametrize(
     ("evidence", "message"),
     [
@@ -116,6 +125,10 @@ def test_broken_gold_is_named_by_line(tmp_path, line, message):
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "unicorns"}], "does not stand in"),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "HMICFRS", "start": 3}], "at 3"),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "HMICFRS"}], "more than once"),
+        (
+            [{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "Today", "start": 0, "end": 9}],
+            "not as start and end say",
+        ),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": ""}], "does not stand in"),
     ],
 )
@@ -165,12 +178,14 @@ def test_a_public_collection_end_to_end(collection, tmp_path, root):
         report = json.loads(result.stdout)
         assert report["metrics"]["ndcg@10"] == {"value": 1.0, "low": 1.0, "high": 1.0}
         assert [question["id"] for question in report["questions"]] == ["q1", "q2"]
-    assert list((tmp_path / "cache").rglob("current"))
+    (snapshots,) = (tmp_path / "cache").rglob("snapshots")
+    assert len(list(snapshots.iterdir())) == 1  # the second run wrote none
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("corpus.jsonl", '{"_id": "d1", "text": "x"}\n{"_id": "d1", "text": "y"}', "Line 2 of .* repeats the id “d1”"),
         ("corpus.jsonl", '{"_id": "d1"}', "Line 1 of .*corpus.jsonl is no record"),
         ("queries.jsonl", '{"_id": "q1", "text": "x"}\n{', "Line 2 of .*queries.jsonl"),
         ("qrels/test.tsv", "q1 d1 1\n", "names no relevant document"),

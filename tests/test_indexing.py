@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -68,6 +69,51 @@ def test_unchanged_input_encodes_nothing_and_writes_nothing(folder, with_encoder
     second = build([folder], index)
     assert (second.snapshot, second.files.unchanged, second.passages.encoded) == (first.snapshot, 3, 0)
     assert sorted(path.name for path in (index / "snapshots").iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["documents.sqlite", "vectors.faiss", "sentences.npy"])
+def test_indexing_again_repairs_a_damaged_snapshot(folder, with_encoder, name):
+    index = with_encoder()
+    first = build([folder], index)
+    (path,) = (index / "snapshots").rglob(name)
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + bytes(100))
+    second = build([folder], index)
+    assert (second.snapshot, second.passages.encoded) == (first.snapshot, 0)
+    with Engine.open(index) as engine:
+        assert engine.ask("Who built the lighthouse?").passages[0].citation.document == "b.txt"
+    (current,) = (index / "snapshots").glob((index / "current").read_text().strip())
+    assert path.parent not in [current, *current.rglob("*")]
+
+
+def test_a_file_that_became_unreadable_is_failed_and_not_removed(folder, with_encoder):
+    index = with_encoder()
+    build([folder], index)
+    (folder / "a.txt").write_bytes(b"\0\0")
+    report = build([folder], index)
+    assert (report.files.unchanged, report.files.removed) == (2, 0)
+    assert [file.path for file in report.failed] == ["a.txt"]
+    assert report.documents == 2
+
+
+def test_left_overs_of_a_killed_run_are_swept(folder, with_encoder):
+    index = with_encoder()
+    (index / "snapshots" / ".building-dead").mkdir(parents=True)
+    build([folder], index)
+    assert not list((index / "snapshots").glob(".building-*"))
+
+
+def test_names_that_are_not_utf8(folder, with_encoder, monkeypatch):
+    odd = folder / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    (odd / os.fsdecode(b"b\xe8re.txt")).write_text("A whale was seen in the bay.")
+    monkeypatch.chdir(odd)
+    index = with_encoder()
+    build(["."], index)
+    with Engine.open(index) as engine:
+        answer = engine.ask("What was seen?")
+        assert answer.passages[0].citation.document == "b\\xe8re.txt"
+        assert engine.source_states(answer) == []
 
 
 def test_two_builds_from_scratch_are_equal(root, seeds_index, with_encoder, monkeypatch, tmp_path):

@@ -125,6 +125,23 @@ def test_a_folder_is_walked_in_sorted_order_and_nothing_is_dropped(tmp_path):
     assert "not a regular file" in failed[2].reason
 
 
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path, monkeypatch):
+    for name in ("in/a.txt", "in/closed/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    files, failed = find_files([tmp_path / "in"])
+    assert [file.document for file in files] == ["a.txt"]
+    assert [(file.path, file.reason) for file in failed] == [("closed", "the folder cannot be read: Permission denied")]
+
+
 def test_several_paths_are_told_apart_by_their_last_part(tmp_path):
     for name in ("x/in/a.txt", "y/out/a.txt", "z/in/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True)

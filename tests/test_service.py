@@ -101,7 +101,9 @@ def test_bad_questions_are_400(client, body, words):
     check_problem(client.post("/ask", json=body), 400, words)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"question": "\\ud800"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"question": "\\ud800"}', b"\xff\xfe", b'{"question": "\xff"}', b"[" * 20_000]
+)
 def test_bodies_that_are_no_json(client, content):
     check_problem(client.post("/ask", content=content, headers={"content-type": "application/json"}), 400, "")
 
@@ -117,6 +119,7 @@ def test_a_body_that_is_too_large(client):
         ("/ask?q=what&k=x", 400, "k"),
         ("/ask?q=what&k=0", 400, "k is 0"),
         ("/ask?q=what&kk=3", 400, "Unknown parameter “kk”"),
+        ("/documents/unknown/text?strat=5", 400, "Unknown parameter “strat”"),
         ("/ask?q=" + "x" * 60_000, 400, "at most 2000"),
         ("/documents/unknown", 404, "No document has the id"),
         ("/documents/unknown/text", 404, "No document has the id"),
@@ -239,6 +242,11 @@ def test_examples_hold_what_they_show(client):
         start = passage.citation.start
         assert passage.text[mark.start - start : mark.end - start] == mark.text
     assert passage.citation.end - passage.citation.start == len(passage.text)
+    entry = client.get("/documents").json()["documents"][0]
+    assert set(entry) == set(type(examples.ENTRY).__struct_fields__)
+    detail = client.get(f"/documents/{entry['id']}").json()
+    assert set(detail) == set(type(examples.DOCUMENT).__struct_fields__)
+    assert set(client.get("/snapshot").json()) == set(type(examples.SNAPSHOT).__struct_fields__)
     for status, shown in examples.PROBLEMS.items():
         assert shown.status == status
 

@@ -46,7 +46,7 @@ def test_every_truncated_file_is_found_and_named(index_copy):
         with pytest.raises(IndexDamagedError, match=path.name):
             Engine.open(index_copy)
         path.write_bytes(data)
-    Engine.open(index_copy)
+    Engine.open(index_copy).close()
 
 
 def test_another_format_version(index_copy):
@@ -62,14 +62,44 @@ def test_flipped_bytes_never_give_a_wrong_quote(index_copy, engine):
     data = path.read_bytes()
     chance = random.Random(0)
     refused = 0
-    for _ in range(150):
+    for _ in range(50):
         place = chance.randrange(len(data))
         path.write_bytes(data[:place] + bytes([data[place] ^ (1 << chance.randrange(8))]) + data[place + 1 :])
         try:
-            assert quotes(Engine.open(index_copy).ask(QUESTION)) == right
+            with Engine.open(index_copy) as damaged:
+                assert quotes(damaged.ask(QUESTION)) == right
         except SnapshotError:
             refused += 1
-    assert refused > 10
+    assert refused > 0
+
+
+def test_flipped_bytes_in_the_search_structures_never_crash_or_misquote(index_copy, engine, root):
+    """They may change the ranking, which only a checksum of the whole file shows, but not a quote or its place."""
+    chance = random.Random(1)
+    folder = snapshot_folder(index_copy) / "segments" / "0001"
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    assert len(files) >= 8
+    for _ in range(50):
+        path = chance.choice(files)
+        data = path.read_bytes()
+        place = chance.randrange(len(data))
+        path.write_bytes(data[:place] + bytes([data[place] ^ (1 << chance.randrange(8))]) + data[place + 1 :])
+        try:
+            with Engine.open(index_copy) as damaged:
+                for text, citation in quotes(damaged.ask(QUESTION)):
+                    source = (root / "seeds" / citation.document).read_bytes().decode()
+                    assert source[citation.start : citation.end] == text
+        except SnapshotError:
+            pass
+        path.write_bytes(data)
+
+
+def test_damaged_text_that_is_no_utf8_is_an_error_of_ours(index_copy):
+    path = snapshot_folder(index_copy) / "manifest.json"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"all-MiniLM", b"all\xffMiniLM"))
+    with pytest.raises(IndexDamagedError, match=r"manifest\.json is missing or damaged"):
+        Engine.open(index_copy)
 
 
 def test_a_changed_row_is_refused(index_copy):
@@ -79,9 +109,10 @@ def test_a_changed_row_is_refused(index_copy):
     path.write_bytes(data.replace(b"immediately stop", b"immediately star"))
     store = DocumentStore(path)
     with pytest.raises(IndexDamagedError, match="is damaged"):
-        store.passages(range(5, 21))
+        store.passages(range(10, 16))
     with pytest.raises(IndexDamagedError, match="is damaged"):
         [store.document(info.id) for info, _ in store.documents()]
+    store.close()
 
 
 def test_rows_come_in_the_order_they_are_asked_for(engine):
@@ -138,7 +169,8 @@ def test_max_tokens_is_a_budget(engine):
     answer = engine.ask(QUESTION, k=10, max_tokens=budget)
     assert sum(passage.tokens for passage in answer.passages) <= budget
     assert [passage.rank for passage in answer.passages][:2] == [1, 2]
-    assert engine.ask(QUESTION, max_tokens=1).passages == []
+    with pytest.raises(QuestionError, match="No passage fits into max_tokens 1"):
+        engine.ask(QUESTION, max_tokens=1)
     with pytest.raises(QuestionError):
         engine.ask(QUESTION, max_tokens=0)
 

@@ -27,6 +27,10 @@ def test_very_short_sentences_are_joined_to_a_neighbour():
     assert split("NOTICE\n\nTo all skippers here.\nThank you.") == ["NOTICE\n\nTo all skippers here.\nThank you."]
     assert split("Why? Because the tide turned. The end.") == ["Why? Because the tide turned. The end."]
     assert split("Yes.") == ["Yes."]
+    assert split("We welcome it all. https://a.example/b\nThe report is clear.") == [
+        "We welcome it all. https://a.example/b",
+        "The report is clear.",
+    ]
 
 
 def test_a_hard_line_end_ends_a_sentence_a_wrapped_line_does_not():
@@ -39,6 +43,10 @@ def test_a_hard_line_end_ends_a_sentence_a_wrapped_line_does_not():
         "The committee found that the harbour at\nPortsmouth had not been dredged for many years\nand asked for it."
     )
     assert split(wrapped) == [wrapped]
+    assert split("The harbour at Portsmouth and its dredging, a report\n\nNothing was found.") == [
+        "The harbour at Portsmouth and its dredging, a report",
+        "Nothing was found.",
+    ]
 
 
 @given(st.text(alphabet=st.sampled_from("Ab .!?\n\r“”é😀-:1"), max_size=200))

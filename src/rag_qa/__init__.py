@@ -51,3 +51,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands fo
     if name not in __all__:
         raise AttributeError(f"module 'rag_qa' has no attribute {name!r}")
     return getattr(import_module(f"rag_qa.{_HOMES.get(name, 'types')}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,7 +1,7 @@
 """The command line: index, ask, serve, eval. Each is thin: it calls the engine and shows what it returns.
 
-Exit codes: 0 done; 1 the answer is not in this collection, or a threshold was missed; 2 wrong usage or
-input; 3 index missing, damaged or built with other settings; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the answer is not in this collection; 2 wrong usage or input; 3 index missing, damaged or built
+with other settings; 130 stopped by Ctrl-C.
 """
 
 import os
@@ -34,14 +34,14 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped; the index is as it was, and a new run goes on from here.", err=True)
+        click.echo("Stopped. An index is never left half-written; indexing again goes on from here.", err=True)
         code = STOPPED
     except RagQaError as error:
         click.echo(str(error), err=True)
         code = error.exit_code
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except OSError as error:
+        click.echo(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", err=True)
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -89,18 +89,18 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
     """Answer QUESTION with ranked, cited passages; `-` reads it from standard input."""
     if question == "-":
         question = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").strip()
-    engine = _open(_settings(options))
-    answer = engine.ask(question, k, max_tokens)
-    if as_json:
-        _print_json(answer)
-    else:
-        from rich.console import Console
+    with _open(_settings(options)) as engine:
+        answer = engine.ask(question, k, max_tokens)
+        if as_json:
+            _print_json(answer)
+        else:
+            from rich.console import Console
 
-        from rag_qa.terminal import show_answer
+            from rag_qa.terminal import show_answer
 
-        show_answer(answer, Console(highlight=False))
-    for state in engine.source_states(answer):
-        click.echo(f"Note: {state.source} is {state.state} since it was indexed; index again to follow.", err=True)
+            show_answer(answer, Console(highlight=False))
+        for state in engine.source_states(answer):
+            click.echo(f"Note: {state.source} is {state.state} since it was indexed; index again to follow.", err=True)
     return 0 if answer.answered else 1
 
 
@@ -147,12 +147,12 @@ def evaluate(gold: Path | None, beir: Path | None, verbose: bool, as_json: bool,
         folder = collections.index_folder(beir)
         with progress_bar() as tell:
             index_documents(collection.documents, folder, settings.for_index(), tell)
-            report = evaluate_collection(collection, Engine.open(folder, settings), tell)
+            with Engine.open(folder, settings) as engine:
+                report = evaluate_collection(collection, engine, tell)
     else:
         gold = gold or Path("eval/gold.jsonl")
         questions = load_gold(gold)
-        engine = _open(settings)
-        with progress_bar() as tell:
+        with _open(settings) as engine, progress_bar() as tell:
             report = evaluate_gold(str(gold), questions, engine, tell)
     if as_json:
         _print_json(report)

@@ -49,6 +49,11 @@ class QueryEncoder(Protocol):
 class PassageEncoder(Protocol):
     """What indexing needs."""
 
+    @property
+    def digest(self) -> str:
+        """Identifies the vectors it makes."""
+        ...
+
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""
         ...
@@ -136,7 +141,10 @@ class SentenceEncoder:
 
     def _config(self, name: str) -> dict[str, Any]:
         path = self.folder / name
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        try:
+            return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        except ValueError:
+            raise EncoderError(f"{path} is not JSON: repair the encoder's folder or choose another.") from None
 
     def _prompt(self, names: Sequence[str]) -> str:
         """The prompt sentence-transformers puts before a text: the first of the names the model has."""
@@ -154,7 +162,10 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """
     if not path.is_file():
         raise EncoderError(f"The encoder has no {path.name}, which counting tokens needs: choose another encoder.")
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises Exception itself
+        raise EncoderError(f"{path} cannot be read as a tokenizer ({error}): choose another encoder.") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -1,16 +1,18 @@
 """The composition: a question goes through the stages and comes out as an answer."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self, TypeVar
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from rag_qa.answering import cite, highlight, within_budget
+from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
+from rag_qa.files import named_path, record_file
 from rag_qa.lexical import LexicalIndex, analyze
 from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.retrieval import Candidate, fuse
@@ -18,10 +20,12 @@ from rag_qa.sentences import SentenceVectors
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import LEXICAL, VECTORS, Manifest, Snapshot
 from rag_qa.store import DocumentStore
-from rag_qa.types import Answer, Document, DocumentInfo, Passage, RankedPassage, Scores, Timings
+from rag_qa.types import Answer, Citation, Document, DocumentInfo, Passage, RankedPassage, Scores, Timings
 from rag_qa.vectors import VectorIndex
 
 __all__ = ["Engine", "Found", "Ranking", "SourceState"]
+
+Stored = TypeVar("Stored")
 
 
 class Found(Struct, frozen=True):
@@ -47,7 +51,7 @@ class SourceState(Struct, frozen=True):
 
     source: str
     state: str
-    """`changed` or `gone`."""
+    """`changed`, `gone` or `unreadable`."""
 
 
 class Engine:
@@ -60,7 +64,7 @@ class Engine:
         vectors: VectorIndex,
         sentences: SentenceVectors,
         lexical: LexicalIndex,
-        encoder: OnnxQueryEncoder,
+        encoder: QueryEncoder,
         settings: Settings,
     ) -> None:
         self._snapshot = snapshot
@@ -106,17 +110,22 @@ class Engine:
             question: in words; at most `max_question_characters` of the settings.
             k: from 1 to `max_k` of the settings.
             max_tokens: a budget for the passages' cl100k_base tokens together; a passage that does not fit
-                is left out and keeps its rank number.
+                is left out, and the others keep their rank numbers.
 
         Raises:
-            QuestionError: the question, `k` or `max_tokens` cannot be used.
+            QuestionError: the question, `k` or `max_tokens` cannot be used, or no passage fits.
             IndexDamagedError: a passage is not what was written.
         """
         started = time.perf_counter()
         self._check_question(question, k, max_tokens)
         ranking = self.rank(question)
         best = self.find(ranking.candidates[:k])
-        chosen = within_budget([found.passage.tokens for found in best], max_tokens)
+        tokens = [found.passage.tokens for found in best]
+        chosen = within_budget(tokens, max_tokens)
+        if not chosen:
+            raise QuestionError(
+                f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
+            )
         rarity = self._lexical.rarity(question)
         passages = [
             RankedPassage(
@@ -136,7 +145,7 @@ class Engine:
         return Answer(
             question=question,
             snapshot=self.manifest.id,
-            answered=bool(passages),
+            answered=True,
             confidence=None,
             passages=passages,
             expansions=[],
@@ -160,7 +169,7 @@ class Engine:
         worded = time.perf_counter()
         dense |= self._vectors.scores(vector, [row for row in lexical if row not in dense])
         nearest = self._sentences.best(vector, list(dense))
-        dense = {row: (score + nearest[row]) / 2 for row, score in dense.items()}
+        dense = {row: max(score, nearest[row]) for row, score in dense.items()}
         candidates = fuse(dense, lexical, self._settings.dense_weight)
         return Ranking(candidates, vector, (encoded - started) * 1000, (near - encoded) * 1000, (worded - near) * 1000)
 
@@ -169,22 +178,37 @@ class Engine:
         stored = self._store.passages([candidate.row for candidate in candidates])
         return [Found(candidate, *row) for candidate, row in zip(candidates, stored, strict=True)]
 
-    def documents(self) -> list[tuple[DocumentInfo, int]]:
-        """All documents by path, each with its number of passages."""
-        return self._store.documents()
+    def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
+        """The documents by path, from the `offset`-th on, each with its number of passages."""
+        return self._store.documents(offset, limit)
 
-    def document(self, document_id: str) -> Document:
-        """A document with its text.
+    def info(self, document_id: str) -> tuple[DocumentInfo, int]:
+        """A document without its text, and its number of passages.
 
         Raises:
             NotFoundError: no document has this id.
         """
-        return self._stored(document_id)[0]
+        info, rows = _found(document_id, self._store.info(document_id))
+        return info, len(rows)
+
+    def document(self, document_id: str) -> Document:
+        """A document with its text; errors as `info`."""
+        return _found(document_id, self._store.document(document_id))
 
     def passages(self, document_id: str) -> list[Passage]:
-        """The passages of a document in order; errors as `document`."""
-        rows = self._stored(document_id)[1]
+        """The passages of a document in order; errors as `info`."""
+        _, rows = _found(document_id, self._store.info(document_id))
         return [passage for _, passage in self._store.passages(rows)]
+
+    def close(self) -> None:
+        """Closes the files; nothing can be asked afterwards."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def source_states(self, answer: Answer) -> list[SourceState]:
         """The cited source files that are no longer what was indexed, in order of rank."""
@@ -193,25 +217,27 @@ class Engine:
             citation = passage.citation
             if citation.source in states:
                 continue
-            path = self._locate(citation.source)
-            if path is None:
-                states[citation.source] = SourceState(citation.source, "gone")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != citation.sha256:
-                states[citation.source] = SourceState(citation.source, "changed")
+            state = self._state(citation)
+            if state:
+                states[citation.source] = SourceState(citation.source, state)
         return list(states.values())
+
+    def _state(self, citation: Citation) -> str | None:
+        path = self._locate(citation.source)
+        if path is None:
+            return "gone"
+        try:
+            return None if record_file(path).sha256 == citation.sha256 else "changed"
+        except OSError:
+            return "unreadable"
 
     def _locate(self, source: str) -> Path | None:
         """The file as it was named: from where the index was built, or from here."""
-        for path in (Path(self.manifest.working_directory) / source, Path(source)):
+        named = named_path(source)
+        for path in (named_path(self.manifest.working_directory) / named, named):
             if path.is_file():
                 return path
         return None
-
-    def _stored(self, document_id: str) -> tuple[Document, range]:
-        stored = self._store.document(document_id)
-        if stored is None:
-            raise NotFoundError(f"No document has the id “{document_id[:80]}”: `GET /documents` lists them.")
-        return stored
 
     def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
         longest, most = self._settings.max_question_characters, self._settings.max_k
@@ -227,6 +253,12 @@ class Engine:
             raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
         if max_tokens is not None and max_tokens < 1:
             raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
+
+
+def _found(document_id: str, stored: Stored | None) -> Stored:
+    if stored is None:
+        raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
+    return stored
 
 
 def _check_settings(manifest: Manifest, settings: Settings) -> None:

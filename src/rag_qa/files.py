@@ -2,11 +2,13 @@
 
 import hashlib
 import os
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from msgspec import Struct
 
-__all__ = ["FileRecord", "record_file", "sync", "write_atomically"]
+__all__ = ["FileRecord", "is_whole", "named_path", "record_file", "shown_path", "sync", "write_atomically"]
 
 
 class FileRecord(Struct, frozen=True):
@@ -20,6 +22,25 @@ def record_file(path: Path) -> FileRecord:
     """Reads a file and records what it looks like."""
     with path.open("rb") as file:
         return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def is_whole(folder: Path, files: Mapping[str, FileRecord]) -> bool:
+    """Whether every file is in the folder, byte for byte what was recorded."""
+    try:
+        return all(record_file(folder / name) == record for name, record in files.items())
+    except OSError:
+        return False
+
+
+def shown_path(path: PurePath) -> str:
+    """A path as valid Unicode: bytes of a name that are not UTF-8 stand as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def named_path(shown: str) -> Path:
+    """The path that `shown_path` shows."""
+    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), shown.encode())
+    return Path(os.fsdecode(raw))
 
 
 def sync(path: Path) -> None:

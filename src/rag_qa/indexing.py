@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from msgspec import Struct
 
 from rag_qa.cache import VectorCache
 from rag_qa.chunking import Chunker
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoder import PassageEncoder, SentenceEncoder
 from rag_qa.errors import InputError, ReadError, SnapshotError
+from rag_qa.files import shown_path
 from rag_qa.lexical import LexicalIndex
 from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
 from rag_qa.readers import find_files, read_document
@@ -35,6 +37,7 @@ from rag_qa.snapshot import (
     new_snapshot,
     publish,
     segment_folder,
+    writing,
 )
 from rag_qa.store import DocumentStore, write_store
 from rag_qa.types import Document, DocumentInfo, FailedFile, Passage
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["IndexReport", "Progress", "build", "index_documents"]
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage ("reading", "encoding", "writing"), what is done and what there is to do."""
+"""Called with the stage ("reading", "cutting", "encoding", "writing"), what is done and what there is to do."""
 
 COMMITTED_TOGETHER = 256  # texts encoded between two commits of the cache
 
@@ -128,13 +131,22 @@ def index_documents(
     failed: Sequence[FailedFile] = (),
 ) -> IndexReport:
     """Makes `documents` the whole collection of an index; see `build`."""
+    with writing(index):
+        return _index_documents(documents, index, settings or IndexSettings(), progress or _silent, failed)
+
+
+def _index_documents(
+    documents: Sequence[Document], index: Path, settings: IndexSettings, tell: Progress, failed: Sequence[FailedFile]
+) -> IndexReport:
     started = time.perf_counter()
-    settings = settings or IndexSettings()
-    tell = progress or _silent
     documents = sorted(documents, key=lambda document: document.path)
     encoder = SentenceEncoder.find(settings.encoder)
     chunker = Chunker(encoder.tokenizer, encoder.room, settings)
-    cut = [chunker.cut(document) for document in documents]
+    cut: list[list[Passage]] = []
+    for done, document in enumerate(documents):
+        tell("cutting", done, len(documents))
+        cut.append(chunker.cut(document))
+    tell("cutting", len(documents), len(documents))
     all_passages = [passage for passages in cut for passage in passages]
     vectors, encoded = _encode(encoder, all_passages, index, tell)
     _ensure_query_encoder(encoder, index, [passage.text for passage in all_passages])
@@ -148,7 +160,7 @@ def index_documents(
         id=_content_digest(documents, cut, encoder, settings),
         build=token_hex(4),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        working_directory=str(Path.cwd()),
+        working_directory=shown_path(Path.cwd()),
         settings=settings,
         encoder=EncoderRecord(encoder.name, encoder.digest, vectors.passages.shape[1], encoder.window),
         counts=counts,
@@ -160,7 +172,7 @@ def index_documents(
         tell("writing", 0, 1)
         _write(index, manifest, documents, cut, vectors)
         tell("writing", 1, 1)
-    paths = _changes(before[1] if before else [], documents)
+    paths = _changes(before[1] if before else [], documents, failed)
     return IndexReport(
         snapshot=manifest.id,
         files=FileCounts(**{name: len(listed) for name, listed in paths.items()}),
@@ -180,7 +192,7 @@ class _Vectors(Struct, frozen=True):
     sentences: "NDArray[np.float32]"
 
 
-def _encode(encoder: SentenceEncoder, passages: Sequence[Passage], index: Path, tell: Progress) -> tuple[_Vectors, int]:
+def _encode(encoder: PassageEncoder, passages: Sequence[Passage], index: Path, tell: Progress) -> tuple[_Vectors, int]:
     """The vectors, and for how many passages something had to be encoded; equal texts are encoded once."""
     texts = [passage.in_context for passage in passages]
     sentences = [sentence for passage in passages for sentence in passage.sentence_texts]
@@ -207,9 +219,7 @@ def _stack(vectors: dict[str, "NDArray[np.float32]"], texts: Sequence[str]) -> "
 
 def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Sequence[str]) -> None:
     folder = index / "encoder" / encoder.digest
-    try:
-        OnnxQueryEncoder.check(folder)
-    except SnapshotError:
+    if not OnnxQueryEncoder.is_whole(folder):
         export_query_encoder(encoder, folder, texts)
 
 
@@ -231,7 +241,8 @@ def _current(index: Path) -> tuple[Manifest, list[DocumentInfo]] | None:
     """The snapshot in use and its documents, or None where there is none that could be used again."""
     try:
         snapshot = Snapshot.open_current(index)
-        OnnxQueryEncoder.check(snapshot.encoder)
+        if not snapshot.is_whole():
+            return None
         with closing(DocumentStore(snapshot.documents)) as store:
             return snapshot.manifest, [info for info, _ in store.documents()]
     except SnapshotError:
@@ -268,30 +279,27 @@ def _write(
         publish(index, folder, manifest)
 
 
-def _changes(before: Sequence[DocumentInfo], documents: Sequence[Document]) -> dict[str, list[str]]:
+def _changes(
+    before: Sequence[DocumentInfo], documents: Sequence[Document], failed: Sequence[FailedFile]
+) -> dict[str, list[str]]:
     """Paths of added, changed, renamed (same bytes, another path), unchanged and removed documents."""
     old = {info.path: info.sha256 for info in before}
     new = {document.path: document.sha256 for document in documents}
-    gone = {path: sha256 for path, sha256 in old.items() if path not in new}
-    left = list(gone.values())
-    changes: dict[str, list[str]] = {
-        "added": [],
-        "changed": [],
-        "renamed": [],
-        "unchanged": [],
-        "removed": [],
-    }
+    unreadable = {file.path for file in failed}
+    gone = {path: sha256 for path, sha256 in old.items() if path not in new and path not in unreadable}
+    left = Counter(gone.values())
+    changes: dict[str, list[str]] = {"added": [], "changed": [], "renamed": [], "unchanged": [], "removed": []}
     for path, sha256 in new.items():
         if path in old:
             changes["unchanged" if old[path] == sha256 else "changed"].append(path)
-        elif sha256 in left:
-            left.remove(sha256)
+        elif left[sha256]:
+            left[sha256] -= 1
             changes["renamed"].append(path)
         else:
             changes["added"].append(path)
     for path, sha256 in gone.items():
-        if sha256 in left:  # under no new path
-            left.remove(sha256)
+        if left[sha256]:  # under no new path
+            left[sha256] -= 1
             changes["removed"].append(path)
     return changes
 

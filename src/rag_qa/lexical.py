@@ -6,8 +6,10 @@ never parsed as query syntax; a repeated term counts as often as it stands there
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tantivy
 from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
@@ -154,10 +156,24 @@ def analyze(text: str) -> list[str]:
     return [stem for stem in _ANALYZER.analyze(text) if len(stem) > 1 and stem not in _STOP_STEMS]
 
 
+@contextmanager
+def _damage_in(folder: Path) -> Iterator[None]:
+    """A damaged file makes tantivy raise ValueError or OSError, or panic, which is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
+            raise IndexDamagedError(
+                f"The words in {folder} cannot be read ({error}): rebuild with `rag-qa index`."
+            ) from None
+        raise
+
+
 class LexicalIndex:
     """Words by row number; safe to share between threads."""
 
-    def __init__(self, index: tantivy.Index) -> None:
+    def __init__(self, folder: Path, index: tantivy.Index) -> None:
+        self._folder = folder
         self._index = index
         self._searcher = index.searcher()
 
@@ -179,17 +195,19 @@ class LexicalIndex:
 
     @classmethod
     def open(cls, folder: Path, passages: int) -> "LexicalIndex":
-        """Opens what `build` wrote.
+        """Opens what `build` wrote; nothing is written to the folder, which may be read-only.
 
         Raises:
             IndexDamagedError: it cannot be read, or holds not as many texts as there are passages.
         """
-        try:
-            index = tantivy.Index.open(str(folder))
+        # tantivy makes lock files where it opens an index: it gets a folder of links, which it needs only now.
+        with _damage_in(folder), TemporaryDirectory(prefix="rag-qa-", ignore_cleanup_errors=True) as links:
+            for file in folder.iterdir():
+                if not file.name.startswith(".tantivy"):
+                    (Path(links) / file.name).symlink_to(file.resolve())
+            index = tantivy.Index.open(links)
             index.config_reader(reload_policy="manual")
-            opened = cls(index)
-        except (ValueError, OSError):
-            raise IndexDamagedError(f"The words in {folder} cannot be read: rebuild with `rag-qa index`.") from None
+            opened = cls(folder, index)
         if opened._searcher.num_docs != passages:
             raise IndexDamagedError(
                 f"{folder} holds not the {passages} texts that belong to the passages: rebuild with `rag-qa index`."
@@ -204,16 +222,18 @@ class LexicalIndex:
         query = Query.boolean_query(
             [(Occur.Should, Query.boost_query(self._term(term), count)) for term, count in terms.items()]
         )
-        # Twice the depth, so that a tie at the cut is decided by row and not by tantivy's order.
-        hits = self._searcher.search(query, limit=2 * depth, count=False).hits
-        rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
+        with _damage_in(self._folder):
+            # Twice the depth, so that a tie at the cut is decided by row and not by tantivy's order.
+            hits = self._searcher.search(query, limit=min(2 * depth, self._searcher.num_docs), count=False).hits
+            rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
         scored = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True) if row is not None]
         return dict(sorted(scored, key=lambda hit: (-hit[1], hit[0]))[:depth])
 
     def rarity(self, question: str) -> dict[str, float]:
         """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""
         total = self._searcher.num_docs
-        frequencies = {term: self._searcher.doc_freq(TEXT, term) for term in set(analyze(question))}
+        with _damage_in(self._folder):
+            frequencies = {term: self._searcher.doc_freq(TEXT, term) for term in set(analyze(question))}
         return {term: math.log(1 + (total - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
 
     def _term(self, term: str) -> Query:

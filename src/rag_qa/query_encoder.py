@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from rag_qa.encoder import SentenceEncoder, load_tokenizer
 from rag_qa.errors import EncoderError, IndexDamagedError
-from rag_qa.files import FileRecord, record_file
+from rag_qa.files import FileRecord, is_whole, record_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,7 @@ LOWEST_COSINE = 0.9999
 CHECKED_PASSAGES = 32
 CONFIG, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
 OUTPUT = "unit_vector"
+ADVICE = "run `rag-qa index` on the documents again to export it anew"
 
 
 class _Config(Struct, frozen=True):
@@ -58,8 +59,14 @@ class OnnxQueryEncoder:
 
     @classmethod
     def open(cls, folder: Path) -> "OnnxQueryEncoder":
-        """Loads an export; errors as `check`."""
-        return cls(folder, cls.check(folder))
+        """Loads an export; errors as `check`, and the same if it does not load."""
+        config = cls.check(folder)
+        try:
+            return cls(folder, config)
+        except Exception as error:  # onnxruntime and tokenizers raise types of their own, or Exception itself
+            raise IndexDamagedError(
+                f"The query encoder in {folder} cannot be loaded ({type(error).__name__}): {ADVICE}."
+            ) from error
 
     @staticmethod
     def check(folder: Path) -> "_Config":
@@ -68,15 +75,22 @@ class OnnxQueryEncoder:
         Raises:
             IndexDamagedError: a file is missing or has not the size it was written with.
         """
-        advice = "run `rag-qa index` on the documents again to export it anew"
         try:
             config = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Config)
-        except (OSError, msgspec.DecodeError):
-            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged: {advice}.") from None
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged: {ADVICE}.") from None
         for name, record in config.files.items():
             if not (folder / name).is_file() or (folder / name).stat().st_size != record.size:
-                raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated: {advice}.")
+                raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated: {ADVICE}.")
         return config
+
+    @classmethod
+    def is_whole(cls, folder: Path) -> bool:
+        """Whether an export is there, byte for byte as it was written."""
+        try:
+            return is_whole(folder, cls.check(folder).files)
+        except IndexDamagedError:
+            return False
 
     def encode_query(self, text: str) -> "NDArray[np.float32]":
         """A unit vector of shape (dimension,); text past the encoder's window is not seen."""

@@ -16,6 +16,7 @@ from charset_normalizer import from_bytes, is_binary
 from msgspec import Struct
 
 from rag_qa.errors import InputError, ReadError
+from rag_qa.files import shown_path
 from rag_qa.structure import markdown_headings, text_title
 from rag_qa.types import Document, FailedFile, Heading
 
@@ -95,15 +96,19 @@ def find_files(paths: Sequence[Path], leave_out: Path | None = None) -> tuple[li
     failed: list[FailedFile] = []
     for path, name in zip(paths, names, strict=True):
         if not path.exists():
-            raise InputError(f"There is no file or folder “{_shown(path)}”: check the path.")
+            raise InputError(f"There is no file or folder “{shown_path(path)}”: check the path.")
         prefix = PurePosixPath(name) if len(paths) > 1 or path.is_file() else PurePosixPath()
-        for location in _walk(path, leave_out.resolve() if leave_out else None):
+        unlistable: list[OSError] = []
+        for location in _walk(path, leave_out.resolve() if leave_out else None, unlistable):
             relative = prefix if location == path else prefix / location.relative_to(path).as_posix()
-            document = _shown(relative)
+            document = shown_path(relative)
             if reason := _unreadable(location):
                 failed.append(FailedFile(document, reason))
             else:
-                found.append(SourceFile(location, document, _shown(PurePosixPath(location.as_posix()))))
+                found.append(SourceFile(location, document, shown_path(PurePosixPath(location.as_posix()))))
+        for error in unlistable:
+            folder = prefix / Path(error.filename).relative_to(path).as_posix()
+            failed.append(FailedFile(shown_path(folder), f"the folder cannot be read: {error.strerror}"))
     return sorted(found, key=lambda file: file.document), sorted(failed, key=lambda file: file.path)
 
 
@@ -136,11 +141,12 @@ def read_document(file: SourceFile) -> Document:
     )
 
 
-def _walk(path: Path, leave_out: Path | None) -> Iterator[Path]:
+def _walk(path: Path, leave_out: Path | None, unlistable: list[OSError]) -> Iterator[Path]:
+    """The files under a path; folders that cannot be listed are added to `unlistable`."""
     if path.is_file():
         yield path
         return
-    for folder, subfolders, files in os.walk(path):
+    for folder, subfolders, files in os.walk(path, onerror=unlistable.append):
         here = Path(folder)
         links = [name for name in subfolders if (here / name).is_symlink()]
         subfolders[:] = sorted(
@@ -158,11 +164,6 @@ def _unreadable(location: Path) -> str | None:
     if stat.S_ISDIR(mode):
         return "a symbolic link to a folder: index that folder itself"
     return None if stat.S_ISREG(mode) else "not a regular file"
-
-
-def _shown(path: Path | PurePosixPath) -> str:
-    """A path as valid Unicode: bytes of a name that are not UTF-8 stand as escapes."""
-    return os.fsencode(str(path)).decode("utf-8", "backslashreplace")
 
 
 def _read_text(data: bytes, suffix: str) -> _Text:

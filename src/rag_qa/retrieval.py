@@ -1,7 +1,7 @@
 """Candidates to one ranking: weighted sum of min-max normalised scores.
 
-The combination is that of Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval"
-(2023): theoretical minimum 0 for BM25, observed minimum for the inner product.
+A convex combination as in Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023), with
+the observed minimum and maximum of the candidates.
 """
 
 from collections.abc import Mapping

@@ -47,7 +47,8 @@ class SentenceVectors:
             raise IndexDamagedError(
                 f"The sentence vectors in {folder} cannot be read: rebuild with `rag-qa index`."
             ) from None
-        if len(starts) != passages + 1 or vectors.shape != (starts[-1], dimension):
+        fits = len(starts) == passages + 1 and starts[0] == 0 and vectors.shape == (starts[-1], dimension)
+        if not fits or np.diff(starts).min(initial=1) < 1:
             raise IndexDamagedError(
                 f"The sentence vectors in {folder} do not belong to the {passages} passages: "
                 "rebuild with `rag-qa index`."
@@ -59,12 +60,18 @@ class SentenceVectors:
         if not rows:
             return {}
         spans = [np.arange(self._starts[row], self._starts[row + 1]) for row in rows]
-        scores = self._vectors[np.concatenate(spans)].astype(np.float32) @ query
+        scores = self._scores(np.concatenate(spans), query)
         first = np.cumsum([0, *(len(span) for span in spans[:-1])])
         return dict(zip(rows, np.maximum.reduceat(scores, first).tolist(), strict=True))
 
     def scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
         """The inner product of the query with each sentence of a passage, in order."""
-        vectors = self._vectors[self._starts[row] : self._starts[row + 1]]
-        scores: list[float] = (vectors.astype(np.float32) @ query).tolist()
+        scores: list[float] = self._scores(np.arange(self._starts[row], self._starts[row + 1]), query).tolist()
+        return scores
+
+    def _scores(self, sentences: "NDArray[np.int64]", query: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        with np.errstate(invalid="ignore"):
+            scores: NDArray[np.float32] = self._vectors[sentences].astype(np.float32) @ query
+        if not np.isfinite(scores).all():
+            raise IndexDamagedError("The sentence vectors hold what is no number: rebuild with `rag-qa index`.")
         return scores

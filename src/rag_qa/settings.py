@@ -41,9 +41,9 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Folder of the index."""
     documents: str = "seeds"
     """What the default index is built from when it is missing."""
-    depth: Positive = 100
+    depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
-    dense_weight: Share = 0.5
+    dense_weight: Share = 0.6
     """Weight of the dense score in the fused score; the lexical score has the rest."""
     max_k: Positive = 100
     max_question_characters: Positive = 2000
@@ -87,7 +87,7 @@ def load_settings(
     for name, value in (environ or {}).items():
         if name.startswith(ENVIRONMENT_PREFIX):
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
-            layers[key] = (value.split(",") if key == "allowed_hosts" else value, name)
+            layers[key] = ([host.strip() for host in value.split(",")] if key == "allowed_hosts" else value, name)
     for name, value in (overrides or {}).items():
         if value is not None:
             layers[name] = (value, "the command line")

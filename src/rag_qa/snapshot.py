@@ -5,12 +5,12 @@ INDEX/snapshots/<id>-<build>/   manifest.json, documents.sqlite, segments/<name>
                                 sentence_starts.npy,lexical/}
 INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
+INDEX/lock                      held by the process that writes
 
 A snapshot is written beside the live one, synced and checked, then made current by one atomic rename.
 """
 
 import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock
 from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError
-from rag_qa.files import FileRecord, record_file, sync, write_atomically
+from rag_qa.files import FileRecord, is_whole, record_file, sync, write_atomically
 from rag_qa.settings import IndexSettings
 from rag_qa.types import FailedFile
 
@@ -39,6 +40,7 @@ __all__ = [
     "new_snapshot",
     "publish",
     "segment_folder",
+    "writing",
 ]
 
 FORMAT = 1
@@ -132,13 +134,17 @@ class Snapshot(Struct, frozen=True):
                     f"format {FORMAT}: rebuild it with `rag-qa index`."
                 )
             manifest = msgspec.json.decode(data, type=Manifest)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             raise IndexDamagedError(f"{path} is missing or damaged: rebuild the index with `rag-qa index`.") from None
         for name, record in manifest.files.items():
             file = folder / name
             if not file.is_file() or file.stat().st_size != record.size:
                 raise IndexDamagedError(f"{file} is missing or truncated: rebuild the index with `rag-qa index`.")
         return cls(index, folder, manifest)
+
+    def is_whole(self) -> bool:
+        """Whether every file is byte for byte what was written; reads them all."""
+        return is_whole(self.folder, self.manifest.files)
 
     @property
     def documents(self) -> Path:
@@ -163,9 +169,19 @@ def segment_folder(folder: Path, segment: Segment) -> Path:
 
 
 @contextmanager
+def writing(index: Path) -> Iterator[None]:
+    """Holds the index for the one process that writes; another one waits. The lock ends with its process."""
+    index.mkdir(parents=True, exist_ok=True)
+    with FileLock(index / "lock"):
+        yield
+
+
+@contextmanager
 def new_snapshot(index: Path) -> Iterator[Path]:
-    """An empty folder to write a snapshot to; removed again unless `publish` has moved it."""
-    folder = index / "snapshots" / f".building-{os.getpid()}-{secrets.token_hex(4)}"
+    """An empty folder to write a snapshot to; removed again unless `publish` has moved it. Needs `writing`."""
+    for left_over in (index / "snapshots").glob(".building-*"):  # by a run that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    folder = index / "snapshots" / f".building-{secrets.token_hex(4)}"
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -191,7 +207,7 @@ def publish(index: Path, folder: Path, manifest: Manifest) -> Snapshot:
 
 
 def _prune(index: Path, keep: str) -> None:
-    """Removes all but the newest snapshots."""
+    """Removes all but the newest snapshots; what cannot be opened may be of another version and stays."""
     found: list[tuple[str, Path]] = []
     for folder in (index / "snapshots").iterdir():
         if FOLDER_NAME.fullmatch(folder.name) and folder.name != keep:

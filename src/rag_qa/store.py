@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import msgspec
 
-from rag_qa.errors import IndexDamagedError
+from rag_qa.errors import IndexDamagedError, InputError
 from rag_qa.types import Document, DocumentInfo, Passage
 
 __all__ = ["DocumentStore", "write_store"]
@@ -25,8 +26,8 @@ CREATE TABLE passages (
     row INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents,
     passage BLOB NOT NULL, checksum BLOB NOT NULL);
 """
-# A full-text query of SQLite binds at most 999 variables in older builds; more rows take several queries.
-ROWS_PER_QUERY = 500
+DESCRIPTION = "d.number, d.first_row, d.passages, d.info, d.checksum"
+ROWS_PER_QUERY = 500  # a statement of SQLite binds at most 999 values in older builds
 
 
 class _StoredInfo(msgspec.Struct, frozen=True):
@@ -34,6 +35,14 @@ class _StoredInfo(msgspec.Struct, frozen=True):
 
     info: DocumentInfo
     text_sha256: str
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """A checked description: the document, the digest of its text, the rows of its passages."""
+
+    info: DocumentInfo
+    text_sha256: str
+    rows: range
 
 
 class DocumentStore:
@@ -62,45 +71,60 @@ class DocumentStore:
         stored: dict[int, tuple[DocumentInfo, Passage]] = {}
         for first in range(0, len(rows), ROWS_PER_QUERY):
             wanted = rows[first : first + ROWS_PER_QUERY]
-            for row, passage, checksum, info, info_checksum in self._query(
-                f"""SELECT p.row, p.passage, p.checksum, d.info, d.checksum
+            for row, passage, checksum, *document in self._query(
+                f"""SELECT p.row, p.passage, p.checksum, {DESCRIPTION}
                     FROM passages p JOIN documents d ON d.number = p.document
                     WHERE p.row IN ({",".join("?" * len(wanted))})""",  # noqa: S608 - only question marks
                 wanted,
             ):
-                self._check(info_checksum, info)
-                self._check(checksum, row, passage, info_checksum)
-                stored[row] = (
-                    msgspec.msgpack.decode(info, type=_StoredInfo).info,
-                    msgspec.msgpack.decode(passage, type=Passage),
-                )
+                described = self._described(document)
+                self._check(checksum, row, passage, document[-1])
+                stored[row] = described.info, msgspec.msgpack.decode(passage, type=Passage)
         if len(stored) < len(set(rows)):
             raise self._damaged()
         return [stored[row] for row in rows]
 
-    def documents(self) -> list[tuple[DocumentInfo, int]]:
-        """All documents by path, each with its number of passages."""
-        listed = []
-        for info, checksum, passages in self._query("SELECT info, checksum, passages FROM documents ORDER BY number"):
-            self._check(checksum, info)
-            listed.append((msgspec.msgpack.decode(info, type=_StoredInfo).info, passages))
-        return listed
-
-    def document(self, document_id: str) -> tuple[Document, range] | None:
-        """A document with its text and the rows of its passages, or None if the id is unknown."""
+    def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
+        """The documents by path, from the `offset`-th on, each with its number of passages."""
         found = self._query(
-            "SELECT info, checksum, text, first_row, passages FROM documents WHERE id = ?", [document_id]
+            f"SELECT {DESCRIPTION} FROM documents d ORDER BY number LIMIT ? OFFSET ?",  # noqa: S608 - a constant
+            (-1 if limit is None else limit, offset),
         )
-        for info, checksum, text, first_row, passages in found:
-            self._check(checksum, info)
-            stored = msgspec.msgpack.decode(info, type=_StoredInfo)
-            if _sha256(text) != stored.text_sha256:
-                raise self._damaged()
-            document = Document(**msgspec.structs.asdict(stored.info), text=text)
-            return document, range(first_row, first_row + passages)
-        return None
+        described = [self._described(document) for document in found]
+        return [(document.info, len(document.rows)) for document in described]
 
-    def _query(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:  # type: ignore[type-arg]
+    def info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
+        """A document without its text and the rows of its passages, or None if the id is unknown."""
+        found = self._query(
+            f"SELECT {DESCRIPTION} FROM documents d WHERE id = ?",  # noqa: S608 - a constant
+            [document_id],
+        )
+        if not found:
+            return None
+        described = self._described(found[0])
+        return described.info, described.rows
+
+    def document(self, document_id: str) -> Document | None:
+        """A document with its text, or None if the id is unknown."""
+        found = self._query(
+            f"SELECT text, {DESCRIPTION} FROM documents d WHERE id = ?",  # noqa: S608 - a constant
+            [document_id],
+        )
+        if not found:
+            return None
+        text, *document = found[0]
+        described = self._described(document)
+        if _sha256(text) != described.text_sha256 or described.info.id != document_id:
+            raise self._damaged()
+        return Document(**msgspec.structs.asdict(described.info), text=text)
+
+    def _described(self, columns: Sequence[Any]) -> "_Described":
+        number, first_row, passages, info, checksum = columns
+        self._check(checksum, number, first_row, passages, info)
+        stored = msgspec.msgpack.decode(info, type=_StoredInfo)
+        return _Described(stored.info, stored.text_sha256, range(first_row, first_row + passages))
+
+    def _query(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         try:
             with self._lock:
                 return self._connection.execute(statement, values).fetchall()
@@ -119,12 +143,13 @@ def write_store(path: Path, documents: Iterable[tuple[Document, Sequence[Passage
     """Writes documents, sorted by path, and their passages; rows are numbered in this order."""
     connection = sqlite3.connect(path)
     try:
+        connection.execute("PRAGMA journal_mode = OFF")  # a file that is not written whole is thrown away
         connection.executescript(SCHEMA)
         row = 0
         for number, (document, passages) in enumerate(documents):
             described = {name: getattr(document, name) for name in DocumentInfo.__struct_fields__}
             info = msgspec.msgpack.encode(_StoredInfo(DocumentInfo(**described), _sha256(document.text)))
-            info_checksum = _checksum(info)
+            info_checksum = _checksum(number, row, len(passages), info)
             connection.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (number, document.id, row, len(passages), info, info_checksum, document.text),
@@ -136,6 +161,8 @@ def write_store(path: Path, documents: Iterable[tuple[Document, Sequence[Passage
             )
             row += len(passages)
         connection.commit()
+    except sqlite3.Error as error:
+        raise InputError(f"{path} cannot be written ({error}): make room on the disk, and index again.") from None
     finally:
         connection.close()
 

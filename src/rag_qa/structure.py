@@ -43,12 +43,15 @@ def markdown_headings(text: str) -> tuple[Heading, ...]:
 def sentences(text: str) -> list[tuple[int, int]]:
     """Offsets of the sentences, without surrounding white space; a hard line end also ends a sentence.
 
-    One of fewer than three words says nothing alone: it is joined to the next, the last one to the one before.
+    One of fewer than three words says nothing alone: it is joined to the one before it on the same line, or else to
+    the next.
     """
     joined: list[tuple[int, int]] = []
     for start, end in _boundaries(text):
-        if joined and _is_short(text, *joined[-1]):
-            joined[-1] = (joined[-1][0], end)
+        before = joined[-1] if joined else None
+        same_line = before is not None and not LINE_END.search(text, before[1], start)
+        if before and (_is_short(text, *before) or (same_line and _is_short(text, start, end))):
+            joined[-1] = (before[0], end)
         else:
             joined.append((start, end))
     if len(joined) > 1 and _is_short(text, *joined[-1]):
@@ -78,7 +81,8 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
     width = max((len(text[start:end].rstrip()) for start, end in lines), default=0)
     merged: list[tuple[int, int]] = []
     for start, end in lines:
-        if merged and _continues(text[merged[-1][0] : merged[-1][1]], text[start:end], width):
+        adjacent = merged and merged[-1][1] == start  # no blank line between
+        if merged and _continues(text[merged[-1][0] : merged[-1][1]], text[start:end], width if adjacent else 0):
             merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
@@ -86,7 +90,7 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
 
 
 def _continues(before: str, line: str, width: int) -> bool:
-    """Whether `line` goes on with the sentence of the text before it."""
+    """Whether `line` goes on with the sentence of the text before it; `width` is that of wrapped text, or 0."""
     if line.lstrip()[0].islower():
         return True
     last = LINE_END.split(before.rstrip())[-1]

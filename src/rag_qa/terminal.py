@@ -1,27 +1,34 @@
 """What a person sees on the terminal."""
 
-from collections.abc import Iterator
+import re
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from rag_qa.indexing import IndexReport
-from rag_qa.indexing import Progress as Tell
-from rag_qa.structure import line_starts
 from rag_qa.types import Answer, Citation, RankedPassage
 
-__all__ = ["progress_bar", "show_answer", "show_index_report"]
+if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
+    from collections.abc import Iterator
+
+    from rag_qa.indexing import IndexReport
+    from rag_qa.indexing import Progress as Tell
+
+__all__ = ["printable", "progress_bar", "show_answer", "show_index_report"]
 
 SHORTENED = 240
+LINE_END = re.compile(r"\r\n|\r|\n")
+# Documents may hold escape sequences; a terminal would obey them.
+CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 MARK = "bold yellow"
 PLAIN_MARK = "**"  # around highlights where there are no colours
 
 
 @contextmanager
-def progress_bar() -> Iterator[Tell]:
+def progress_bar() -> "Iterator[Tell]":
     """A progress bar on standard error; gives the function that is told how far the work is."""
     columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -37,9 +44,6 @@ def progress_bar() -> Iterator[Tell]:
 
 def show_answer(answer: Answer, console: Console) -> None:
     """The one-line answer with its citation, then the ranked passages with the answering words marked."""
-    if not answer.passages:
-        console.print("No passage fits the token budget: raise --max-tokens.")
-        return
     if answer.answered:
         quote, line = _quote(answer.passages[0])
         where = _place(answer.passages[0].citation, line)
@@ -62,7 +66,7 @@ def show_answer(answer: Answer, console: Console) -> None:
         console.print(Padding(_marked(passage, plain=not console.color_system), (0, 0, 1, 3)))
 
 
-def show_index_report(report: IndexReport, console: Console, *, listed: bool) -> None:
+def show_index_report(report: "IndexReport", console: Console, *, listed: bool) -> None:
     """What indexing did, and each file that failed with its reason."""
     files = report.files
     console.print(
@@ -77,9 +81,14 @@ def show_index_report(report: IndexReport, console: Console, *, listed: bool) ->
     if listed:
         for state, paths in report.paths.items():
             for path in paths:
-                console.print(Text(f"{state:9} {path}"))
+                console.print(Text(f"{state:9} {printable(path)}"))
     for failed in report.failed:
-        console.print(Text(f"failed    {failed.path}: {failed.reason}", style="red"))
+        console.print(Text(printable(f"failed    {failed.path}: {failed.reason}"), style="red"))
+
+
+def printable(text: str) -> str:
+    """The text without control characters, line ends and tabs excepted."""
+    return text.translate(CONTROLS)
 
 
 def _quote(passage: RankedPassage) -> tuple[str, int]:
@@ -87,18 +96,18 @@ def _quote(passage: RankedPassage) -> tuple[str, int]:
     if passage.highlights:
         first = passage.highlights[0]
         before = passage.text[: first.start - passage.citation.start]
-        return _shortened(first.text), passage.citation.line + len(line_starts(before)) - 1
+        return _shortened(first.text), passage.citation.line + len(LINE_END.findall(before))
     return _shortened(passage.text), passage.citation.line
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(printable(text).split())
     return text if len(text) <= SHORTENED else text[:SHORTENED].rsplit(" ", maxsplit=1)[0] + " …"
 
 
 def _place(citation: Citation, line: int) -> str:
-    page = f"page {citation.page}, " if citation.page else ""
-    return f"{citation.source}, {page}line {line}"
+    place = f"page {citation.page}" if citation.page else f"line {line}"
+    return printable(f"{citation.source}, {place}")
 
 
 def _marked(passage: RankedPassage, *, plain: bool) -> Text:
@@ -106,11 +115,12 @@ def _marked(passage: RankedPassage, *, plain: bool) -> Text:
     position = passage.citation.start
     for highlight in passage.highlights:
         text.append(_slice(passage, position, highlight.start))
-        text.append(f"{PLAIN_MARK}{highlight.text}{PLAIN_MARK}" if plain else highlight.text, style=MARK)
+        marked = printable(highlight.text)
+        text.append(f"{PLAIN_MARK}{marked}{PLAIN_MARK}" if plain else marked, style=MARK)
         position = highlight.end
     text.append(_slice(passage, position, passage.citation.end))
     return text
 
 
 def _slice(passage: RankedPassage, start: int, end: int) -> str:
-    return passage.text[start - passage.citation.start : end - passage.citation.start]
+    return printable(passage.text[start - passage.citation.start : end - passage.citation.start])

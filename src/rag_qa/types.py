@@ -117,7 +117,11 @@ class Highlight(Struct, frozen=True):
 
 
 class Scores(Struct, frozen=True):
-    """The evidence behind a rank: inner product of unit vectors, and BM25 (0 where no word is shared)."""
+    """The evidence behind a rank.
+
+    `dense` is the inner product of unit vectors, with the passage or its nearest sentence, whichever is larger;
+    `lexical` is BM25, 0 where no word is shared.
+    """
 
     dense: float
     lexical: float

@@ -54,6 +54,7 @@ class VectorIndex:
     def search(self, query: "NDArray[np.float32]", depth: int) -> dict[int, float]:
         """The `depth` rows with the largest inner product, best first, equal ones by row."""
         scores, rows = self._index.search(query[np.newaxis], min(depth, self._index.ntotal))
+        _check_finite(scores)
         hits = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
         return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0])))
 
@@ -61,5 +62,11 @@ class VectorIndex:
         """The inner product of the query with each of the rows."""
         if not rows:
             return {}
-        vectors = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
-        return dict(zip(rows, (vectors @ query).tolist(), strict=True))
+        scores = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64)) @ query
+        _check_finite(scores)
+        return dict(zip(rows, scores.tolist(), strict=True))
+
+
+def _check_finite(scores: "NDArray[np.float32]") -> None:
+    if not np.isfinite(scores).all():
+        raise IndexDamagedError("The vectors hold what is no number: rebuild with `rag-qa index`.")

@@ -40,7 +40,11 @@ def load_collection(folder: Path) -> Collection:
         GoldError: a file is missing, a line is broken, or a judged question is unknown.
     """
     documents = []
+    seen: set[str] = set()
     for line, record in _lines(folder / "corpus.jsonl", _Text):
+        if record.id in seen:
+            raise GoldError(f"Line {line} of {folder / 'corpus.jsonl'} repeats the id “{record.id}”: ids must differ.")
+        seen.add(record.id)
         if text := record.text if record.text.strip() else record.title:
             documents.append(_document(folder, line, record, text))
     queries = {record.id: record.text for _, record in _lines(folder / "queries.jsonl", _Text)}
@@ -83,7 +87,7 @@ def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
                     yield number, decoder.decode(line)
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GoldError(f"Line {number} of {path} is no record of a BEIR collection: {error}.") from None
 
 
@@ -96,7 +100,7 @@ def _relevant(path: Path) -> dict[str, dict[str, int]]:
                     relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = grade
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, csv.Error):
         relevant = {}
     if not relevant:
         raise GoldError(f"{path} names no relevant document in the form query-id, corpus-id, score, between tabs.")

@@ -50,7 +50,7 @@ def load_gold(path: Path) -> list[GoldQuestion]:
         GoldError: the file cannot be read, or a line is no gold question; the message names the line.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")  # a quote may hold what else str.splitlines takes for a line end
     except (OSError, UnicodeDecodeError) as error:
         raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}): check the path.") from None
     questions: dict[str, GoldQuestion] = {}
@@ -100,6 +100,10 @@ def _span(question_id: str, item: Evidence, text: str) -> Span:
         raise GoldError(
             f"A quote of question {question_id} does not stand in {item.document}"
             f"{'' if item.start is None else f' at {item.start}'}: “{item.quote[:80]}”."
+        )
+    if item.start is not None and item.end not in {None, start + len(item.quote)}:
+        raise GoldError(
+            f"A quote of question {question_id} has {len(item.quote)} characters, not as start and end say."
         )
     if item.start is None and text.find(item.quote, start + 1) >= 0:
         raise GoldError(

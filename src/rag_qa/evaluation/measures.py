@@ -11,17 +11,17 @@ from ir_measures import RR, Measure, R, Success, nDCG
 from msgspec import Struct
 from scipy import stats
 
-__all__ = ["Aggregate", "aggregate", "ranking_measures"]
+__all__ = ["DEEP_MEASURES", "MEASURES", "Aggregate", "aggregate", "ranking_measures"]
 
 MEASURES: dict[str, Measure] = {
     "hit@1": Success @ 1,
     "hit@3": Success @ 3,
     "recall@5": R @ 5,
     "recall@10": R @ 10,
-    "recall@100": R @ 100,
     "mrr": RR,
     "ndcg@10": nDCG @ 10,
 }
+DEEP_MEASURES: dict[str, Measure] = MEASURES | {"recall@100": R @ 100}
 RESAMPLES = 2000
 
 
@@ -34,16 +34,19 @@ class Aggregate(Struct, frozen=True):
 
 
 def ranking_measures(
-    relevant: Mapping[str, Mapping[str, int]], ranked: Mapping[str, Sequence[str]]
+    relevant: Mapping[str, Mapping[str, int]],
+    ranked: Mapping[str, Sequence[str]],
+    measures: Mapping[str, Measure] = MEASURES,
 ) -> dict[str, dict[str, float]]:
     """Each question's ranking measures.
 
     Args:
         relevant: by question, the relevant items and their grade.
         ranked: by question, the items that were found, best first.
+        measures: which, by name.
     """
-    names = {measure: name for name, measure in MEASURES.items()}
-    scores = {question: dict.fromkeys(MEASURES, 0.0) for question in relevant}
+    names = {measure: name for name, measure in measures.items()}
+    scores = {question: dict.fromkeys(measures, 0.0) for question in relevant}
     # Ranks become scores, so that trec_eval's own breaking of ties changes no order.
     run = {question: {item: -float(rank) for rank, item in enumerate(items)} for question, items in ranked.items()}
     for metric in ir_measures.iter_calc(list(names), _plain(relevant), run):

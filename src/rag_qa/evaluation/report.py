@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_qa.evaluation.run import QuestionResult, Report
+from rag_qa.terminal import printable
 
 __all__ = ["show_report"]
 
@@ -34,7 +35,9 @@ def _show_question(question: QuestionResult, console: Console) -> None:
     for item in question.retrieved[:SHOWN_PASSAGES]:
         state = "relevant" if item.relevant else ""
         state += ", marked" if item.marked else ""
-        excerpt = " ".join(item.text.split())[:EXCERPT]
-        console.print(Text(f"    {item.rank}  {item.score:.3f}  {item.document}:{item.start}  {state}"), style="cyan")
+        excerpt = " ".join(printable(item.text).split())[:EXCERPT]
+        console.print(
+            Text(f"    {item.rank}  {item.score:.3f}  {printable(item.document)}:{item.start}  {state}"), style="cyan"
+        )
         console.print(Text(f"       {excerpt} …", style="dim"))
     console.print()

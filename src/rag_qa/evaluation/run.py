@@ -7,7 +7,7 @@ from msgspec import Struct
 from rag_qa.engine import Engine
 from rag_qa.evaluation.beir import Collection
 from rag_qa.evaluation.gold import GoldQuestion, Span, locate
-from rag_qa.evaluation.measures import Aggregate, aggregate, ranking_measures
+from rag_qa.evaluation.measures import DEEP_MEASURES, Aggregate, aggregate, ranking_measures
 from rag_qa.types import Answer, RankedPassage
 
 __all__ = ["Report", "evaluate_collection", "evaluate_gold"]
@@ -27,10 +27,12 @@ class Retrieved(Struct, frozen=True):
     end: int
     score: float
     relevant: bool
-    marked: bool
-    """Whether a highlight overlaps an evidence quote."""
-    marked_share: float
     text: str
+    marked: bool | None = None
+    """Whether a highlight overlaps an evidence quote; None where highlights are not judged."""
+    marked_share: float | None = None
+    key: str = ""
+    """What the rank measures know it by: the place of the relevant passage that it shows."""
 
 
 class QuestionResult(Struct, frozen=True):
@@ -61,8 +63,7 @@ def evaluate_gold(name: str, questions: Sequence[GoldQuestion], engine: Engine, 
     passage of the index that overlaps one is relevant.
 
     Measures of highlights: `highlight@k` is 1 when a highlight of the first k passages overlaps a quote;
-    `marked_share` is the mean share of a passage's characters that is marked, over those of the first three
-    passages that carry a mark.
+    `marked_share` is the mean share of a passage's characters that is marked, over the first three passages.
 
     Raises:
         GoldError: a quote cannot be found in the indexed documents.
@@ -77,10 +78,7 @@ def evaluate_gold(name: str, questions: Sequence[GoldQuestion], engine: Engine, 
     progress("asking", len(questions), len(questions))
     ranking = ranking_measures(
         {question.id: relevant[question.id] for question in questions if question.answerable},
-        {
-            question: [_key(item.document, item.start, item.end) for item in found]
-            for question, found in results.items()
-        },
+        {question: [item.key for item in found] for question, found in results.items()},
     )
     judged = [
         QuestionResult(
@@ -93,7 +91,7 @@ def evaluate_gold(name: str, questions: Sequence[GoldQuestion], engine: Engine, 
         )
         for question in questions
     ]
-    return _report(name, engine, judged, leave_out=("recall@100",))
+    return _report(name, engine, judged)
 
 
 def evaluate_collection(collection: Collection, engine: Engine, progress: Progress) -> Report:
@@ -113,14 +111,12 @@ def evaluate_collection(collection: Collection, engine: Engine, progress: Progre
                     end=passage.end,
                     score=found.candidate.score,
                     relevant=path in collection.relevant[question],
-                    marked=False,
-                    marked_share=0.0,
                     text=passage.text,
                 )
         ranked[question] = list(best)[:COLLECTION_DEPTH]
         retrieved[question] = list(best.values())[:GOLD_DEPTH]
     progress("asking", len(ranked), len(ranked))
-    ranking = ranking_measures(collection.relevant, ranked)
+    ranking = ranking_measures(collection.relevant, ranked, DEEP_MEASURES)
     judged = [
         QuestionResult(question, text, True, (), ranking[question], retrieved[question])
         for question, text in collection.questions.items()
@@ -150,6 +146,7 @@ def _judge(answer: Answer, spans: Sequence[Span]) -> list[Retrieved]:
 def _judge_passage(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
     citation = passage.citation
     places = [(place.document, place.start, place.end) for place in (citation, *passage.also_in)]
+    relevant = [place for place in places if any(span.overlaps(*place) for span in spans)]
     marks = [(citation.document, mark.start, mark.end) for mark in passage.highlights]
     return Retrieved(
         rank=passage.rank,
@@ -157,30 +154,27 @@ def _judge_passage(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
         start=citation.start,
         end=citation.end,
         score=passage.score,
-        relevant=any(span.overlaps(*place) for span in spans for place in places),
+        relevant=bool(relevant),
+        text=passage.text,
         marked=any(span.overlaps(*mark) for span in spans for mark in marks),
         marked_share=sum(mark.end - mark.start for mark in passage.highlights) / (citation.end - citation.start),
-        text=passage.text,
+        key=_key(*(relevant or places)[0]),
     )
 
 
 def _highlight_measures(found: Sequence[Retrieved]) -> dict[str, float]:
     first = found[:MARKED_PASSAGES]
-    measures = {
+    return {
         "highlight@1": float(any(item.marked for item in first[:1])),
         "highlight@3": float(any(item.marked for item in first)),
+        "marked_share": sum(item.marked_share or 0.0 for item in first) / max(len(first), 1),
     }
-    shares = [item.marked_share for item in first if item.marked_share]
-    return measures | ({"marked_share": sum(shares) / len(shares)} if shares else {})
 
 
-def _report(name: str, engine: Engine, questions: list[QuestionResult], leave_out: Sequence[str] = ()) -> Report:
+def _report(name: str, engine: Engine, questions: list[QuestionResult]) -> Report:
     answerable = [question for question in questions if question.answerable]
-    names = dict.fromkeys(name for question in answerable for name in question.measures if name not in leave_out)
-    metrics = {
-        name: aggregate([question.measures[name] for question in answerable if name in question.measures])
-        for name in names
-    }
+    names = dict.fromkeys(name for question in answerable for name in question.measures)
+    metrics = {name: aggregate([question.measures[name] for question in answerable]) for name in names}
     counts = {"questions": len(questions), "answerable": len(answerable)}
     return Report(name, engine.manifest.id, counts, metrics, questions)
 

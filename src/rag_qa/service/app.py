@@ -31,7 +31,10 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.engine = await anyio.to_thread.run_sync(load)
-        yield
+        try:
+            yield
+        finally:
+            app.state.engine.close()
 
     app = Litestar(
         handlers,

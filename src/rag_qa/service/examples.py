@@ -65,7 +65,7 @@ SNAPSHOT = SnapshotView(
 )
 PROBLEMS = {
     400: Problem(title="Bad Request", status=400, detail="k is 0: it must be from 1 to 100."),
-    404: Problem(title="Not Found", status=404, detail="No document has the id “x”: `GET /documents` lists them."),
+    404: Problem(title="Not Found", status=404, detail="No document has the id “x”."),
     413: Problem(title="Request Entity Too Large", status=413, detail="Request Entity Too Large"),
     503: Problem(
         title="Service Unavailable",

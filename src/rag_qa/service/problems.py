@@ -54,8 +54,15 @@ def _from_anything(_: Request[Any, Any, Any], error: Exception) -> Response[Prob
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request; its log says why.")
 
 
+def _from_bytes(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """A body that no decoder reads: bytes that are no UTF-8, or nesting without end."""
+    return problem(HTTPStatus.BAD_REQUEST, f"The body is no JSON that could be read ({type(error).__name__}).")
+
+
 exception_handlers: dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Problem]]] = {
     HTTPException: _from_http,
+    UnicodeDecodeError: _from_bytes,
+    RecursionError: _from_bytes,
     RagQaError: _from_ours,
     Exception: _from_anything,
 }

@@ -10,7 +10,7 @@ from litestar.params import Body, Parameter
 from litestar.response import Redirect
 
 from rag_qa.engine import Engine
-from rag_qa.errors import QuestionError
+from rag_qa.errors import InputError
 from rag_qa.service import examples
 from rag_qa.service.problems import MEDIA_TYPE, Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
@@ -48,8 +48,13 @@ def _answers(status: int, kind: type, value: Any, *problems: int) -> dict[int, R
     summary="Ask a question",
     responses=_answers(200, Answer, examples.ANSWER, 400, 413, 503),
 )
-def ask(data: Annotated[AskRequest, Body(examples=[Example(value=examples.ASK)])], state: State) -> Answer:
+def ask(
+    request: Request[Any, Any, State],
+    data: Annotated[AskRequest, Body(examples=[Example(value=examples.ASK)])],
+    state: State,
+) -> Answer:
     """Ranked, cited passages for a question."""
+    _refuse_unknown(request, set())
     return _engine(state).ask(data.question, data.k, data.max_tokens)
 
 
@@ -85,9 +90,9 @@ def documents(
 ) -> DocumentPage:
     """The documents of the snapshot, sorted by path."""
     _refuse_unknown(request, {"offset", "limit"})
-    listed = _engine(state).documents()
-    shown = [DocumentEntry.of(info, passages) for info, passages in listed[offset : offset + limit]]
-    return DocumentPage(total=len(listed), offset=offset, documents=shown)
+    engine = _engine(state)
+    shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
+    return DocumentPage(total=engine.manifest.counts.documents, offset=offset, documents=shown)
 
 
 @get(
@@ -98,8 +103,7 @@ def documents(
 )
 def document(document_id: str, state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
-    engine = _engine(state)
-    return DocumentDetail.of(engine.document(document_id), len(engine.passages(document_id)))
+    return DocumentDetail.of(*_engine(state).info(document_id))
 
 
 @get(
@@ -109,12 +113,15 @@ def document(document_id: str, state: State) -> DocumentDetail:
     summary="A document's text",
     responses=_problems(400, 404),
 )
-def document_text(document_id: str, state: State, start: int = 0, end: int | None = None) -> Response[str]:
+def document_text(
+    request: Request[Any, Any, State], document_id: str, state: State, start: int = 0, end: int | None = None
+) -> Response[str]:
     """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote."""
+    _refuse_unknown(request, {"start", "end"})
     text = _engine(state).document(document_id).text
     stop = len(text) if end is None else end
     if not 0 <= start <= stop <= len(text):
-        raise QuestionError(
+        raise InputError(
             f"start {start} and end {stop} are no stretch of this document, which has {len(text)} characters."
         )
     return Response(text[start:stop], media_type=MediaType.TEXT)
@@ -137,10 +144,9 @@ def live() -> Health:
     return Health("ok")
 
 
-@get("/health/ready", sync_to_thread=False, summary="Can it answer?", responses=_problems(503))
-def ready(state: State) -> Health:
-    """Ok once index and encoder are loaded."""
-    _engine(state)
+@get("/health/ready", sync_to_thread=False, summary="Can it answer?")
+def ready() -> Health:
+    """Ok: nothing is answered before index and encoder are loaded."""
     return Health("ok")
 
 
@@ -161,4 +167,4 @@ def _engine(state: State) -> Engine:
 def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:
     unknown = sorted(set(request.query_params) - known)
     if unknown:
-        raise QuestionError(f"Unknown parameter “{unknown[0]}”; there are: {', '.join(sorted(known))}.")
+        raise InputError(f"Unknown parameter “{unknown[0][:80]}”; there are: {', '.join(sorted(known)) or 'none'}.")

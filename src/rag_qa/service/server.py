@@ -6,7 +6,7 @@ from collections.abc import Callable
 import uvicorn
 
 from rag_qa.engine import Engine
-from rag_qa.errors import InputError, RagQaError
+from rag_qa.errors import InputError
 from rag_qa.service.app import create_app
 from rag_qa.settings import Settings
 
@@ -14,6 +14,7 @@ __all__ = ["serve"]
 
 LONGEST_HEAD = 1_048_576  # bytes of a request's first line and headers, so that a long URL gets our own answer
 SECONDS_TO_FINISH = 10
+BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -21,7 +22,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
     Args:
         settings: where to listen and what to serve; port 0 takes any free port.
-        on_ready: called with the service's URL once it can answer.
+        on_ready: called with the service's URL once index and encoder are loaded and connections are taken.
 
     Raises:
         InputError: the address cannot be listened on.
@@ -29,15 +30,15 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """
     listener = _listen(settings.host, settings.port)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    failures: list[RagQaError] = []
+    failures: list[Exception] = []
 
     def load() -> Engine:
         try:
             engine = Engine.open(settings.index, settings)
-        except RagQaError as error:
+        except Exception as error:
             failures.append(error)
             raise
-        on_ready(f"http://{name}:{listener.getsockname()[1]}")
+        on_ready(f"http://{name}:{listener.getsockname()[1]}")  # requests that come from now on wait their turn
         return engine
 
     config = uvicorn.Config(
@@ -52,6 +53,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     except SystemExit:  # uvicorn's way out of a failed start
         if not failures:
             raise
+    except KeyboardInterrupt:  # the usual way to stop it; uvicorn has finished what was begun
+        return
     if failures:
         raise failures[0]
 
@@ -62,6 +65,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise InputError(

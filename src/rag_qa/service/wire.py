@@ -92,7 +92,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True):
-    """`ok`, or why not."""
+    """`ok`."""
 
     status: str
 
