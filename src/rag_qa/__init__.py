@@ -12,9 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rag_qa.changes import IndexReport
     from rag_qa.engine import Engine
     from rag_qa.errors import RagQaError
-    from rag_qa.indexing import IndexReport, build
+    from rag_qa.indexing import build
     from rag_qa.settings import IndexSettings, Settings, load_settings
     from rag_qa.types import Answer, Citation, Document, Highlight, Passage, RankedPassage
 
@@ -38,7 +39,7 @@ __all__ = [
 
 _HOMES = {
     "Engine": "engine",
-    "IndexReport": "indexing",
+    "IndexReport": "changes",
     "IndexSettings": "settings",
     "RagQaError": "errors",
     "Settings": "settings",

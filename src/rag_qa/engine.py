@@ -88,15 +88,12 @@ class Engine:
         manifest = snapshot.manifest
         _check_settings(manifest, settings)
         passages, dimension = manifest.counts.passages, manifest.encoder.dimension
-        return cls(
-            snapshot,
-            DocumentStore(snapshot.documents),
-            VectorIndex.load(snapshot.segment / VECTORS, passages, dimension),
-            SentenceVectors.open(snapshot.segment, passages, dimension),
-            LexicalIndex.open(snapshot.segment / LEXICAL, passages),
-            OnnxQueryEncoder.open(snapshot.encoder),
-            settings,
-        )
+        vectors = VectorIndex.load(snapshot.segment / VECTORS, passages, dimension)
+        sentences = SentenceVectors.open(snapshot.segment, passages, dimension)
+        lexical = LexicalIndex.open(snapshot.segment / LEXICAL, passages)
+        encoder = OnnxQueryEncoder.open(snapshot.encoder)
+        store = DocumentStore(snapshot.documents)  # last: it alone has to be closed
+        return cls(snapshot, store, vectors, sentences, lexical, encoder, settings)
 
     @property
     def manifest(self) -> Manifest:

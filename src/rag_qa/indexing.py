@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from rag_qa.cache import VectorCache
+from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.chunking import Chunker
 from rag_qa.encoder import PassageEncoder, SentenceEncoder
 from rag_qa.errors import InputError, ReadError, SnapshotError
@@ -46,44 +46,12 @@ from rag_qa.vectors import VectorIndex
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["IndexReport", "Progress", "build", "index_documents"]
+__all__ = ["Progress", "build", "index_documents"]
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage ("reading", "cutting", "encoding", "writing"), what is done and what there is to do."""
 
 COMMITTED_TOGETHER = 256  # texts encoded between two commits of the cache
-
-
-class FileCounts(Struct, frozen=True, kw_only=True):
-    """What became of the files and of the documents indexed before; each is in one count."""
-
-    added: int
-    changed: int
-    renamed: int
-    unchanged: int
-    removed: int
-
-
-class PassageCounts(Struct, frozen=True):
-    """Passages in the snapshot: how many had something to encode, and how many had all their vectors already."""
-
-    total: int
-    encoded: int
-    cached: int
-
-
-class IndexReport(Struct, frozen=True, kw_only=True):
-    """What indexing did; every file is in one of `files` or in `failed`."""
-
-    snapshot: str
-    files: FileCounts
-    failed: list[FailedFile]
-    documents: int
-    passages: PassageCounts
-    tokens: int
-    seconds: float
-    paths: dict[str, list[str]]
-    """The documents behind `files`, by the same names."""
 
 
 def build(
@@ -172,7 +140,7 @@ def _index_documents(
         tell("writing", 0, 1)
         _write(index, manifest, documents, cut, vectors)
         tell("writing", 1, 1)
-    paths = _changes(before[1] if before else [], documents, failed)
+    paths = changed_paths(before[1] if before else [], documents, failed)
     return IndexReport(
         snapshot=manifest.id,
         files=FileCounts(**{name: len(listed) for name, listed in paths.items()}),
@@ -277,31 +245,6 @@ def _write(
         SentenceVectors.open(base, segment.passages, dimension)
         LexicalIndex.open(base / LEXICAL, segment.passages)
         publish(index, folder, manifest)
-
-
-def _changes(
-    before: Sequence[DocumentInfo], documents: Sequence[Document], failed: Sequence[FailedFile]
-) -> dict[str, list[str]]:
-    """Paths of added, changed, renamed (same bytes, another path), unchanged and removed documents."""
-    old = {info.path: info.sha256 for info in before}
-    new = {document.path: document.sha256 for document in documents}
-    unreadable = {file.path for file in failed}
-    gone = {path: sha256 for path, sha256 in old.items() if path not in new and path not in unreadable}
-    left = Counter(gone.values())
-    changes: dict[str, list[str]] = {"added": [], "changed": [], "renamed": [], "unchanged": [], "removed": []}
-    for path, sha256 in new.items():
-        if path in old:
-            changes["unchanged" if old[path] == sha256 else "changed"].append(path)
-        elif left[sha256]:
-            left[sha256] -= 1
-            changes["renamed"].append(path)
-        else:
-            changes["added"].append(path)
-    for path, sha256 in gone.items():
-        if left[sha256]:  # under no new path
-            left[sha256] -= 1
-            changes["removed"].append(path)
-    return changes
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -14,7 +14,7 @@ from rag_qa.types import Answer, Citation, RankedPassage
 if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
     from collections.abc import Iterator
 
-    from rag_qa.indexing import IndexReport
+    from rag_qa.changes import IndexReport
     from rag_qa.indexing import Progress as Tell
 
 __all__ = ["printable", "progress_bar", "show_answer", "show_index_report"]
