@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 
 QUESTION = "what did HMICFRS recommend?"
+# Tests that a shell runs in its background have SIGINT switched off, and so would the command.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from rag_qa.cli import main
+main()
+"""
 
 
 @pytest.fixture
@@ -177,10 +184,10 @@ def test_ctrl_c_while_indexing(root, index_copy, tmp_path):
     papers = tmp_path / "papers"
     papers.mkdir()
     for number in range(800):
-        (papers / f"{number}.txt").write_text(f"Ship number {number} arrives. " * 20)
+        (papers / f"{number}.txt").write_text(f"Ship number {number} arrives. " * 8)
     before = (index_copy / "current").read_text()
     process = subprocess.Popen(
-        [sys.executable, "-m", "rag_qa", "index", papers, "--index", index_copy], cwd=root, stderr=subprocess.PIPE
+        [sys.executable, "-c", INTERRUPTIBLE, "index", papers, "--index", index_copy], cwd=root, stderr=subprocess.PIPE
     )
     cache = index_copy / "cache" / "vectors.sqlite"
     size = cache.stat().st_size
