@@ -9,7 +9,7 @@ export Q
 .PHONY: ask serve eval test check format clean
 
 ask: .venv/ready
-	@$(BIN)/rag-qa ask "$$Q"
+	@$(BIN)/rag-qa ask -- "$$Q"
 
 serve: .venv/ready
 	@$(BIN)/rag-qa serve

@@ -93,6 +93,13 @@ def test_a_long_title_is_cut_and_leaves_room_for_the_passage(encoder):
     assert all(passage.text for passage in passages)
 
 
+@pytest.mark.parametrize("text", ["word" * 5000, "ภาษาไทยไม่มีช่องว่าง" * 300])
+def test_a_run_without_spaces_is_cut_by_characters(encoder, text):
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(make(text, title="a.txt"))
+    assert max(len(passage.text) for passage in passages) <= 1800
+    assert "".join(passage.text for passage in passages) == text
+
+
 @pytest.mark.parametrize("text", ["", " \n\n", "x"])
 def test_short_texts(encoder, text):
     passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(make(text, title="a.txt"))

@@ -89,6 +89,26 @@ def test_ask_from_standard_input(run, seeds_index):
     assert "bytes that are no text" in said(broken)
 
 
+def test_output_that_cannot_be_shown_or_is_not_read_is_no_failure(run, seeds_index):
+    plain = run("ask", QUESTION, "--index", seeds_index, environ={"PYTHONIOENCODING": "ascii"})
+    assert plain.returncode == 0, said(plain)
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "rag_qa", "ask", QUESTION, "--index", seeds_index]
+    unread = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(write)
+    assert unread.returncode == 0, said(unread)
+    closed = subprocess.run(
+        f'"{sys.executable}" -m rag_qa ask - --index "{seeds_index}" <&-',
+        shell=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert closed.returncode == 2
+    assert "Standard input is closed" in said(closed)
+
+
 def test_asking_imports_neither_torch_nor_what_needs_it(run, seeds_index, root):
     code = (
         "import sys; from rag_qa.cli import cli; "

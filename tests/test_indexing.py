@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rag_qa import Engine, IndexSettings, build
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import IndexMismatchError, InputError
+from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold import load_gold
 from rag_qa.settings import load_settings
 
@@ -209,6 +209,11 @@ def test_settings_are_part_of_the_index(folder, with_encoder, monkeypatch):
     Engine.open(index, load_settings({"passage_tokens": 20}))
     with pytest.raises(IndexMismatchError, match="built with passage_tokens 20, the settings say 180"):
         Engine.open(index, load_settings({"passage_tokens": 180}))
+
+
+def test_passages_longer_than_the_window_are_refused(folder, with_encoder):
+    with pytest.raises(SettingsError, match="passage_tokens is 400, but all-MiniLM-L6-v2 reads 254 tokens"):
+        build([folder], with_encoder(), IndexSettings(passage_tokens=400))
 
 
 def test_sources_that_changed_are_told(folder, with_encoder):

@@ -1,6 +1,7 @@
 import codecs
 import hashlib
 import os
+from types import SimpleNamespace
 
 import pytest
 from files import docx, pdf
@@ -84,6 +85,24 @@ def test_pdf_has_pages(tmp_path):
     assert len(document.pages) == 2
     assert document.text[document.pages[1] :].startswith("The second page")
     assert document.reader.startswith("kreuzberg/")
+
+
+def test_pages_are_kept_where_they_differ_from_the_whole_in_hyphens_only(tmp_path, monkeypatch):
+    import kreuzberg
+
+    result = SimpleNamespace(
+        content="self\xadpublishing is easy\n\nnext page",
+        pages=[{"content": "self-publishing is easy"}, {"content": "next page"}],
+        metadata={"title": None},
+    )
+    monkeypatch.setattr(kreuzberg, "extract_bytes_sync", lambda *_: result)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF")
+    document = read(tmp_path / "a.pdf")
+    assert document.text[document.pages[1] :] == "next page"
+    result.pages = ({"content": "self-publishing"}, {"content": "next page"})
+    document = read(tmp_path / "a.pdf")
+    assert document.pages == ()
+    assert document.text == result.content
 
 
 def test_docx_and_html(tmp_path):

@@ -125,6 +125,7 @@ def test_a_body_that_is_too_large(client):
         ("/documents/unknown/text", 404, "No document has the id"),
         ("/documents/..%2f..%2fetc", 404, ""),
         ("/documents?limit=0", 400, "limit"),
+        ("/documents?offset=99999999999999999999", 400, "offset"),
         ("/nothing", 404, ""),
     ],
 )

@@ -18,6 +18,7 @@ from rag_qa.types import Document, Passage
 
 __all__ = ["Chunker"]
 
+CHARACTERS_A_TOKEN = 10  # at most; English has about 4.5
 JOINT_TOKENS = 2  # what the line end between context and text may cost
 PASSAGE_SHARE = 2 / 3  # of the window is kept for the passage, however long its context
 
@@ -37,6 +38,8 @@ class Chunker:
         self._room = room
         self._settings = settings
         self._longest_context = min(settings.context_tokens, int(room * (1 - PASSAGE_SHARE)))
+        self._longest_slice = settings.passage_tokens * CHARACTERS_A_TOKEN
+        self._by_characters = TextSplitter(self._longest_slice)
         self._splitters: dict[tuple[bool, bool], MarkdownSplitter | TextSplitter] = {}
 
     def cut(self, document: Document) -> list[Passage]:
@@ -49,7 +52,7 @@ class Chunker:
         slices = [
             (page, start + offset, start + offset + len(text))
             for page, start, end in _pages(document)
-            for offset, text in splitter.chunk_indices(document.text[start:end])
+            for offset, text in self._slices(splitter, document.text[start:end])
             if text.strip()
         ]
         lines = line_starts(document.text)
@@ -67,6 +70,14 @@ class Chunker:
             )
             for (page, start, end), count in zip(slices, tokens, strict=True)
         ]
+
+    def _slices(self, splitter: MarkdownSplitter | TextSplitter, text: str) -> Iterator[tuple[int, str]]:
+        """Offsets and slices; a run without spaces, which is one unknown token however long, is cut by characters."""
+        for offset, piece in splitter.chunk_indices(text):
+            if len(piece) <= self._longest_slice:
+                yield offset, piece
+            else:
+                yield from ((offset + inner, part) for inner, part in self._by_characters.chunk_indices(piece))
 
     def _splitter(self, markdown: bool, context: bool) -> MarkdownSplitter | TextSplitter:
         """The splitter for a kind of document; room is kept for a context only where there can be one."""

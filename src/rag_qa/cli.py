@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the answer is not in this collection; 2 wrong usage or inp
 with other settings; 130 stopped by Ctrl-C.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -28,8 +29,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def main() -> None:
     """Runs the command line; every error of ours is one sentence on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows a question mark
     try:
         code: object = cli.main(standalone_mode=False)
+    except SystemExit as error:  # click's answer to a reader of our output that has gone, as with `| head`
+        code = 0 if error.code == 1 else error.code
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -88,6 +94,8 @@ def index(paths: tuple[Path, ...], listed: bool, as_json: bool, **options: Any) 
 def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options: Any) -> int:  # noqa: ANN401
     """Answer QUESTION with ranked, cited passages; `-` reads it from standard input."""
     if question == "-":
+        if sys.stdin is None:
+            raise click.UsageError("Standard input is closed: give the question as an argument.")
         question = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").strip()
     with _open(_settings(options)) as engine:
         answer = engine.ask(question, k, max_tokens)

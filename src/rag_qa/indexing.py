@@ -17,7 +17,7 @@ from rag_qa.cache import VectorCache
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.chunking import Chunker
 from rag_qa.encoder import PassageEncoder, SentenceEncoder
-from rag_qa.errors import InputError, ReadError, SnapshotError
+from rag_qa.errors import InputError, ReadError, SettingsError, SnapshotError
 from rag_qa.files import shown_path
 from rag_qa.lexical import LexicalIndex
 from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
@@ -109,6 +109,11 @@ def _index_documents(
     started = time.perf_counter()
     documents = sorted(documents, key=lambda document: document.path)
     encoder = SentenceEncoder.find(settings.encoder)
+    if settings.passage_tokens > encoder.room:
+        raise SettingsError(
+            f"passage_tokens is {settings.passage_tokens}, but {encoder.name} reads {encoder.room} tokens of a text: "
+            "set it to that or less."
+        )
     chunker = Chunker(encoder.tokenizer, encoder.room, settings)
     cut: list[list[Passage]] = []
     for done, document in enumerate(documents):

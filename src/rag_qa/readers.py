@@ -221,7 +221,8 @@ def _read_kreuzberg(data: bytes, suffix: str) -> _Text:
 
 
 def _letters(text: str) -> str:
-    return "".join(text.split())
+    """Letters and digits only: pages and whole text may differ in white space and soft hyphens."""
+    return "".join(filter(str.isalnum, text))
 
 
 def _join_pages(contents: list[str]) -> tuple[str, tuple[int, ...]]:

@@ -19,6 +19,7 @@ from rag_qa.types import Answer
 __all__ = ["handlers"]
 
 MOST_LISTED = 1000
+MOST_SKIPPED = 2**62
 
 
 def _problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -85,7 +86,7 @@ def ask_by_url(
 def documents(
     request: Request[Any, Any, State],
     state: State,
-    offset: Annotated[int, Parameter(ge=0)] = 0,
+    offset: Annotated[int, Parameter(ge=0, le=MOST_SKIPPED)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = 100,
 ) -> DocumentPage:
     """The documents of the snapshot, sorted by path."""
