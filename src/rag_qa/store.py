@@ -95,28 +95,32 @@ class DocumentStore:
 
     def info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
         """A document without its text and the rows of its passages, or None if the id is unknown."""
-        found = self._query(
-            f"SELECT {DESCRIPTION} FROM documents d WHERE id = ?",  # noqa: S608 - a constant
-            [document_id],
-        )
-        if not found:
-            return None
-        described = self._described(found[0])
-        return described.info, described.rows
+        found = self._one(document_id)
+        return (found[0].info, found[0].rows) if found else None
 
     def document(self, document_id: str) -> Document | None:
         """A document with its text, or None if the id is unknown."""
+        found = self._one(document_id, "text")
+        if found is None:
+            return None
+        described, text = found
+        if _sha256(text) != described.text_sha256:
+            raise self._damaged()
+        return Document(**msgspec.structs.asdict(described.info), text=text)
+
+    def _one(self, document_id: str, column: str = "NULL") -> "tuple[_Described, Any] | None":
+        """A document's checked description and one more of its columns, or None if the id is unknown."""
         found = self._query(
-            f"SELECT text, {DESCRIPTION} FROM documents d WHERE id = ?",  # noqa: S608 - a constant
+            f"SELECT {column}, {DESCRIPTION} FROM documents d WHERE id = ?",  # noqa: S608 - constants
             [document_id],
         )
         if not found:
             return None
-        text, *document = found[0]
-        described = self._described(document)
-        if _sha256(text) != described.text_sha256 or described.info.id != document_id:
+        value, *columns = found[0]
+        described = self._described(columns)
+        if described.info.id != document_id:
             raise self._damaged()
-        return Document(**msgspec.structs.asdict(described.info), text=text)
+        return described, value
 
     def _described(self, columns: Sequence[Any]) -> "_Described":
         number, first_row, passages, info, checksum = columns

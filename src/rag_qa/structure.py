@@ -3,7 +3,6 @@
 import re
 from itertools import pairwise
 
-from markdown_it import MarkdownIt
 from sentencex import get_sentence_boundaries
 
 from rag_qa.types import Heading
@@ -31,6 +30,8 @@ def text_title(text: str) -> str | None:
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:
     """The headings of a Markdown text (CommonMark), in order."""
+    from markdown_it import MarkdownIt
+
     starts = line_starts(text)
     tokens = MarkdownIt("commonmark").parse(text)
     return tuple(

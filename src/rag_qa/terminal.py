@@ -1,6 +1,5 @@
 """What a person sees on the terminal."""
 
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rag_qa.structure import line_starts
 from rag_qa.types import Answer, Citation, RankedPassage
 
 if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
 __all__ = ["printable", "progress_bar", "show_answer", "show_index_report"]
 
 SHORTENED = 240
-LINE_END = re.compile(r"\r\n|\r|\n")
 # Documents may hold escape sequences; a terminal would obey them.
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 MARK = "bold yellow"
@@ -96,7 +95,7 @@ def _quote(passage: RankedPassage) -> tuple[str, int]:
     if passage.highlights:
         first = passage.highlights[0]
         before = passage.text[: first.start - passage.citation.start]
-        return _shortened(first.text), passage.citation.line + len(LINE_END.findall(before))
+        return _shortened(first.text), passage.citation.line + len(line_starts(before)) - 1
     return _shortened(passage.text), passage.citation.line
 
 
