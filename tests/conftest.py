@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from rag_qa import Engine, build
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoder import PACKAGED, SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
+
+settings.register_profile("same every time", derandomize=True)
+settings.load_profile("same every time")
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "seeds"
@@ -22,9 +26,18 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def encoder() -> SentenceEncoder:
-    return SentenceEncoder.find(DEFAULT_ENCODER)
+@pytest.fixture(scope="session", autouse=True)
+def encoder() -> Iterator[SentenceEncoder]:
+    """The default encoder, which every build of this process takes: its model is loaded once."""
+    found = SentenceEncoder.find(DEFAULT_ENCODER)
+    find, published = SentenceEncoder.find, PACKAGED[DEFAULT_ENCODER]
+
+    def find_once(name: str) -> SentenceEncoder:
+        return found if name == DEFAULT_ENCODER and PACKAGED[name] == published else find(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SentenceEncoder, "find", find_once)
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rag_qa import build
+
 QUESTION = "what did HMICFRS recommend?"
 # Tests that a shell runs in its background have SIGINT switched off, and so would the command.
 INTERRUPTIBLE = """
@@ -67,7 +69,8 @@ def test_ask_json_is_the_stable_object(run, seeds_index, root):
     passage = answer["passages"][0]
     assert list(passage) == ["rank", "score", "scores", "text", "tokens", "highlights", "citation", "also_in"]
     assert list(passage["citation"]) == [
-        "id", "document", "title", "source", "sha256", "start", "end", "page", "line"
+        "id", "document", "title", "source", "sha256", "start", "end", "page", "line",
+            "page_unit", "record", "section",
     ]  # fmt: skip
     assert set(answer["timings_ms"]) == {"encode", "dense", "lexical", "total"}
     assert answer["answered"] is True
@@ -175,19 +178,118 @@ def test_index_reports_and_follows_changes(run, seeds_index, tmp_path):
     first = run("index", papers, "--index", tmp_path / "index", "--json", "--list")
     report = json.loads(first.stdout)
     assert first.returncode == 0, said(first)
-    assert report["files"] == {"added": 1, "changed": 0, "renamed": 0, "unchanged": 0, "removed": 0}
+    none = dict.fromkeys(["added", "changed", "renamed", "unchanged", "removed", "ignored", "sidecars"], 0)
+    assert report["files"] == none | {"added": 1}
     assert report["failed"] == [{"path": "b.txt", "reason": "binary data, not text"}]
     assert report["paths"]["added"] == ["a.txt"]
     assert report["passages"] == {"total": 1, "encoded": 1, "cached": 0}
+    assert report.keys() == {
+        "snapshot", "files", "failed", "failed_records", "documents", "passages", "tokens", "seconds", "paths"
+    }  # fmt: skip
     second = run("index", papers, "--index", tmp_path / "index")
     assert "0 added, 0 changed, 0 renamed, 1 unchanged, 0 removed, 1 failed" in second.stdout.decode()
     assert "b.txt: binary data" in second.stdout.decode()
     (papers / "a.txt").write_text("The harbour opens in April.")
     asked = run("ask", "When does the harbour open?", "--index", tmp_path / "index")
     assert "a.txt is changed since it was indexed" in said(asked)
-    assert json.loads(run("index", papers, "--index", tmp_path / "index", "--json").stdout).keys() == {
-        "snapshot", "files", "failed", "documents", "passages", "tokens", "seconds"
-    }  # fmt: skip
+
+
+@pytest.fixture
+def papers(seeds_index, tmp_path, monkeypatch) -> Path:
+    """Some papers in a folder `papers`, with the index `index` beside it."""
+    shutil.copytree(seeds_index / "encoder", tmp_path / "index" / "encoder")
+    (tmp_path / "papers" / "2024").mkdir(parents=True)
+    (tmp_path / "papers" / "a.txt").write_text("The harbour opens in March.")
+    (tmp_path / "papers" / "2024" / "b.md").write_text(
+        "---\ndate: 2024-05-17\nclient: ACME\n---\n# Rules\n\nThe harbour closes in autumn.\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    build(["papers"], "index")
+    return tmp_path
+
+
+def test_verify_tells_what_became_of_each_citation(run, papers):
+    answer = run("ask", "When does the harbour open?", "--index", "index", "--json", cwd=papers).stdout.decode()
+    (papers / "answer.json").write_text(answer)
+    held = run("verify", "answer.json", "--index", "index", cwd=papers)
+    assert (held.returncode, "2 of 2 citations hold." in held.stdout.decode()) == (0, True)
+    (papers / "papers" / "a.txt").write_text("Notice: The harbour opens in March.")
+    (papers / "papers" / "2024" / "b.md").unlink()
+    broken = run("verify", "--index", "index", "--json", text=answer.encode(), cwd=papers)
+    assert broken.returncode == 1
+    told = json.loads(broken.stdout)
+    assert not told["holds"]
+    assert {citation["document"]: citation["state"] for citation in told["citations"]} == {
+        "a.txt": "changed",
+        "2024/b.md": "gone",
+    }
+    assert "the quote still occurs, in line 1" in run("verify", "answer.json", cwd=papers).stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify", "nowhere.json"], "nowhere.json cannot be used: No such file or directory"),
+        (["verify", "papers/a.txt"], "This is no answer of `rag-qa ask --json`"),
+        (["ask", "what?", "--metadata", "client"], "write FIELD=VALUE"),
+        (["ask", "what?", "--metadata", "clnt=ACME"], "No document has the metadata field “clnt”; there are: client, "),
+        (["ask", "what?", "--date-from", "soon"], "date_from is “soon”: write a date such as 2024-05-17"),
+        (["index", "papers", "--dry-run", "--watch"], "choose one"),
+        (["index", "papers", "--max-file-mb", "0"], "sets max_file_mb to “0”"),
+        (["index", "papers", "--ocr", "--ocr-language", "no such"], "sets ocr_language to “no such”"),
+    ],
+)
+def test_bad_input_is_one_sentence(run, papers, arguments, message):
+    result = run(*arguments, cwd=papers, environ={"RAG_QA_INDEX": "index"})
+    assert result.returncode == 2
+    assert message in said(result)
+
+
+def test_filters_on_the_command_line(run, papers):
+
+    def found(*options):
+        result = run("ask", "the harbour", "--index", "index", "--json", *options, cwd=papers)
+        cited = sorted(passage["citation"]["document"] for passage in json.loads(result.stdout)["passages"])
+        return result.returncode, cited
+
+    assert found() == (0, ["2024/b.md", "a.txt"])
+    assert found("--document", "2024/") == (0, ["2024/b.md"])
+    assert found("--format", "text", "--format", "pdf") == (0, ["a.txt"])
+    assert found("--metadata", "client=ACME", "--date-from", "2024") == (0, ["2024/b.md"])
+    assert found("--language", "xx") == (1, [])
+    shown = run("ask", "the harbour", "--index", "index", "--date-to", "1900", cwd=papers)
+    assert (shown.returncode, "no document passes the filters" in shown.stdout.decode()) == (1, True)
+
+
+def test_a_dry_run_on_the_command_line(run, papers):
+    (papers / "papers" / ".ragqaignore").write_text("2024/\n")
+    result = run("index", "papers", "--index", "new", "--dry-run", "--list", cwd=papers)
+    out = result.stdout.decode()
+    assert "1 added" in out
+    assert "2 ignored" in out
+    assert "ignored   2024/b.md" in out
+    assert not (papers / "new").exists()
+
+
+def test_watch_on_the_command_line(root, papers):
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, "index", papers / "papers", "--index", papers / "index", "--watch"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "100"},
+    )
+    try:
+        assert "2 unchanged" in process.stdout.readline()
+        process.stdout.readline()
+        (papers / "papers" / "c.txt").write_text("Ships pay ten crowns.")
+        assert "1 added, 0 changed, 0 renamed, 2 unchanged" in process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
 
 
 def test_a_folder_with_no_readable_file(run, index_copy, tmp_path):
@@ -225,7 +327,7 @@ def test_ctrl_c_while_indexing(root, index_copy, tmp_path):
 def test_help_names_the_commands(run):
     out = run("--help").stdout.decode()
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()] == [
-        "ask", "eval", "index", "serve"
+        "ask", "eval", "index", "serve", "verify"
     ]  # fmt: skip
 
 

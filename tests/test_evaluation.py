@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -6,7 +7,7 @@ import pytest
 
 from rag_qa import Engine
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.beir import load_collection
+from rag_qa.evaluation.beir import index_folder, load_collection
 from rag_qa.evaluation.gold import GoldQuestion, load_gold, locate
 from rag_qa.evaluation.measures import aggregate, ranking_measures
 from rag_qa.evaluation.run import evaluate_gold
@@ -169,7 +170,9 @@ def collection(tmp_path):
     return folder
 
 
-def test_a_public_collection_end_to_end(collection, tmp_path, root):
+def test_a_public_collection_end_to_end(collection, tmp_path, root, seeds_index, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(seeds_index / "encoder", index_folder(collection) / "encoder")
     environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "rag_qa", "eval", "--beir", str(collection), "--json"]
     for _ in range(2):  # the second time from the cached index

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import msgspec
 import pytest
 
 from rag_qa.service import examples
@@ -93,6 +94,10 @@ def test_200_requests_at_once(client, url, engine):
         ({"question": 7}, "Expected `str`"),
         ({"question": "what?", "max_tokens": 0}, "max_tokens is 0"),
         ({"question": "what?", "colour": "red"}, "unknown field `colour`"),
+        ({"question": "what?", "filters": {"colour": "red"}}, "unknown field `colour`"),
+        ({"question": "what?", "filters": {"metadata": {"colour": "red"}}}, "No document has the metadata field"),
+        ({"question": "what?", "filters": {"date_from": "soon"}}, "date_from is “soon”"),
+        ({"question": "what?", "filters": {"format": 3}}, "filters"),
         ({}, "missing required field `question`"),
         ([], "Expected `object`"),
     ],
@@ -224,7 +229,7 @@ def test_openapi_describes_every_route_with_examples(client):
     document = client.get("/schema/openapi.json").json()
     paths = document["paths"]
     assert set(paths) == {
-        "/ask", "/documents", "/documents/{document_id}", "/documents/{document_id}/text", "/snapshot",
+        "/ask", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text", "/snapshot",
         "/health/live", "/health/ready",
     }  # fmt: skip
     post = paths["/ask"]["post"]
@@ -237,6 +242,9 @@ def test_openapi_describes_every_route_with_examples(client):
 
 def test_examples_hold_what_they_show(client):
     answer = client.post("/ask", json={"question": examples.ASK.question, "k": examples.ASK.k}).json()
+    filtered = client.post("/ask", content=msgspec.json.encode(examples.ASK))
+    assert (filtered.status_code, filtered.json()["passages"]) == (200, [])  # the seeds have no dates
+    assert set(client.post("/verify", json=answer).json()) == set(type(examples.VERIFICATION).__struct_fields__)
     assert set(answer) == set(type(examples.ANSWER).__struct_fields__)
     passage = examples.ANSWER.passages[0]
     for mark in passage.highlights:
@@ -250,6 +258,37 @@ def test_examples_hold_what_they_show(client):
     assert set(client.get("/snapshot").json()) == set(type(examples.SNAPSHOT).__struct_fields__)
     for status, shown in examples.PROBLEMS.items():
         assert shown.status == status
+
+
+def test_filters_by_body_and_by_url(client):
+    names = [entry["document"] for entry in client.get("/documents").json()["documents"]]
+
+    def found(response):
+        assert response.status_code == 200, response.text
+        return {passage["citation"]["document"] for passage in response.json()["passages"]}
+
+    filters = {"document": [names[1], names[2]], "format": "text", "language": "en"}
+    assert found(client.post("/ask", json={"question": QUESTION, "k": 20, "filters": filters})) == set(names[1:])
+    parameters = [("q", QUESTION), ("k", "20"), *(("document", name) for name in names[1:]), ("format", "text")]
+    assert found(client.get("/ask", params=parameters)) == set(names[1:])
+    assert found(client.get("/ask", params={"q": QUESTION, "metadata": f"title={names[0]}"})) <= {names[0]}
+    empty = client.get("/ask", params={"q": QUESTION, "date_to": "1900"}).json()
+    assert (empty["answered"], empty["passages"]) == (False, [])
+    check_problem(client.get("/ask", params={"q": QUESTION, "metadata": "title"}), 400, "write FIELD=VALUE")
+    check_problem(client.get("/ask", params={"q": QUESTION, "metadata": "no=1"}), 400, "the metadata field “no”")
+
+
+def test_verify_over_http(client):
+    answer = client.post("/ask", json={"question": QUESTION, "k": 3}).json()
+    assert client.post("/verify", json=answer).json()["holds"] is True
+    answer["passages"][0]["citation"]["start"] += 1
+    answer["passages"][1]["citation"]["id"] = "nowhere"
+    answer["passages"][2]["citation"]["sha256"] = "0" * 64
+    told = client.post("/verify", json=answer).json()
+    assert told["holds"] is False
+    assert [citation["state"] for citation in told["citations"]] == ["forged", "gone", "changed"]
+    check_problem(client.post("/verify", json={"question": "what?"}), 400, "snapshot")
+    check_problem(client.post("/verify", content=b"x" * 5_000_000), 413, "")
 
 
 def test_damage_under_a_running_server_is_503_and_names_nothing(root, index_copy):

@@ -51,7 +51,7 @@ def test_every_truncated_file_is_found_and_named(index_copy):
 
 def test_another_format_version(index_copy):
     path = snapshot_folder(index_copy) / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
     with pytest.raises(IndexMismatchError, match="format 99"):
         Engine.open(index_copy)
 

@@ -56,8 +56,11 @@ def cite(document: DocumentInfo, passage: Passage) -> Citation:
         sha256=document.sha256,
         start=passage.start,
         end=passage.end,
+        record=document.record,
         page=passage.page,
+        page_unit=document.page_unit if passage.page else None,
         line=passage.line,
+        section=passage.section,
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VectorCache"]
 
+FILE = "vectors.sqlite"
 SECONDS_TO_WAIT = 60  # for another process that writes
 
 
@@ -27,10 +28,15 @@ class VectorCache:
 
     def __init__(self, folder: Path, encoder_digest: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "vectors.sqlite"
+        self._path = folder / FILE
         self._encoder = encoder_digest
         with self._in_a_sentence():
             self._connection = _open(self._path)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether anything was ever kept there."""
+        return (folder / FILE).is_file()
 
     def close(self) -> None:
         """Closes the file."""

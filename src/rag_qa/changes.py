@@ -5,19 +5,23 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from rag_qa.types import Document, DocumentInfo, FailedFile
+from rag_qa.types import FailedFile, IndexedFile
 
 __all__ = ["FileCounts", "IndexReport", "PassageCounts", "changed_paths"]
 
 
 class FileCounts(Struct, frozen=True, kw_only=True):
-    """What became of the files and of the documents indexed before; each is in one count."""
+    """What became of the files and of those indexed before; each is in one count."""
 
     added: int
     changed: int
     renamed: int
     unchanged: int
     removed: int
+    ignored: int = 0
+    """Left out by a .ragqaignore."""
+    sidecars: int = 0
+    """Read as the metadata of the file beside them."""
 
 
 class PassageCounts(Struct, frozen=True):
@@ -34,33 +38,36 @@ class IndexReport(Struct, frozen=True, kw_only=True):
     snapshot: str
     files: FileCounts
     failed: list[FailedFile]
+    failed_records: list[FailedFile]
+    """Records of feeds, and sidecars, that could not be used; the rest of their files was."""
     documents: int
     passages: PassageCounts
     tokens: int
     seconds: float
     paths: dict[str, list[str]]
-    """The documents behind `files`, by the same names."""
+    """The files behind `files`, by the same names."""
 
 
-def changed_paths(
-    before: Sequence[DocumentInfo], documents: Sequence[Document], failed: Sequence[FailedFile]
-) -> dict[str, list[str]]:
-    """Paths of added, changed, renamed (same bytes, another path), unchanged and removed documents."""
-    old = {info.path: info.sha256 for info in before}
-    new = {document.path: document.sha256 for document in documents}
-    unreadable = {file.path for file in failed}
-    gone = {path: sha256 for path, sha256 in old.items() if path not in new and path not in unreadable}
-    left = Counter(gone.values())
+def changed_paths(before: Sequence[IndexedFile], now: Sequence[IndexedFile]) -> dict[str, list[str]]:
+    """Paths of added, changed, renamed (same bytes, another path), unchanged and removed files.
+
+    Only files that gave a document count as indexed; one that no longer does is in none of the lists.
+    """
+    old = {file.path: (file.sha256, file.sidecar_sha256) for file in before if file.reason is None}
+    new = {file.path: (file.sha256, file.sidecar_sha256) for file in now if file.reason is None}
+    there = {file.path for file in now}
+    gone = {path: digests for path, digests in old.items() if path not in there}
+    left = Counter(sha256 for sha256, _ in gone.values())
     changes: dict[str, list[str]] = {"added": [], "changed": [], "renamed": [], "unchanged": [], "removed": []}
-    for path, sha256 in new.items():
+    for path, digests in new.items():
         if path in old:
-            changes["unchanged" if old[path] == sha256 else "changed"].append(path)
-        elif left[sha256]:
-            left[sha256] -= 1
+            changes["unchanged" if old[path] == digests else "changed"].append(path)
+        elif left[digests[0]]:
+            left[digests[0]] -= 1
             changes["renamed"].append(path)
         else:
             changes["added"].append(path)
-    for path, sha256 in gone.items():
+    for path, (sha256, _) in gone.items():
         if left[sha256]:  # under no new path
             left[sha256] -= 1
             changes["removed"].append(path)

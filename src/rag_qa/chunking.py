@@ -4,8 +4,8 @@ semantic-text-splitter cuts at the highest boundary that fits (headings, paragra
 words), counting in the encoder's own tokens.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
@@ -14,13 +14,17 @@ from tokenizers import Tokenizer
 from rag_qa.settings import IndexSettings
 from rag_qa.structure import line_starts, sentences
 from rag_qa.tokens import count_tokens
-from rag_qa.types import Document, Passage
+from rag_qa.types import Document, Heading, Passage
 
-__all__ = ["Chunker"]
+__all__ = ["CHUNKINGS", "Chunker"]
+
+CHUNKINGS = 1  # raise it when a change here makes other passages of the same document
 
 CHARACTERS_A_TOKEN = 10  # at most; English has about 4.5
 JOINT_TOKENS = 2  # what the line end between context and text may cost
 PASSAGE_SHARE = 2 / 3  # of the window is kept for the passage, however long its context
+SECTION_JOINT = " › "
+LOWEST_SECTION = 6  # what lies below is a table's header, and names no section
 
 
 class Chunker:
@@ -51,7 +55,7 @@ class Chunker:
         splitter = self._splitter(document.metadata.get("format") == "markdown", contexts.possible)
         slices = [
             (page, start + offset, start + offset + len(text))
-            for page, start, end in _pages(document)
+            for page, start, end in _stretches(document)
             for offset, text in self._slices(splitter, document.text[start:end])
             if text.strip()
         ]
@@ -66,6 +70,7 @@ class Chunker:
                 tokens=count,
                 line=bisect_right(lines, start),
                 page=page,
+                section=contexts.section(start),
                 sentences=tuple((start + left, start + right) for left, right in sentences(document.text[start:end])),
             )
             for (page, start, end), count in zip(slices, tokens, strict=True)
@@ -92,13 +97,15 @@ class Chunker:
         return self._splitters[markdown, context]
 
 
-def _pages(document: Document) -> Iterator[tuple[int | None, int, int]]:
+def _stretches(document: Document) -> Iterator[tuple[int | None, int, int]]:
     """(1-based page or None, start, end) of each stretch that passages must stay within."""
-    if not document.pages:
-        yield None, 0, len(document.text)
-        return
-    for number, (start, end) in enumerate(pairwise([*document.pages, len(document.text)]), start=1):
-        yield number, start, end
+    length = len(document.text)
+    pages = [*document.pages, length] if document.pages else [0, length]
+    breaks = sorted(document.breaks)
+    for number, (first, last) in enumerate(pairwise(pages), start=1):
+        inner = breaks[bisect_right(breaks, first) : bisect_left(breaks, last)]
+        for start, end in pairwise([first, *inner, last]):
+            yield (number if document.pages else None), start, end
 
 
 class _Contexts:
@@ -109,6 +116,8 @@ class _Contexts:
         self.tokenizer = tokenizer
         self.budget = budget
         self.title = document.title if document.title != document.path else ""
+        self._starts = [heading.start for heading in document.headings]
+        self._paths = _paths(document.headings)
         self.possible = budget > 0 and bool(self.title or document.headings)
 
     def above(self, start: int) -> str:
@@ -116,17 +125,25 @@ class _Contexts:
         parts: list[str] = []
         if self.title and not self.document.text.startswith(self.title, start):
             parts.append(self.title)
-        path: list[tuple[int, str]] = []
-        for heading in self.document.headings:
-            if heading.start >= start:
-                break
-            path = [entry for entry in path if entry[0] < heading.level]
-            path.append((heading.level, heading.title))
-        parts += [title for _, title in path if title != self.title]
+        headings = self._paths[bisect_left(self._starts, start)]
+        parts += [heading.title for heading in headings if heading.title != self.title]
         return self._cut("\n".join(parts))
+
+    def section(self, start: int) -> str:
+        """The headings of the section that `start` is in, the one that begins there included."""
+        headings = self._paths[bisect_right(self._starts, start)]
+        return SECTION_JOINT.join(heading.title for heading in headings if heading.level <= LOWEST_SECTION)
 
     def _cut(self, context: str) -> str:
         if not self.possible:
             return ""
         offsets = self.tokenizer.encode(context, add_special_tokens=False).offsets
         return context if len(offsets) <= self.budget else context[: offsets[self.budget][0]].rstrip()
+
+
+def _paths(headings: Sequence[Heading]) -> list[tuple[Heading, ...]]:
+    """The headings in force, outermost first, before the first heading and after each."""
+    paths: list[tuple[Heading, ...]] = [()]
+    for heading in headings:
+        paths.append((*(above for above in paths[-1] if above.level < heading.level), heading))
+    return paths

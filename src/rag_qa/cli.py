@@ -1,4 +1,4 @@
-"""The command line: index, ask, serve, eval. Each is thin: it calls the engine and shows what it returns.
+"""The command line: index, ask, verify, serve, eval. Each is thin: it calls the engine and shows what it returns.
 
 Exit codes: 0 done; 1 the answer is not in this collection; 2 wrong usage or input; 3 index missing, damaged or built
 with other settings; 130 stopped by Ctrl-C.
@@ -16,6 +16,7 @@ from rag_qa import __version__
 from rag_qa.errors import RagQaError
 
 if TYPE_CHECKING:
+    from rag_qa.changes import IndexReport
     from rag_qa.engine import Engine
     from rag_qa.settings import Settings
 
@@ -64,10 +65,31 @@ def cli() -> None:
 @click.option("--passage-tokens", type=int, metavar="N", help="Longest passage, in the encoder's tokens.")
 @click.option("--overlap-tokens", type=int, metavar="N", help="How much neighbouring passages share.")
 @click.option("--context-tokens", type=int, metavar="N", help="Most of title and headings encoded with a passage.")
+@click.option("--ocr/--no-ocr", default=None, help="Read images and scans with Tesseract (default: no).")
+@click.option("--ocr-language", metavar="NAME", help="Tesseract's name of their language (default: eng).")
+@click.option("--feed-text", metavar="FIELD", help="Field of JSON records that holds the text.")
+@click.option("--feed-title", metavar="FIELD", help="The same for the title.")
+@click.option("--feed-date", metavar="FIELD", help="The same for the date.")
+@click.option("--feed-url", metavar="FIELD", help="The same for the address.")
+@click.option("--readers", type=int, metavar="N", help="Processes that read files (default: 2).")
+@click.option("--read-seconds", type=float, metavar="S", help="Longest time for one file (default: 120).")
+@click.option("--read-memory-mb", type=int, metavar="MB", help="Most memory for one file (default: 2048).")
+@click.option("--max-file-mb", type=int, metavar="MB", help="Largest file that is read (default: 512).")
+@click.option("--dry-run", is_flag=True, help="Report what would be done, and write nothing.")
+@click.option("--watch", "watched", is_flag=True, help="Go on, and follow every change of the files.")
 @click.option("--list", "listed", is_flag=True, help="Also name each file and what became of it.")
 @json_option
-def index(paths: tuple[Path, ...], listed: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+def index(
+    paths: tuple[Path, ...],
+    dry_run: bool,
+    watched: bool,
+    listed: bool,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Make the files under PATH... the whole collection of an index."""
+    if dry_run and watched:
+        raise click.UsageError("--dry-run writes nothing and --watch writes again and again: choose one.")
     settings = _settings(options)
 
     import msgspec
@@ -76,29 +98,51 @@ def index(paths: tuple[Path, ...], listed: bool, as_json: bool, **options: Any) 
     from rag_qa.indexing import build
     from rag_qa.terminal import progress_bar, show_index_report
 
-    with progress_bar() as tell:
-        report = build(paths, settings.index, settings.for_index(), tell)
-    if as_json:
-        fields = msgspec.to_builtins(report)
-        _print_json(fields if listed else {name: fields[name] for name in fields if name != "paths"})
-    else:
-        show_index_report(report, Console(), listed=listed)
+    def show(report: "IndexReport") -> None:
+        if as_json:
+            fields = msgspec.to_builtins(report)
+            _print_json({name: fields[name] for name in fields if listed or name != "paths"})
+        else:
+            show_index_report(report, Console(), listed=listed)
+
+    if not watched:
+        with progress_bar() as tell:
+            report = build(paths, settings.index, settings, tell, dry_run=dry_run)
+        show(report)
+        return
+
+    from rag_qa.watching import watch
+
+    for outcome in watch(paths, Path(settings.index), settings):
+        if isinstance(outcome, RagQaError):
+            click.echo(str(outcome), err=True)
+        else:
+            show(outcome)
 
 
 @cli.command()
 @click.argument("question")
 @click.option("-k", "k", type=int, default=5, show_default=True, metavar="N", help="How many passages.")
 @click.option("--max-tokens", type=int, metavar="N", help="Token budget of the passages together.")
+@click.option("--document", multiple=True, metavar="GLOB", help="Only documents whose path matches, as in .gitignore.")
+@click.option("--format", multiple=True, metavar="NAME", help="Only documents of this format: pdf, docx, text, …")
+@click.option("--language", multiple=True, metavar="CODE", help="Only documents in this language: en, de, …")
+@click.option("--date-from", metavar="DATE", help="Only documents of this day, month or year, or later.")
+@click.option("--date-to", metavar="DATE", help="Only documents of this day, month or year, or earlier.")
+@click.option("--metadata", multiple=True, metavar="FIELD=VALUE", help="Only documents with this value of a field.")
 @index_option
 @json_option
 def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options: Any) -> int:  # noqa: ANN401
     """Answer QUESTION with ranked, cited passages; `-` reads it from standard input."""
     if question == "-":
-        if sys.stdin is None:
-            raise click.UsageError("Standard input is closed: give the question as an argument.")
-        question = sys.stdin.buffer.read().decode("utf-8", "surrogateescape").strip()
+        question = _standard_input().decode("utf-8", "surrogateescape").strip()
+
+    from rag_qa.filters import Filters, metadata_filters
+
+    names = [name for name in Filters.__struct_fields__ if name != "metadata"]
+    filters = Filters(**{name: options.pop(name) for name in names}, metadata=metadata_filters(options.pop("metadata")))
     with _open(_settings(options)) as engine:
-        answer = engine.ask(question, k, max_tokens)
+        answer = engine.ask(question, k, max_tokens, filters)
         if as_json:
             _print_json(answer)
         else:
@@ -110,6 +154,39 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
         for state in engine.source_states(answer):
             click.echo(f"Note: {state.source} is {state.state} since it was indexed; index again to follow.", err=True)
     return 0 if answer.answered else 1
+
+
+@cli.command()
+@click.argument("answer", default="-", metavar="ANSWER.json", type=click.Path(path_type=Path, allow_dash=True))
+@index_option
+@json_option
+def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
+    """Check the citations of an answer (of `ask --json`; `-` is standard input) against their source files."""
+    settings = _settings(options)
+    data = _standard_input() if str(answer) == "-" else answer.read_bytes()
+
+    import msgspec
+
+    from rag_qa.files import named_path
+    from rag_qa.verifying import decode_answer, verify_sources
+
+    folders = [Path()]
+    if Path(settings.index, "current").exists():
+        from rag_qa.snapshot import Snapshot
+
+        manifest = Snapshot.open_current(Path(settings.index)).manifest
+        folders.insert(0, named_path(manifest.working_directory))
+        settings = msgspec.structs.replace(settings, **msgspec.structs.asdict(manifest.settings))
+    verification = verify_sources(decode_answer(data), folders, settings)
+    if as_json:
+        _print_json(verification)
+    else:
+        from rich.console import Console
+
+        from rag_qa.terminal import show_verification
+
+        show_verification(verification, Console(highlight=False))
+    return 0 if verification.holds else 1
 
 
 @cli.command()
@@ -154,7 +231,7 @@ def evaluate(gold: Path | None, beir: Path | None, verbose: bool, as_json: bool,
         collection = collections.load_collection(beir)
         folder = collections.index_folder(beir)
         with progress_bar() as tell:
-            index_documents(collection.documents, folder, settings.for_index(), tell)
+            index_documents(collection.documents, folder, settings, tell)
             with Engine.open(folder, settings) as engine:
                 report = evaluate_collection(collection, engine, tell)
     else:
@@ -192,7 +269,13 @@ def _ensure_default_index(settings: "Settings") -> None:
 
     click.echo(f"Building the index of {settings.documents}/ in {settings.index}/, once.", err=True)
     with progress_bar() as tell:
-        build([settings.documents], settings.index, settings.for_index(), tell)
+        build([settings.documents], settings.index, settings, tell)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
+    return sys.stdin.buffer.read()
 
 
 def _print_json(value: object) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Self, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from rag_qa.answering import cite, highlight, within_budget
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.files import named_path, record_file
+from rag_qa.filters import Catalogue, Filters
 from rag_qa.lexical import LexicalIndex, analyze
 from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.retrieval import Candidate, fuse
@@ -20,8 +22,9 @@ from rag_qa.sentences import SentenceVectors
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import LEXICAL, VECTORS, Manifest, Snapshot
 from rag_qa.store import DocumentStore
-from rag_qa.types import Answer, Citation, Document, DocumentInfo, Passage, RankedPassage, Scores, Timings
+from rag_qa.types import Answer, Citation, Document, DocumentInfo, FailedFile, Passage, RankedPassage, Scores, Timings
 from rag_qa.vectors import VectorIndex
+from rag_qa.verifying import Verification, located, verify
 
 __all__ = ["Engine", "Found", "Ranking", "SourceState"]
 
@@ -74,6 +77,8 @@ class Engine:
         self._lexical = lexical
         self._encoder = encoder
         self._settings = settings
+        self._lock = Lock()
+        self._known: Catalogue | None = None
 
     @classmethod
     def open(cls, index: str | Path, settings: Settings | None = None) -> "Engine":
@@ -100,7 +105,7 @@ class Engine:
         """What the snapshot is made of."""
         return self._snapshot.manifest
 
-    def ask(self, question: str, k: int = 5, max_tokens: int | None = None) -> Answer:
+    def ask(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> Answer:
         """Answers a question with its `k` best passages.
 
         Args:
@@ -108,18 +113,19 @@ class Engine:
             k: from 1 to `max_k` of the settings.
             max_tokens: a budget for the passages' cl100k_base tokens together; a passage that does not fit
                 is left out, and the others keep their rank numbers.
+            filters: which documents to look in; where they leave out all, the answer has no passages.
 
         Raises:
-            QuestionError: the question, `k` or `max_tokens` cannot be used, or no passage fits.
+            QuestionError: the question, `k`, `max_tokens` or a filter cannot be used, or no passage fits.
             IndexDamagedError: a passage is not what was written.
         """
         started = time.perf_counter()
         self._check_question(question, k, max_tokens)
-        ranking = self.rank(question)
+        ranking = self.rank(question, k, filters)
         best = self.find(ranking.candidates[:k])
         tokens = [found.passage.tokens for found in best]
         chosen = within_budget(tokens, max_tokens)
-        if not chosen:
+        if best and not chosen:
             raise QuestionError(
                 f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
             )
@@ -142,7 +148,7 @@ class Engine:
         return Answer(
             question=question,
             snapshot=self.manifest.id,
-            answered=True,
+            answered=bool(passages),
             confidence=None,
             passages=passages,
             expansions=[],
@@ -154,15 +160,18 @@ class Engine:
             ),
         )
 
-    def rank(self, question: str) -> Ranking:
-        """All candidates for a question, best first, without their texts."""
-        depth = self._settings.depth
+    def rank(self, question: str, k: int = 1, filters: Filters | None = None) -> Ranking:
+        """All candidates for a question, best first, without their texts; `k` at least where there are so many."""
+        depth = max(k, self._settings.depth)
+        allowed = self._catalogue().allowed(filters) if filters is not None and filters != Filters() else None
+        if allowed is not None and not allowed.any():
+            return Ranking([], np.zeros(0, dtype=np.float32), 0.0, 0.0, 0.0)
         started = time.perf_counter()
         vector = self._encoder.encode_query(question)
         encoded = time.perf_counter()
-        dense = self._vectors.search(vector, depth)
+        dense = self._vectors.search(vector, depth, allowed)
         near = time.perf_counter()
-        lexical = self._lexical.search(question, depth)
+        lexical = self._lexical.search(question, depth, allowed)
         worded = time.perf_counter()
         dense |= self._vectors.scores(vector, [row for row in lexical if row not in dense])
         nearest = self._sentences.best(vector, list(dense))
@@ -178,6 +187,10 @@ class Engine:
     def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
         """The documents by path, from the `offset`-th on, each with its number of passages."""
         return self._store.documents(offset, limit)
+
+    def failed(self) -> list[FailedFile]:
+        """The files that gave no document, by path."""
+        return [FailedFile(file.path, file.reason) for file in self._store.files() if file.reason is not None]
 
     def info(self, document_id: str) -> tuple[DocumentInfo, int]:
         """A document without its text, and its number of passages.
@@ -207,6 +220,20 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def verify(self, answer: Answer) -> Verification:
+        """Checks an answer's citations against the documents of this snapshot."""
+
+        def find(citation: Citation) -> list[Document]:
+            document = self._store.document(citation.id)
+            return [document] if document is not None else []
+
+        return verify(answer, find)
+
+    @property
+    def source_folders(self) -> list[Path]:
+        """Where sources with a relative path may lie: from where the index was built, or from here."""
+        return [named_path(self.manifest.working_directory), Path()]
+
     def source_states(self, answer: Answer) -> list[SourceState]:
         """The cited source files that are no longer what was indexed, in order of rank."""
         states: dict[str, SourceState] = {}
@@ -219,22 +246,21 @@ class Engine:
                 states[citation.source] = SourceState(citation.source, state)
         return list(states.values())
 
+    def _catalogue(self) -> Catalogue:
+        """Made when the first filter is used: it reads the descriptions of all documents."""
+        with self._lock:
+            if self._known is None:
+                self._known = Catalogue(self._store.documents())
+            return self._known
+
     def _state(self, citation: Citation) -> str | None:
-        path = self._locate(citation.source)
+        path = located(citation.source, self.source_folders)
         if path is None:
             return "gone"
         try:
             return None if record_file(path).sha256 == citation.sha256 else "changed"
         except OSError:
             return "unreadable"
-
-    def _locate(self, source: str) -> Path | None:
-        """The file as it was named: from where the index was built, or from here."""
-        named = named_path(source)
-        for path in (named_path(self.manifest.working_directory) / named, named):
-            if path.is_file():
-                return path
-        return None
 
     def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
         longest, most = self._settings.max_question_characters, self._settings.max_k

@@ -33,13 +33,14 @@ def is_whole(folder: Path, files: Mapping[str, FileRecord]) -> bool:
 
 
 def shown_path(path: PurePath) -> str:
-    """A path as valid Unicode: bytes of a name that are not UTF-8 stand as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as valid Unicode: bytes of a name that are not UTF-8 stand as escapes, as does a backslash before one."""
+    raw = re.sub(rb"\\(?=x(?:[89a-f][0-9a-f]|5c))", rb"\\x5c", os.fsencode(path))
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def named_path(shown: str) -> Path:
     """The path that `shown_path` shows."""
-    raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda match: bytes.fromhex(match[1].decode()), shown.encode())
+    raw = re.sub(rb"\\x([89a-f][0-9a-f]|5c)", lambda match: bytes.fromhex(match[1].decode()), shown.encode())
     return Path(os.fsdecode(raw))
 
 

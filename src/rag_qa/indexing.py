@@ -1,9 +1,9 @@
-"""Documents to a snapshot: what to read, chunk and encode, and what changed since the last time."""
+"""Documents to a snapshot: what differs is read and cut (collecting.py), what is new encoded, the whole published."""
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -15,15 +15,14 @@ from msgspec import Struct
 
 from rag_qa.cache import VectorCache
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
-from rag_qa.chunking import Chunker
+from rag_qa.collecting import Collection, Previous, Progress, collect, collection_of
 from rag_qa.encoder import PassageEncoder, SentenceEncoder
-from rag_qa.errors import InputError, ReadError, SettingsError, SnapshotError
+from rag_qa.errors import InputError
 from rag_qa.files import shown_path
 from rag_qa.lexical import LexicalIndex
 from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
-from rag_qa.readers import find_files, read_document
 from rag_qa.sentences import SentenceVectors
-from rag_qa.settings import IndexSettings
+from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import (
     DOCUMENTS,
     FORMAT,
@@ -33,14 +32,14 @@ from rag_qa.snapshot import (
     EncoderRecord,
     Manifest,
     Segment,
-    Snapshot,
     new_snapshot,
     publish,
     segment_folder,
     writing,
 )
-from rag_qa.store import DocumentStore, write_store
-from rag_qa.types import Document, DocumentInfo, FailedFile, Passage
+from rag_qa.sources import Sources, find_sources
+from rag_qa.store import StoredDocument, write_store
+from rag_qa.types import Document, FailedFile, IndexedFile, Passage
 from rag_qa.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -48,111 +47,141 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "build", "index_documents"]
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage ("reading", "cutting", "encoding", "writing"), what is done and what there is to do."""
-
 COMMITTED_TOGETHER = 256  # texts encoded between two commits of the cache
+
+
+class _Built(Struct, frozen=True):
+    """The snapshot that there is now, or would be, and for how many passages something had to be encoded."""
+
+    snapshot: str
+    counts: Counts
+    encoded: int
 
 
 def build(
     paths: Sequence[str | Path],
     index: str | Path,
-    settings: IndexSettings | None = None,
+    settings: Settings | None = None,
     progress: Progress | None = None,
+    *,
+    dry_run: bool = False,
+    encoder: SentenceEncoder | None = None,
 ) -> IndexReport:
     """Makes the files under `paths` the whole collection of an index, and its snapshot current.
+
+    Only what differs from the snapshot in use is read, and only new texts are encoded.
 
     Args:
         paths: folders or files; documents indexed earlier and not among them are removed.
         index: folder of the index, made if it is missing.
-        settings: encoder and passage sizes.
+        settings: encoder, sizes, and how files are read.
         progress: told how far it is.
+        dry_run: only report what would be done; nothing is written.
+        encoder: the encoder that the settings name, where it is loaded already.
 
     Raises:
         InputError: a path is missing, or none of the files could be read.
         EncoderError: the encoder cannot be used.
     """
     started = time.perf_counter()
-    index = Path(index)
-    tell = progress or _silent
-    files, failed = find_files([Path(path) for path in paths], leave_out=index)
-    documents: list[Document] = []
-    for done, file in enumerate(files):
-        tell("reading", done, len(files))
-        try:
-            documents.append(read_document(file))
-        except ReadError as error:
-            failed.append(FailedFile(file.document, str(error)))
-    tell("reading", len(files), len(files))
-    if not documents:
-        reasons = "; ".join(f"{file.path}: {file.reason}" for file in failed[:3]) or "there are no files"
-        raise InputError(f"Nothing to index in {', '.join(map(str, paths))} ({reasons}): the index is as it was.")
-    report = index_documents(documents, index, settings, tell, failed)
-    return msgspec.structs.replace(report, seconds=round(time.perf_counter() - started, 3))
+    index, settings, tell = Path(index), settings or Settings(), progress or _silent
+    encoder = encoder or SentenceEncoder.find(settings.encoder)
+    with nullcontext() if dry_run else writing(index), _opened(index) as previous:
+        sources = find_sources([Path(path) for path in paths], settings.max_file_mb, leave_out=index)
+        collection = collect(sources, previous, settings, encoder, tell)
+        if not collection.unchanged and not collection.documents:
+            failed = (f"{file.path}: {file.reason}" for file in collection.files[:3])
+            reasons = "; ".join(failed) or "there are no files"
+            raise InputError(f"Nothing to index in {', '.join(map(str, paths))} ({reasons}): the index is as it was.")
+        made = _make(collection, previous, index, settings, encoder, tell, dry_run=dry_run)
+        before = previous.files if previous else []
+    return _report(made, before, collection.files, started, sources)
 
 
 def index_documents(
     documents: Sequence[Document],
     index: Path,
-    settings: IndexSettings | None = None,
+    settings: Settings | None = None,
     progress: Progress | None = None,
-    failed: Sequence[FailedFile] = (),
 ) -> IndexReport:
-    """Makes `documents` the whole collection of an index; see `build`."""
-    with writing(index):
-        return _index_documents(documents, index, settings or IndexSettings(), progress or _silent, failed)
-
-
-def _index_documents(
-    documents: Sequence[Document], index: Path, settings: IndexSettings, tell: Progress, failed: Sequence[FailedFile]
-) -> IndexReport:
+    """Makes `documents`, which are no files of their own, the whole collection of an index; see `build`."""
     started = time.perf_counter()
-    documents = sorted(documents, key=lambda document: document.path)
+    settings, tell = settings or Settings(), progress or _silent
     encoder = SentenceEncoder.find(settings.encoder)
-    if settings.passage_tokens > encoder.room:
-        raise SettingsError(
-            f"passage_tokens is {settings.passage_tokens}, but {encoder.name} reads {encoder.room} tokens of a text: "
-            "set it to that or less."
-        )
-    chunker = Chunker(encoder.tokenizer, encoder.room, settings)
-    cut: list[list[Passage]] = []
-    for done, document in enumerate(documents):
-        tell("cutting", done, len(documents))
-        cut.append(chunker.cut(document))
-    tell("cutting", len(documents), len(documents))
-    all_passages = [passage for passages in cut for passage in passages]
-    vectors, encoded = _encode(encoder, all_passages, index, tell)
-    _ensure_query_encoder(encoder, index, [passage.text for passage in all_passages])
+    with writing(index), _opened(index) as previous:
+        collection = collection_of(documents, previous, settings, encoder, tell)
+        made = _make(collection, previous, index, settings, encoder, tell)
+        before = previous.files if previous else []
+    return _report(made, before, collection.files, started)
 
-    counts = Counts(
-        documents=len(documents),
-        passages=len(all_passages),
-        tokens=sum(passage.tokens for passage in all_passages),
-    )
+
+@contextmanager
+def _opened(index: Path) -> Iterator[Previous | None]:
+    previous = Previous.open(index)
+    try:
+        yield previous
+    finally:
+        if previous is not None:
+            previous.close()
+
+
+def _make(
+    collection: Collection,
+    previous: Previous | None,
+    index: Path,
+    settings: Settings,
+    encoder: SentenceEncoder,
+    tell: Progress,
+    *,
+    dry_run: bool = False,
+) -> _Built:
+    """Encodes what is new and publishes the collection, unless it is the one in use."""
+    if collection.unchanged and previous is not None:
+        if not dry_run:
+            _ensure_query_encoder(encoder, index, previous.texts)
+        return _Built(previous.manifest.id, previous.manifest.counts, encoded=0)
+    cut = [stored.passages for stored in collection.documents]
+    passages = [passage for listed in cut for passage in listed]
+    identity = _content_digest(collection.documents, encoder, settings.for_index())
+    counts = Counts(documents=len(cut), passages=len(passages), tokens=sum(passage.tokens for passage in passages))
+    if dry_run:
+        return _Built(identity, counts, _count_new(passages, index, encoder))
+    vectors, encoded = _encode(encoder, passages, index, tell)
+    _ensure_query_encoder(encoder, index, lambda: [passage.text for passage in passages])
     manifest = Manifest(
-        id=_content_digest(documents, cut, encoder, settings),
+        id=identity,
         build=token_hex(4),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         working_directory=shown_path(Path.cwd()),
-        settings=settings,
+        settings=settings.for_index(),
         encoder=EncoderRecord(encoder.name, encoder.digest, vectors.passages.shape[1], encoder.window),
         counts=counts,
         segments=(Segment("0001", counts.passages),),
-        failed=tuple(failed),
     )
-    before = _current(index)
-    if before is None or not _same(*before, manifest, documents):
-        tell("writing", 0, 1)
-        _write(index, manifest, documents, cut, vectors)
-        tell("writing", 1, 1)
-    paths = changed_paths(before[1] if before else [], documents, failed)
+    tell("writing", 0, 1)
+    _write(index, manifest, collection, vectors)
+    tell("writing", 1, 1)
+    return _Built(identity, counts, encoded)
+
+
+def _report(
+    made: _Built,
+    before: Sequence[IndexedFile],
+    files: Sequence[IndexedFile],
+    started: float,
+    sources: Sources | None = None,
+) -> IndexReport:
+    paths = changed_paths(before, files)
+    if sources is not None:
+        paths |= {"ignored": sources.ignored, "sidecars": sources.sidecars}
     return IndexReport(
-        snapshot=manifest.id,
+        snapshot=made.snapshot,
         files=FileCounts(**{name: len(listed) for name, listed in paths.items()}),
-        failed=sorted(failed, key=lambda file: file.path),
-        documents=counts.documents,
-        passages=PassageCounts(counts.passages, encoded, counts.passages - encoded),
-        tokens=counts.tokens,
+        failed=[FailedFile(file.path, file.reason) for file in files if file.reason is not None],
+        failed_records=[failed for file in files for failed in file.broken],
+        documents=made.counts.documents,
+        passages=PassageCounts(made.counts.passages, made.encoded, made.counts.passages - made.encoded),
+        tokens=made.counts.tokens,
         seconds=round(time.perf_counter() - started, 3),
         paths=paths,
     )
@@ -181,66 +210,49 @@ def _encode(encoder: PassageEncoder, passages: Sequence[Passage], index: Path, t
             cache.put(together, vectors)
             known |= dict(zip(together, vectors, strict=True))
         tell("encoding", len(missing), len(missing))
-    new = set(missing)
-    encoded = sum(not new.isdisjoint([passage.in_context, *passage.sentence_texts]) for passage in passages)
-    return _Vectors(_stack(known, texts), _stack(known, sentences)), encoded
+    return _Vectors(_stack(known, texts), _stack(known, sentences)), _count_touched(passages, set(missing))
+
+
+def _count_new(passages: Sequence[Passage], index: Path, encoder: SentenceEncoder) -> int:
+    """For how many passages something would have to be encoded."""
+    wanted = {text for passage in passages for text in (passage.in_context, *passage.sentence_texts)}
+    if VectorCache.exists(index / "cache"):
+        with closing(VectorCache(index / "cache", encoder.digest)) as cache:
+            wanted = {text for text in wanted if cache.get(text) is None}
+    return _count_touched(passages, wanted)
+
+
+def _count_touched(passages: Sequence[Passage], texts: set[str]) -> int:
+    return sum(not texts.isdisjoint([passage.in_context, *passage.sentence_texts]) for passage in passages)
 
 
 def _stack(vectors: dict[str, "NDArray[np.float32]"], texts: Sequence[str]) -> "NDArray[np.float32]":
     return np.stack([vectors[text] for text in texts])
 
 
-def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Sequence[str]) -> None:
+def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Callable[[], Sequence[str]]) -> None:
     folder = index / "encoder" / encoder.digest
     if not OnnxQueryEncoder.is_whole(folder):
-        export_query_encoder(encoder, folder, texts)
+        export_query_encoder(encoder, folder, texts())
 
 
-def _content_digest(
-    documents: Sequence[Document],
-    cut: Sequence[Sequence[Passage]],
-    encoder: SentenceEncoder,
-    settings: IndexSettings,
-) -> str:
+def _content_digest(documents: Sequence[StoredDocument], encoder: SentenceEncoder, settings: IndexSettings) -> str:
     """The snapshot's id: equal for equal documents, passages, encoder and settings, wherever the files lie."""
-    sizes = {name: value for name, value in msgspec.structs.asdict(settings).items() if name != "encoder"}
-    digest = hashlib.sha256(msgspec.msgpack.encode((FORMAT, encoder.digest, sizes)))
-    for document, passages in zip(documents, cut, strict=True):
-        digest.update(msgspec.msgpack.encode((msgspec.structs.replace(document, source=""), passages)))
+    others = {name: value for name, value in msgspec.structs.asdict(settings).items() if name != "encoder"}
+    digest = hashlib.sha256(msgspec.msgpack.encode((FORMAT, encoder.digest, others)))
+    for stored in documents:
+        info = msgspec.structs.replace(stored.document.info, source="")
+        digest.update(msgspec.msgpack.encode((info, stored.document.text, stored.passages)))
     return digest.hexdigest()[:16]
 
 
-def _current(index: Path) -> tuple[Manifest, list[DocumentInfo]] | None:
-    """The snapshot in use and its documents, or None where there is none that could be used again."""
-    try:
-        snapshot = Snapshot.open_current(index)
-        if not snapshot.is_whole():
-            return None
-        with closing(DocumentStore(snapshot.documents)) as store:
-            return snapshot.manifest, [info for info, _ in store.documents()]
-    except SnapshotError:
-        return None
-
-
-def _same(before: Manifest, infos: Sequence[DocumentInfo], now: Manifest, documents: Sequence[Document]) -> bool:
-    """Whether the snapshot in use says all that the new one would, down to where the files lie."""
-    told = [(m.id, m.settings, m.encoder, m.failed, m.working_directory) for m in (before, now)]
-    return told[0] == told[1] and [info.source for info in infos] == [document.source for document in documents]
-
-
-def _write(
-    index: Path,
-    manifest: Manifest,
-    documents: Sequence[Document],
-    cut: Sequence[Sequence[Passage]],
-    vectors: _Vectors,
-) -> None:
+def _write(index: Path, manifest: Manifest, collection: Collection, vectors: _Vectors) -> None:
     """Writes the snapshot beside the live one, opens it to see that its parts agree, and makes it current."""
-    passages = [passage for listed in cut for passage in listed]
+    passages = [passage for stored in collection.documents for passage in stored.passages]
     (segment,) = manifest.segments
     dimension = manifest.encoder.dimension
     with new_snapshot(index) as folder:
-        write_store(folder / DOCUMENTS, zip(documents, cut, strict=True))
+        write_store(folder / DOCUMENTS, collection.files, collection.documents)
         base = segment_folder(folder, segment)
         (base / LEXICAL).mkdir(parents=True)
         VectorIndex.build(vectors.passages).save(base / VECTORS)

@@ -10,11 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import tantivy
 from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from rag_qa.errors import IndexDamagedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["LexicalIndex", "analyze"]
 
@@ -214,20 +219,36 @@ class LexicalIndex:
             )
         return opened
 
-    def search(self, question: str, depth: int) -> dict[int, float]:
-        """The `depth` rows with the largest BM25 score, best first, equal ones by row."""
+    def search(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> dict[int, float]:
+        """The `depth` rows with the largest BM25 score, best first, equal ones by row.
+
+        Args:
+            question: in words.
+            depth: how many rows.
+            allowed: for each row whether it may be found; the scores are the same as without.
+        """
         terms = Counter(analyze(question))
         if not terms:
             return {}
         query = Query.boolean_query(
             [(Occur.Should, Query.boost_query(self._term(term), count)) for term, count in terms.items()]
         )
+        total = self._searcher.num_docs
+        # Twice the depth, so that a tie at the cut is decided by row and not by tantivy's order.
+        limit = 2 * depth if allowed is None else 2 * depth * math.ceil(total / max(1, int(allowed.sum())))
+        found = self._hits(query, min(limit, total))
+        if allowed is not None:
+            if len(found) >= limit and sum(bool(allowed[row]) for row, _ in found) < 2 * depth:
+                found = self._hits(query, total)
+            found = [hit for hit in found if allowed[hit[0]]]
+        return dict(sorted(found, key=lambda hit: (-hit[1], hit[0]))[:depth])
+
+    def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
+        """Rows with their scores, best first."""
         with _damage_in(self._folder):
-            # Twice the depth, so that a tie at the cut is decided by row and not by tantivy's order.
-            hits = self._searcher.search(query, limit=min(2 * depth, self._searcher.num_docs), count=False).hits
+            hits = self._searcher.search(query, limit=limit, count=False).hits
             rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
-        scored = [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True) if row is not None]
-        return dict(sorted(scored, key=lambda hit: (-hit[1], hit[0]))[:depth])
+        return [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True) if row is not None]
 
     def rarity(self, question: str) -> dict[str, float]:
         """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""

@@ -32,6 +32,18 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
     """How much neighbouring passages may share, in the encoder's own tokens."""
     context_tokens: NotNegative = 48
     """Most of title and headings that is encoded with a passage, in the encoder's own tokens."""
+    ocr: bool = False
+    """Read images and scanned pages with Tesseract, which has to be installed."""
+    ocr_language: Annotated[str, Meta(pattern="^[A-Za-z_+]+$")] = "eng"
+    """Tesseract's names of languages, joined by `+`."""
+    feed_text: str = ""
+    """The field of a JSON or JSONL record that holds its text; empty for the common names."""
+    feed_title: str = ""
+    """The same for the title."""
+    feed_date: str = ""
+    """The same for the date."""
+    feed_url: str = ""
+    """The same for the address."""
 
 
 class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +53,14 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Folder of the index."""
     documents: str = "seeds"
     """What the default index is built from when it is missing."""
+    readers: Positive = 2
+    """Processes that read files at the same time."""
+    read_seconds: Annotated[float, Meta(gt=0)] = 120
+    """Longest time for one file."""
+    read_memory_mb: Positive = 2048
+    """Most memory, in megabytes, of the process that reads a file."""
+    max_file_mb: Positive = 512
+    """Largest file that is read, in megabytes."""
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
     dense_weight: Share = 0.6

@@ -25,7 +25,6 @@ from msgspec import Struct
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError
 from rag_qa.files import FileRecord, is_whole, record_file, sync, write_atomically
 from rag_qa.settings import IndexSettings
-from rag_qa.types import FailedFile
 
 __all__ = [
     "DOCUMENTS",
@@ -43,7 +42,7 @@ __all__ = [
     "writing",
 ]
 
-FORMAT = 1
+FORMAT = 2
 KEPT_SNAPSHOTS = 3
 MANIFEST, DOCUMENTS, SEGMENTS = "manifest.json", "documents.sqlite", "segments"
 VECTORS, LEXICAL = "vectors.faiss", "lexical"
@@ -86,7 +85,6 @@ class Manifest(Struct, frozen=True, kw_only=True):
     encoder: EncoderRecord
     counts: Counts
     segments: tuple[Segment, ...]
-    failed: tuple[FailedFile, ...] = ()
     files: dict[str, FileRecord] = {}
 
     @property

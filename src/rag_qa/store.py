@@ -1,4 +1,4 @@
-"""Documents and passages of a snapshot: one SQLite file, written once and then only read.
+"""Files, documents and passages of a snapshot: one SQLite file, written once and then only read.
 
 Every row carries a checksum over all that a citation is made of; it is checked when the row is
 returned, so that a damaged file gives an error and never a wrong quote.
@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from rag_qa.errors import IndexDamagedError, InputError
-from rag_qa.types import Document, DocumentInfo, Passage
+from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
 
-__all__ = ["DocumentStore", "write_store"]
+__all__ = ["DocumentStore", "StoredDocument", "write_store"]
 
 SCHEMA = """
+CREATE TABLE files (number INTEGER PRIMARY KEY, file BLOB NOT NULL, checksum BLOB NOT NULL);
 CREATE TABLE documents (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, first_row INTEGER NOT NULL, passages INTEGER NOT NULL,
     info BLOB NOT NULL, checksum BLOB NOT NULL, text TEXT NOT NULL);
@@ -43,6 +44,13 @@ class _Described(msgspec.Struct, frozen=True):
     info: DocumentInfo
     text_sha256: str
     rows: range
+
+
+class StoredDocument(msgspec.Struct, frozen=True):
+    """A document with its passages in order."""
+
+    document: Document
+    passages: tuple[Passage, ...]
 
 
 class DocumentStore:
@@ -92,6 +100,25 @@ class DocumentStore:
         )
         described = [self._described(document) for document in found]
         return [(document.info, len(document.rows)) for document in described]
+
+    def files(self) -> list[IndexedFile]:
+        """All files, those that gave no document among them, by path."""
+        files: list[IndexedFile] = []
+        for number, file, checksum in self._query("SELECT number, file, checksum FROM files ORDER BY number"):
+            self._check(checksum, number, file)
+            files.append(msgspec.msgpack.decode(file, type=IndexedFile))
+        return files
+
+    def stored(self, document_id: str) -> StoredDocument:
+        """A document with its text and its passages, as `write_store` was given it.
+
+        Raises:
+            IndexDamagedError: there is none of this id, or it is not what was written.
+        """
+        document, info = self.document(document_id), self.info(document_id)
+        if document is None or info is None:
+            raise self._damaged()
+        return StoredDocument(document, tuple(passage for _, passage in self.passages(info[1])))
 
     def info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
         """A document without its text and the rows of its passages, or None if the id is unknown."""
@@ -143,16 +170,19 @@ class DocumentStore:
         return IndexDamagedError(f"{self.path} is damaged: rebuild the index with `rag-qa index`.")
 
 
-def write_store(path: Path, documents: Iterable[tuple[Document, Sequence[Passage]]]) -> None:
-    """Writes documents, sorted by path, and their passages; rows are numbered in this order."""
+def write_store(path: Path, files: Sequence[IndexedFile], documents: Iterable[StoredDocument]) -> None:
+    """Writes files and documents, each sorted by path, with their passages; rows are numbered in this order."""
     connection = sqlite3.connect(path)
     try:
         connection.execute("PRAGMA journal_mode = OFF")  # a file that is not written whole is thrown away
         connection.executescript(SCHEMA)
+        records = [(number, msgspec.msgpack.encode(file)) for number, file in enumerate(files)]
+        connection.executemany(
+            "INSERT INTO files VALUES (?, ?, ?)", [(number, file, _checksum(number, file)) for number, file in records]
+        )
         row = 0
-        for number, (document, passages) in enumerate(documents):
-            described = {name: getattr(document, name) for name in DocumentInfo.__struct_fields__}
-            info = msgspec.msgpack.encode(_StoredInfo(DocumentInfo(**described), _sha256(document.text)))
+        for number, (document, passages) in enumerate((stored.document, stored.passages) for stored in documents):
+            info = msgspec.msgpack.encode(_StoredInfo(document.info, _sha256(document.text)))
             info_checksum = _checksum(number, row, len(passages), info)
             connection.execute(
                 "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -16,8 +16,9 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
 
     from rag_qa.changes import IndexReport
     from rag_qa.indexing import Progress as Tell
+    from rag_qa.verifying import Verification
 
-__all__ = ["printable", "progress_bar", "show_answer", "show_index_report"]
+__all__ = ["printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
 
 SHORTENED = 240
 # Documents may hold escape sequences; a terminal would obey them.
@@ -48,7 +49,8 @@ def show_answer(answer: Answer, console: Console) -> None:
         where = _place(answer.passages[0].citation, line)
         console.print(Text.assemble("“", (quote, "bold"), "”\n", ("  — " + where, "dim")), end="\n\n")
     else:
-        console.print("Nothing in this collection answers this; the nearest text:", style="bold", end="\n\n")
+        nearest = "; the nearest text:" if answer.passages else ": no document passes the filters."
+        console.print(f"Nothing in this collection answers this{nearest}", style="bold", end="\n\n")
     for passage in answer.passages:
         scores = passage.scores
         console.print(
@@ -68,9 +70,11 @@ def show_answer(answer: Answer, console: Console) -> None:
 def show_index_report(report: "IndexReport", console: Console, *, listed: bool) -> None:
     """What indexing did, and each file that failed with its reason."""
     files = report.files
+    others = [("ignored", files.ignored), ("sidecars", files.sidecars)]
     console.print(
         f"files: {files.added} added, {files.changed} changed, {files.renamed} renamed, {files.unchanged} unchanged, "
         f"{files.removed} removed, {len(report.failed)} failed"
+        + "".join(f", {count} {name}" for name, count in others if count)
     )
     passages = report.passages
     console.print(
@@ -81,8 +85,18 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
         for state, paths in report.paths.items():
             for path in paths:
                 console.print(Text(f"{state:9} {printable(path)}"))
-    for failed in report.failed:
+    for failed in [*report.failed, *report.failed_records]:
         console.print(Text(printable(f"failed    {failed.path}: {failed.reason}"), style="red"))
+
+
+def show_verification(verification: "Verification", console: Console) -> None:
+    """What became of each citation, and the sum of it."""
+    for citation in verification.citations:
+        style = "green" if citation.state == "holds" else "bold red"
+        line = f"{citation.rank}  {citation.source}: {citation.detail}"
+        console.print(Text.assemble((f"{citation.state:10} ", style), printable(line)))
+    holding = sum(citation.state == "holds" for citation in verification.citations)
+    console.print(f"{holding} of {len(verification.citations)} citations hold.")
 
 
 def printable(text: str) -> str:
@@ -105,7 +119,11 @@ def _shortened(text: str) -> str:
 
 
 def _place(citation: Citation, line: int) -> str:
-    place = f"page {citation.page}" if citation.page else f"line {line}"
+    place = f"line {line}"
+    if citation.page is not None:
+        place = f"{citation.page_unit} {citation.page}"
+    elif citation.record is not None:
+        place = f"record {citation.record}"
     return printable(f"{citation.source}, {place}")
 
 

@@ -3,6 +3,7 @@
 All offsets are Unicode code points into `Document.text`; `end` is exclusive.
 """
 
+import hashlib
 from typing import Any
 
 from msgspec import Struct, field
@@ -16,10 +17,12 @@ __all__ = [
     "FailedFile",
     "Heading",
     "Highlight",
+    "IndexedFile",
     "Passage",
     "RankedPassage",
     "Scores",
     "Timings",
+    "document_id",
 ]
 
 
@@ -46,24 +49,64 @@ class DocumentInfo(Struct, frozen=True, kw_only=True):
     """Digest of the file's bytes."""
     reader: str
     """Name and version of what turned the bytes into text."""
+    record: int | None = None
+    """1-based line or place in its feed; None for a whole file."""
     characters: int
     pages: tuple[int, ...] = ()
     """Start of each page; empty for a document without pages."""
+    page_unit: str = "page"
+    """What its pages are: `page`, `slide` or `sheet`."""
     headings: tuple[Heading, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    """`authors`, `date` (ISO 8601), `language` (ISO 639-1), `url`, `format`, `size` (bytes), and more."""
+
+    @property
+    def file(self) -> str:
+        """The path of its file: that of the document without the number of the record."""
+        return self.path if self.record is None else self.path.removesuffix(f"#{self.record}")
 
 
 class Document(DocumentInfo, frozen=True, kw_only=True):
-    """One source file as text."""
+    """One source file, or one record of a feed, as text."""
 
     text: str
+    breaks: tuple[int, ...] = ()
+    """Offsets besides the page starts that no passage crosses: rows of a table, chapters. They are not kept."""
+
+    @property
+    def info(self) -> DocumentInfo:
+        """The document without its text."""
+        return DocumentInfo(**{name: getattr(self, name) for name in DocumentInfo.__struct_fields__})
 
 
 class FailedFile(Struct, frozen=True):
-    """A file that gave no document, and why."""
+    """A file, or a record of a feed, that gave no document, and why."""
 
     path: str
     reason: str
+
+
+def document_id(path: str) -> str:
+    """The id of the document of this path."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16]
+
+
+class IndexedFile(Struct, frozen=True, kw_only=True):
+    """What a snapshot knows of a file: enough to tell whether it has to be read again."""
+
+    path: str
+    """What its document is called; the documents of a feed add the number of the record."""
+    source: str
+    """The file as it was named when it was indexed."""
+    sha256: str = ""
+    """Digest of its bytes; empty where they could not be read."""
+    sidecar_sha256: str | None = None
+    reading: str = ""
+    """Digest of all that its documents and passages depend on besides the bytes: readers, settings, encoder."""
+    reason: str | None = None
+    """Why it gave no document."""
+    broken: tuple[FailedFile, ...] = ()
+    """Records of the feed, and a sidecar, that could not be used."""
 
 
 class Passage(Struct, frozen=True, kw_only=True):
@@ -80,6 +123,8 @@ class Passage(Struct, frozen=True, kw_only=True):
     """1-based line of `start`."""
     page: int | None = None
     """1-based page; None for a document without pages."""
+    section: str = ""
+    """The headings above `start`, outermost first, with ` › ` between."""
     sentences: tuple[tuple[int, int], ...] = ()
     """Offsets of its sentences, in order; each has its own vector."""
 
@@ -106,6 +151,12 @@ class Citation(Struct, frozen=True, kw_only=True):
     end: int
     page: int | None
     line: int
+    page_unit: str | None = None
+    """What `page` counts: `page`, `slide` or `sheet`; None where there are no pages."""
+    record: int | None = None
+    """1-based line or place of the record in its feed; None for a whole file."""
+    section: str = ""
+    """The headings above the passage, outermost first, with ` › ` between."""
 
 
 class Highlight(Struct, frozen=True):

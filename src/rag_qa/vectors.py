@@ -51,9 +51,23 @@ class VectorIndex:
         """Writes the index to a file."""
         faiss.write_index(self._index, str(path))
 
-    def search(self, query: "NDArray[np.float32]", depth: int) -> dict[int, float]:
-        """The `depth` rows with the largest inner product, best first, equal ones by row."""
-        scores, rows = self._index.search(query[np.newaxis], min(depth, self._index.ntotal))
+    def search(
+        self, query: "NDArray[np.float32]", depth: int, allowed: "NDArray[np.bool_] | None" = None
+    ) -> dict[int, float]:
+        """The `depth` rows with the largest inner product, best first, equal ones by row.
+
+        Args:
+            query: a unit vector of shape (dimension,).
+            depth: how many rows.
+            allowed: for each row whether it may be found; the search is exact, however few they are.
+        """
+        if allowed is None:
+            scores, rows = self._index.search(query[np.newaxis], min(depth, self._index.ntotal))
+        else:
+            # On a flat index this visits the allowed rows only: docs/decisions/0008-filters.md.
+            bits = np.packbits(allowed, bitorder="little")
+            only = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type] # stubs
+            scores, rows = self._index.search(query[np.newaxis], min(depth, int(allowed.sum())), params=only)
         _check_finite(scores)
         hits = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
         return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0])))

@@ -11,7 +11,7 @@ import platformdirs
 from msgspec import Struct, field
 
 from rag_qa.errors import GoldError
-from rag_qa.types import Document
+from rag_qa.types import Document, document_id
 
 __all__ = ["Collection", "index_folder", "load_collection"]
 
@@ -65,7 +65,7 @@ def index_folder(folder: Path) -> Path:
 
 def _document(folder: Path, line: int, record: _Text, text: str) -> Document:
     return Document(
-        id=hashlib.sha256(record.id.encode()).hexdigest()[:16],
+        id=document_id(record.id),
         path=record.id,
         title=record.title or record.id,
         source=f"{folder / 'corpus.jsonl'}:{line}",

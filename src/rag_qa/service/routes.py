@@ -11,14 +11,17 @@ from litestar.response import Redirect
 
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
+from rag_qa.filters import Filters, metadata_filters
 from rag_qa.service import examples
 from rag_qa.service.problems import MEDIA_TYPE, Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
 from rag_qa.types import Answer
+from rag_qa.verifying import Verification
 
 __all__ = ["handlers"]
 
 MOST_LISTED = 1000
+MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 MOST_SKIPPED = 2**62
 
 
@@ -56,7 +59,7 @@ def ask(
 ) -> Answer:
     """Ranked, cited passages for a question."""
     _refuse_unknown(request, set())
-    return _engine(state).ask(data.question, data.k, data.max_tokens)
+    return _engine(state).ask(data.question, data.k, data.max_tokens, data.filters)
 
 
 @get(
@@ -71,10 +74,42 @@ def ask_by_url(
     q: Annotated[str, Parameter(description="The question", examples=[Example(value=examples.ASK.question)])],
     k: Annotated[int, Parameter(description="How many passages")] = 5,
     max_tokens: Annotated[int | None, Parameter(description="Token budget of the passages together")] = None,
+    document: Annotated[list[str] | None, Parameter(description="Globs on the document's path")] = None,
+    format: Annotated[list[str] | None, Parameter(description="Formats of documents")] = None,  # noqa: A002
+    language: Annotated[list[str] | None, Parameter(description="Languages of documents")] = None,
+    date_from: Annotated[str | None, Parameter(description="First day of documents")] = None,
+    date_to: Annotated[str | None, Parameter(description="Last day of documents")] = None,
+    metadata: Annotated[list[str] | None, Parameter(description="field=value of documents")] = None,
 ) -> Answer:
-    """The same as `POST /ask`."""
-    _refuse_unknown(request, {"q", "k", "max_tokens"})
-    return _engine(state).ask(q, k, max_tokens)
+    """The same as `POST /ask`; the filters that take several values may be given several times."""
+    _refuse_unknown(request, {"q", "k", "max_tokens", *Filters.__struct_fields__})
+    filters = Filters(
+        document=tuple(document or ()),
+        format=tuple(format or ()),
+        language=tuple(language or ()),
+        date_from=date_from,
+        date_to=date_to,
+        metadata=metadata_filters(metadata or ()),
+    )
+    return _engine(state).ask(q, k, max_tokens, filters)
+
+
+@post(
+    "/verify",
+    status_code=200,
+    sync_to_thread=True,
+    request_max_body_size=MOST_TO_VERIFY,
+    summary="Check the citations of an answer",
+    responses=_answers(200, Verification, examples.VERIFICATION, 400, 413, 503),
+)
+def verify(
+    request: Request[Any, Any, State],
+    data: Annotated[Answer, Body(examples=[Example(value=examples.ANSWER)])],
+    state: State,
+) -> Verification:
+    """What became of each citation of an answer, in the snapshot that is served."""
+    _refuse_unknown(request, set())
+    return _engine(state).verify(data)
 
 
 @get(
@@ -130,13 +165,14 @@ def document_text(
 
 @get(
     "/snapshot",
-    sync_to_thread=False,
+    sync_to_thread=True,
     summary="The snapshot that answers",
     responses=_answers(200, SnapshotView, examples.SNAPSHOT),
 )
 def snapshot(state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""
-    return SnapshotView.of(_engine(state).manifest)
+    engine = _engine(state)
+    return SnapshotView.of(engine.manifest, engine.failed())
 
 
 @get("/health/live", sync_to_thread=False, summary="Is the process there?")
@@ -157,7 +193,7 @@ def home() -> Redirect:
     return Redirect("/schema")
 
 
-handlers = [ask, ask_by_url, documents, document, document_text, snapshot, live, ready, home]
+handlers = [ask, ask_by_url, verify, documents, document, document_text, snapshot, live, ready, home]
 
 
 def _engine(state: State) -> Engine:

@@ -1,9 +1,11 @@
 """Types of requests and responses that differ from the engine's own."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from rag_qa.filters import Filters
 from rag_qa.snapshot import Counts, EncoderRecord, Manifest
 from rag_qa.types import DocumentInfo, FailedFile, Heading
 
@@ -23,6 +25,7 @@ class AskRequest(Struct, frozen=True, forbid_unknown_fields=True):
     question: Question
     k: K = 5
     max_tokens: MaxTokens = None
+    filters: Filters | None = None
 
 
 class DocumentEntry(Struct, frozen=True, kw_only=True):
@@ -80,14 +83,14 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     failed: tuple[FailedFile, ...]
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "SnapshotView":
-        """What of the manifest concerns a client."""
+    def of(cls, manifest: Manifest, failed: Sequence[FailedFile]) -> "SnapshotView":
+        """What of the manifest concerns a client, and the files that gave no document."""
         return cls(
             id=manifest.id,
             created=manifest.created,
             encoder=manifest.encoder,
             counts=manifest.counts,
-            failed=manifest.failed,
+            failed=tuple(failed),
         )
 
 

@@ -1,0 +1,163 @@
+"""Filters: which documents a question is asked of."""
+
+import datetime as dt
+from calendar import monthrange
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from rag_qa.errors import QuestionError
+from rag_qa.types import DocumentInfo
+
+if TYPE_CHECKING:  # importing it would cost every `ask` three hundredths of a second
+    from pathspec import GitIgnoreSpec
+
+__all__ = ["Catalogue", "Filters", "metadata_filters"]
+
+Scalar = str | int | float | bool
+OneOrMore = str | tuple[str, ...]
+MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
+MOST_NAMED = 20  # known metadata fields in a message
+
+
+class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A document passes when it meets every field that is given; of several values in a field, one is enough."""
+
+    document: Annotated[
+        OneOrMore,
+        Meta(description="Globs on the path, as in .gitignore: `reports/`, `*.pdf`, `2024/**/a*`."),
+    ] = ()
+    format: Annotated[OneOrMore, Meta(description="`pdf`, `docx`, `text`, `markdown`, `html`, …")] = ()
+    language: Annotated[OneOrMore, Meta(description="ISO 639-1 codes: `en`.")] = ()
+    date_from: Annotated[str | None, Meta(description="First day, ISO 8601; a year or a month is enough.")] = None
+    date_to: Annotated[str | None, Meta(description="Last day, ISO 8601; a year or a month is enough.")] = None
+    metadata: Annotated[
+        dict[str, Scalar], Meta(description="Values of metadata fields, `title` among them; of a list, one value.")
+    ] = {}
+
+
+class Catalogue:
+    """What filters look at, of every document of a snapshot; safe to share between threads."""
+
+    def __init__(self, documents: Iterable[tuple[DocumentInfo, int]]) -> None:
+        """Takes the documents in order, each with its number of passages."""
+        counted = list(documents)
+        self._documents = [info for info, _ in counted]
+        self._ends = np.cumsum([0, *(passages for _, passages in counted)])
+        self._fields = {"title"}.union(*(info.metadata for info in self._documents))
+        self._kept: dict[bytes, NDArray[np.bool_]] = {}
+        self._lock = Lock()
+
+    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
+        """For each passage, by row number, whether its document passes.
+
+        Raises:
+            QuestionError: a filter names an unknown metadata field, or cannot be understood.
+        """
+        key = msgspec.msgpack.encode(filters, order="deterministic")
+        with self._lock:
+            if key not in self._kept:
+                while len(self._kept) >= MOST_KEPT:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[key] = self._decide(filters)
+            return self._kept[key]
+
+    def _decide(self, filters: Filters) -> NDArray[np.bool_]:
+        unknown = sorted(filters.metadata.keys() - self._fields)
+        if unknown:
+            known = sorted(self._fields)
+            named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
+            raise QuestionError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
+        globs = _globs(_several(filters.document))
+        formats = {value.lower().removeprefix(".") for value in _several(filters.format)}
+        languages = {value.lower() for value in _several(filters.language)}
+        first = _period(filters.date_from, "date_from")[0] if filters.date_from is not None else None
+        last = _period(filters.date_to, "date_to")[1] if filters.date_to is not None else None
+        allowed = np.zeros(self._ends[-1], dtype=np.bool_)
+        for number, info in enumerate(self._documents):
+            if (
+                (globs is None or globs.match_file(info.path) or globs.match_file(info.file))
+                and (not formats or info.metadata.get("format") in formats)
+                and (not languages or info.metadata.get("language") in languages)
+                and _is_between(info.metadata.get("date"), first, last)
+                and all(_has(info, name, value) for name, value in filters.metadata.items())
+            ):
+                allowed[self._ends[number] : self._ends[number + 1]] = True
+        return allowed
+
+
+def metadata_filters(given: Iterable[str]) -> dict[str, Scalar]:
+    """Filters of metadata as they stand on a command line or in a URL: `field=value`.
+
+    Raises:
+        QuestionError: one is not of this form.
+    """
+    values: dict[str, Scalar] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise QuestionError(f"The metadata filter “{text[:80]}” has no field or no value: write FIELD=VALUE.")
+        values[name] = value
+    return values
+
+
+def _several(value: OneOrMore) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _globs(patterns: tuple[str, ...]) -> "GitIgnoreSpec | None":
+    from pathspec import GitIgnoreSpec
+    from pathspec.patterns.gitignore import GitIgnorePatternError
+
+    try:
+        return GitIgnoreSpec.from_lines(patterns) if patterns else None
+    except (GitIgnorePatternError, ValueError):
+        raise QuestionError(
+            f"The glob “{', '.join(patterns)[:80]}” cannot be understood: write it as in .gitignore."
+        ) from None
+
+
+def _has(info: DocumentInfo, name: str, wanted: Scalar) -> bool:
+    value = info.title if name == "title" else info.metadata.get(name)
+    return any(_plain(one) == _plain(wanted) for one in (value if isinstance(value, list) else [value]))
+
+
+def _plain(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
+    """A value as it is typed on a command line, where all is text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return None if value is None or isinstance(value, Mapping) else str(value)
+
+
+def _is_between(date: object, first: dt.date | None, last: dt.date | None) -> bool:
+    """Whether a document's date, which may be a whole month or year, has a day in the range."""
+    if first is None and last is None:
+        return True
+    if not isinstance(date, str):
+        return False
+    try:
+        begin, end = _period(date[:10], "date")
+    except QuestionError:
+        return False
+    return (first is None or end >= first) and (last is None or begin <= last)
+
+
+def _period(text: str, name: str) -> tuple[dt.date, dt.date]:
+    """First and last day of `2024`, `2024-05` or `2024-05-17`."""
+    parts = text.split("-")
+    try:
+        if [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2]):
+            raise ValueError
+        year, month, day = (int(part) for part in (*parts, *("0",) * (3 - len(parts))))
+        begin = dt.date(year, month or 1, day or 1)
+        end = dt.date(year, month or 12, day or monthrange(year, month or 12)[1])
+    except ValueError:
+        raise QuestionError(f"{name} is “{text[:40]}”: write a date such as 2024-05-17, 2024-05 or 2024.") from None
+    return begin, end

@@ -1,0 +1,200 @@
+"""Worker processes that read files, each with a limit of time and memory.
+
+A file that hangs, exhausts memory or kills its worker costs only itself: the worker is ended, a new one started.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+import msgspec
+import psutil
+
+from rag_qa.readers import ReadFile
+from rag_qa.readers.worker import receive, request_of, send
+from rag_qa.settings import IndexSettings, Settings
+from rag_qa.sources import SourceFile
+
+__all__ = ["ReaderPool"]
+
+COMMAND = (sys.executable, "-m", "rag_qa.readers.worker")
+AHEAD = 4  # files in work or waiting, for each worker; results are given in order, so more would only fill memory
+SECONDS_BETWEEN_CHECKS = 0.02
+SECONDS_TO_START = 60
+MEGABYTE = 1_000_000
+
+
+class ReaderPool:
+    """Reads files in `settings.readers` processes; a context manager that ends them."""
+
+    def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
+        """Starts nothing yet: a worker starts with its first file.
+
+        Args:
+            settings: number of workers, limits, and how files are read.
+            command: what a worker runs.
+        """
+        self._settings = settings
+        self._workers = [_Worker(settings, command) for _ in range(settings.readers)]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+        self._threads = ThreadPoolExecutor(settings.readers, "reading")
+        self._closing = Event()
+        self._monitor = Thread(target=self._check_limits, name="limits of reading", daemon=True)
+        self._monitor.start()
+
+    def read(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ReadFile]]:
+        """Each file with what became of it, in the order of `files`."""
+        waiting: deque[tuple[SourceFile, Future[ReadFile]]] = deque()
+        for file in files:
+            waiting.append((file, self._threads.submit(self._read, file)))
+            if len(waiting) >= AHEAD * len(self._workers):
+                done, future = waiting.popleft()
+                yield done, future.result()
+        for done, future in waiting:
+            yield done, future.result()
+
+    def close(self) -> None:
+        """Ends the workers, also in the middle of a file."""
+        self._closing.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
+        self._threads.shutdown()
+        self._monitor.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read(self, file: SourceFile) -> ReadFile:
+        worker = self._free.get()
+        try:
+            return worker.read(file, self._settings.for_index())
+        finally:
+            self._free.put(worker)
+
+    def _check_limits(self) -> None:
+        while not self._closing.wait(SECONDS_BETWEEN_CHECKS):
+            for worker in self._workers:
+                worker.check_limits()
+
+
+class _Worker:
+    """One process at a time; a new one is started where the last has ended."""
+
+    def __init__(self, settings: Settings, command: Sequence[str]) -> None:
+        self._settings = settings
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = Lock()
+        self._deadline: float | None = None
+        """When the file in work has had its time; None between files."""
+        self._verdict: str | None = None
+        self._ended = False
+
+    def read(self, file: SourceFile, settings: IndexSettings) -> ReadFile:
+        """What became of a file; called by one thread at a time."""
+        self._verdict = None
+        reply: bytes | None = None
+        try:
+            requests, results = self._running()
+            with self._lock:
+                self._deadline = time.monotonic() + self._settings.read_seconds
+            send(requests, request_of(file, settings))
+            reply = receive(results)
+        except (OSError, ValueError):  # it has ended, or was ended and its streams closed
+            pass
+        finally:
+            with self._lock:
+                self._deadline = None
+        if reply is not None:
+            return msgspec.msgpack.decode(reply, type=ReadFile)
+        return ReadFile("", reason=self._verdict or self._cause_of_death())
+
+    def check_limits(self) -> None:
+        """Ends the process if the file in work has had its time, or takes too much memory."""
+        with self._lock:
+            process = self._process
+            if self._deadline is None or process is None or process.poll() is not None:
+                return
+            if time.monotonic() > self._deadline:
+                self._verdict = (
+                    f"it took longer than read_seconds, {self._settings.read_seconds:g} s: raise that setting"
+                )
+            elif _resident(process) > self._settings.read_memory_mb * MEGABYTE:
+                self._verdict = (
+                    f"it needs more than read_memory_mb, {self._settings.read_memory_mb} MB: raise that setting"
+                )
+            if self._verdict:
+                process.kill()
+
+    def end(self) -> None:
+        """Ends the process for good."""
+        with self._lock:
+            self._ended = True
+            process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+            _close(process)
+
+    def _running(self) -> tuple[BinaryIO, BinaryIO]:
+        """The streams of a process that is ready.
+
+        Raises:
+            OSError: none could be started.
+        """
+        with self._lock:
+            if self._ended:
+                raise BrokenPipeError
+            process, fresh = self._process, False
+            if process is None or process.poll() is not None:
+                process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+                if self._process is not None:
+                    _close(self._process)
+                self._process, fresh = process, True
+                self._deadline = time.monotonic() + SECONDS_TO_START
+        requests, results = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
+        if fresh and receive(results) is None:
+            raise BrokenPipeError
+        return requests, results
+
+    def _cause_of_death(self) -> str:
+        if self._process is None:
+            return "it was not read: the program was stopped"
+        code = self._process.wait()
+        cause = signal.Signals(-code).name if -code in {int(s) for s in signal.Signals} else f"exit code {code}"
+        return f"its reader crashed ({cause}): the file is damaged, or made to do harm"
+
+
+def _resident(process: "subprocess.Popen[bytes]") -> int:
+    """Bytes of memory that a process holds."""
+    try:
+        return int(psutil.Process(process.pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _close(process: "subprocess.Popen[bytes]") -> None:
+    """Closes the streams of a process that has ended."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # what was not yet written to it is lost
+                stream.close()

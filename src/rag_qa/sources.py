@@ -1,0 +1,187 @@
+"""The files under the indexed paths: which are to be read, which are not, and why."""
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore import GitIgnorePatternError
+
+from rag_qa.errors import InputError
+from rag_qa.files import shown_path
+from rag_qa.types import FailedFile
+
+__all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "file_digest", "find_sources"]
+
+IGNORE_FILE = ".ragqaignore"
+SIDECAR = ".meta.json"
+MEGABYTE = 1_000_000
+
+
+class SourceFile(Struct, frozen=True):
+    """A file to be read."""
+
+    location: Path
+    document: str
+    """What its document is called: relative to the indexed folder."""
+    source: str
+    """How the user named it."""
+    sidecar: Path | None = None
+    """The file beside it with metadata."""
+
+
+class Sources(Struct, frozen=True):
+    """Every file under the paths, in exactly one of the lists; each is sorted by document path."""
+
+    files: list[SourceFile]
+    failed: list[FailedFile]
+    ignored: list[str]
+    """What .ragqaignore leaves out, and these files themselves."""
+    sidecars: list[str]
+
+
+def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None = None) -> Sources:
+    """Looks through folders, without following symbolic links to other folders.
+
+    With one path, documents are named relative to it; with several, the name begins with the last part of each path.
+
+    Args:
+        paths: folders or files.
+        max_file_mb: size of the largest file to read, in megabytes.
+        leave_out: a folder whose content is not looked at (the index).
+
+    Raises:
+        InputError: a path does not exist, two paths end in the same name, or a .ragqaignore cannot be understood.
+    """
+    names = [path.resolve().name for path in paths]
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"Two of the paths end in “{doubled[0]}”, so documents could not be told apart: rename one.")
+    found = Sources([], [], [], [])
+    for path, name in zip(paths, names, strict=True):
+        if not path.exists():
+            raise InputError(f"There is no file or folder “{shown_path(path)}”: check the path.")
+        prefix = PurePosixPath(name) if len(paths) > 1 or path.is_file() else PurePosixPath()
+        root = _Root(path, prefix, leave_out.resolve() if leave_out else None, max_file_mb)
+        root.sort_into(found)
+    found.files.sort(key=lambda file: file.document)
+    found.failed.sort(key=lambda file: file.path)
+    found.ignored.sort()
+    found.sidecars.sort()
+    return found
+
+
+def file_digest(location: Path) -> str:
+    """The sha256 of a file's bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with location.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Root:
+    """One of the paths."""
+
+    def __init__(self, path: Path, prefix: PurePosixPath, leave_out: Path | None, max_file_mb: int) -> None:
+        self.path = path
+        self.prefix = prefix
+        self.leave_out = leave_out
+        self.max_file_mb = max_file_mb
+        self.inside = path.resolve() if path.is_dir() else path.resolve().parent
+
+    def sort_into(self, found: Sources) -> None:
+        for folder, files in self._folders(found):
+            names = set(files)
+            for name in files:
+                location = folder / name
+                document = self._document(location)
+                described = name.removesuffix(SIDECAR)
+                if name == IGNORE_FILE or self._is_ignored(location):
+                    found.ignored.append(document)
+                elif described != name and described in names and not self._is_ignored(folder / described):
+                    found.sidecars.append(document)
+                elif reason := self._refused(location):
+                    found.failed.append(FailedFile(document, reason))
+                else:
+                    beside = folder / f"{name}{SIDECAR}"
+                    sidecar = beside if beside.name in names and not self._is_ignored(beside) else None
+                    source = shown_path(PurePosixPath(location.as_posix()))
+                    found.files.append(SourceFile(location, document, source, sidecar))
+
+    def _folders(self, found: Sources) -> Iterator[tuple[Path, list[str]]]:
+        """Folders with the names of their files, links to folders among them."""
+        self._ignores: dict[Path, GitIgnoreSpec] = {}
+        if self.path.is_file():
+            sidecar = self.path.with_name(f"{self.path.name}{SIDECAR}")
+            yield self.path.parent, [self.path.name, *([sidecar.name] if sidecar.is_file() else [])]
+            return
+        unlistable: list[OSError] = []
+        for folder, subfolders, files in os.walk(self.path, onerror=unlistable.append):
+            here = Path(folder)
+            links = [name for name in subfolders if (here / name).is_symlink()]
+            subfolders[:] = [
+                name for name in subfolders if name not in links and (here / name).resolve() != self.leave_out
+            ]
+            if IGNORE_FILE in files:
+                self._ignores[here] = _read_ignore_file(here / IGNORE_FILE)
+            yield here, sorted(files + links)
+        for error in unlistable:
+            folder_path = Path(error.filename)
+            if not self._is_ignored(folder_path):
+                reason = f"the folder cannot be read: {error.strerror}"
+                found.failed.append(FailedFile(self._document(folder_path), reason))
+
+    def _document(self, location: Path) -> str:
+        relative = location.name if self.path.is_file() else location.relative_to(self.path).as_posix()
+        named = self.prefix.parent / relative if self.path.is_file() else self.prefix / relative
+        return shown_path(named)
+
+    def _is_ignored(self, location: Path) -> bool:
+        """Whether a .ragqaignore in a folder above leaves it out; the lower folder has the last word, as in git."""
+        if not self._ignores:
+            return False
+        relative = location.relative_to(self.path)
+        ignored = False
+        for depth in range(1, len(relative.parts) + 1):  # a folder that is left out takes all in it with it
+            part = self.path.joinpath(*relative.parts[:depth])
+            ignored = False
+            for above in reversed(part.parents):
+                if above in self._ignores:
+                    name = part.relative_to(above).as_posix() + ("/" if depth < len(relative.parts) else "")
+                    decided = self._ignores[above].check_file(name).include
+                    ignored = ignored if decided is None else decided
+            if ignored:
+                return True
+        return ignored
+
+    def _refused(self, location: Path) -> str | None:
+        """Why this is no file to open, or None; a pipe or device would block or never end."""
+        try:
+            status = location.stat()
+            resolved = location.resolve() if location.is_symlink() and location != self.path else None
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        reason = None
+        if stat.S_ISDIR(status.st_mode):
+            reason = "a symbolic link to a folder: index that folder itself"
+        elif resolved and not resolved.is_relative_to(self.inside):
+            reason = "a symbolic link out of the folder: copy the file into it, or index the other folder too"
+        elif not stat.S_ISREG(status.st_mode):
+            reason = "not a regular file"
+        elif status.st_size == 0:
+            reason = "no text: the file is empty"
+        elif status.st_size > self.max_file_mb * MEGABYTE:
+            reason = f"larger than max_file_mb, {self.max_file_mb} MB: split it, or raise that setting"
+        return reason
+
+
+def _read_ignore_file(path: Path) -> GitIgnoreSpec:
+    try:
+        return GitIgnoreSpec.from_lines(path.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError, GitIgnorePatternError, ValueError) as error:
+        raise InputError(f"{shown_path(path)} cannot be understood ({error}): write it as a .gitignore.") from None

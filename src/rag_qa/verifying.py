@@ -1,0 +1,192 @@
+"""Checking an answer's citations: against the source files as they are now, or against a snapshot."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from rag_qa.errors import InputError
+from rag_qa.files import named_path
+from rag_qa.settings import Settings
+from rag_qa.structure import line_starts
+from rag_qa.types import Answer, Citation, Document, RankedPassage
+
+__all__ = ["CheckedCitation", "Place", "Verification", "decode_answer", "located", "verify", "verify_sources"]
+
+State = Literal["holds", "changed", "gone", "forged", "unreadable"]
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a quote stands in a document."""
+
+    document: str
+    start: int
+    end: int
+    page: int | None
+    line: int
+
+
+class CheckedCitation(Struct, frozen=True, kw_only=True):
+    """What became of one citation.
+
+    `holds`: the quote stands in the source exactly where the citation says. `changed`: the source has other bytes now;
+    `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source is what
+    was cited, but the quote, its place or a highlight is not. `unreadable`: the source could not be read.
+    """
+
+    rank: int
+    document: str
+    source: str
+    state: State
+    detail: str
+    found: Place | None = None
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """What became of an answer's citations, in the order of their ranks."""
+
+    question: str
+    snapshot: str
+    holds: bool
+    citations: list[CheckedCitation]
+
+
+class Unreadable(Struct, frozen=True):
+    """A source that could not be read, and why."""
+
+    reason: str
+
+
+Find = Callable[[Citation], Sequence[Document] | Unreadable]
+"""The documents that there are now where a citation points; none where it is gone."""
+
+
+def decode_answer(data: bytes) -> Answer:
+    """An answer as `rag-qa ask --json` and `POST /ask` give it.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"This is no answer of `rag-qa ask --json` ({error}): give its output as it was.") from None
+
+
+def verify(answer: Answer, find: Find) -> Verification:
+    """Checks every citation of an answer against the documents that `find` gives."""
+    checked = [_check(passage, find(passage.citation)) for passage in answer.passages]
+    return Verification(
+        question=answer.question,
+        snapshot=answer.snapshot,
+        holds=all(citation.state == "holds" for citation in checked),
+        citations=checked,
+    )
+
+
+def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) -> Verification:
+    """Checks every citation of an answer against its source file, which is read again.
+
+    Args:
+        answer: what was answered, by whomever.
+        folders: where sources that are named by a relative path may lie; the first that has one counts.
+        settings: how files are read.
+    """
+    from rag_qa.readers.pool import ReaderPool  # asking, which imports this module, reads no files
+    from rag_qa.sources import SourceFile
+
+    files: dict[str, SourceFile] = {}
+    for passage in answer.passages:
+        citation = passage.citation
+        location = located(citation.source, folders)
+        if location is not None:
+            name = citation.document if citation.record is None else citation.document.rpartition("#")[0]
+            files[citation.source] = SourceFile(location, name, citation.source)
+    now: dict[str, Sequence[Document] | Unreadable] = {}
+    with ReaderPool(settings) as pool:
+        for file, read in pool.read(list(files.values())):
+            now[file.source] = Unreadable(read.reason) if read.reason is not None else read.documents
+    return verify(answer, lambda citation: now.get(citation.source, ()))
+
+
+def located(source: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a citation's source, under the first of the folders that has it."""
+    return next((path for folder in folders if (path := folder / named_path(source)).is_file()), None)
+
+
+def _check(passage: RankedPassage, documents: Sequence[Document] | Unreadable) -> CheckedCitation:
+    citation = passage.citation
+
+    def verdict(state: State, detail: str, found: Place | None = None) -> CheckedCitation:
+        return CheckedCitation(
+            rank=passage.rank,
+            document=citation.document,
+            source=citation.source,
+            state=state,
+            detail=detail,
+            found=found,
+        )
+
+    if isinstance(documents, Unreadable):
+        return verdict("unreadable", f"The source cannot be read now: {documents.reason}.")
+    if not documents:
+        return verdict("gone", "There is no such source any more.")
+    cited = next((document for document in documents if document.record == citation.record), None)
+    if cited is not None and cited.sha256 == citation.sha256:
+        wrong = _what_is_wrong(passage, cited)
+        if wrong is None:
+            return verdict("holds", "The quote stands in the source, exactly there.")
+        return verdict("forged", f"The source is what was cited, but {wrong}.", _find(passage, [cited]))
+    found = _find(passage, ([cited] if cited else []) + [document for document in documents if document is not cited])
+    if found is None:
+        return verdict("changed", "The source has changed, and the quote does not occur in it any more.")
+    return verdict("changed", f"The source has changed; the quote still occurs, {_told(found)}.", found)
+
+
+def _what_is_wrong(passage: RankedPassage, document: Document) -> str | None:
+    """Why a citation does not describe its quote, or None."""
+    citation = passage.citation
+    if not 0 <= citation.start < citation.end <= len(document.text):
+        return f"it has no characters {citation.start} to {citation.end}"
+    if document.text[citation.start : citation.end] != passage.text:
+        return f"its characters {citation.start} to {citation.end} are not the quote"
+    place = _place(document, citation.start, citation.end)
+    if (place.page, place.line) != (citation.page, citation.line):
+        return f"the quote is {_told(place)}"
+    for mark in passage.highlights:
+        inside = citation.start <= mark.start < mark.end <= citation.end
+        if not inside or document.text[mark.start : mark.end] != mark.text:
+            return "a highlight is no part of the quote"
+    return None
+
+
+def _find(passage: RankedPassage, documents: Sequence[Document]) -> Place | None:
+    """Where the quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
+    words = passage.text.split()
+    if not words:
+        return None
+    for pattern in (re.escape(passage.text), r"\s+".join(map(re.escape, words))):
+        for document in documents:
+            spans = [match.span() for match in re.finditer(pattern, document.text)]
+            if spans:
+                return _place(document, *min(spans, key=lambda span: abs(span[0] - passage.citation.start)))
+    return None
+
+
+def _place(document: Document, start: int, end: int) -> Place:
+    return Place(
+        document=document.path,
+        start=start,
+        end=end,
+        page=bisect_right(document.pages, start) if document.pages else None,
+        line=bisect_right(line_starts(document.text), start),
+    )
+
+
+def _told(place: Place) -> str:
+    where = f"on page {place.page}" if place.page is not None else f"in line {place.line}"
+    return f"{where}, characters {place.start} to {place.end}"

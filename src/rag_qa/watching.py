@@ -1,0 +1,71 @@
+"""Keeping an index current while its files change."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+
+from watchfiles import Change
+from watchfiles import watch as changes_of
+
+from rag_qa.changes import IndexReport
+from rag_qa.encoder import SentenceEncoder
+from rag_qa.errors import RagQaError
+from rag_qa.indexing import Progress, build
+from rag_qa.settings import Settings
+
+__all__ = ["watch"]
+
+QUIET_MS = 200  # a burst of changes is over when nothing has changed for so long
+LONGEST_BURST_MS = 2000
+HEARTBEAT_MS = 1000
+
+
+def watch(
+    paths: Sequence[Path],
+    index: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    stop: Event | None = None,
+) -> Iterator[IndexReport | RagQaError]:
+    """Builds the index, and again after every burst of changes, until it is stopped.
+
+    Args:
+        paths: folders or files, as `build` takes them.
+        index: folder of the index; what changes in it counts for nothing.
+        settings: as `build` takes them.
+        progress: told how far each run is.
+        stop: ends the watch when it is set.
+
+    Yields:
+        The report of each run, or why it could not be done; the next change is a new try.
+
+    Raises:
+        EncoderError: the encoder cannot be used.
+        InputError: one of the paths is missing at the start.
+    """
+    encoder = SentenceEncoder.find(settings.encoder)
+    own = index.resolve()
+
+    def concerns(change: Change, path: str) -> bool:  # noqa: ARG001 - the form that watchfiles asks for
+        return not Path(path).resolve().is_relative_to(own)
+
+    runs = 0
+    for changed in changes_of(
+        *paths,
+        watch_filter=concerns,
+        step=QUIET_MS,
+        debounce=LONGEST_BURST_MS,
+        rust_timeout=HEARTBEAT_MS,
+        yield_on_timeout=True,
+        stop_event=stop,
+    ):
+        if not changed and runs:
+            continue  # only a heartbeat; the first one starts the first run, with the watch already on
+        runs += 1
+        try:
+            yield build(paths, index, settings, progress, encoder=encoder)
+        except RagQaError as error:
+            if runs == 1:
+                raise
+            yield error
+        _ = encoder.model  # loaded before the next change needs it

@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rag_qa.engine import Engine
+from rag_qa.errors import QuestionError
+from rag_qa.filters import Catalogue, Filters, metadata_filters
+from rag_qa.indexing import build
+from rag_qa.lexical import LexicalIndex
+from rag_qa.settings import Settings
+from rag_qa.types import DocumentInfo, document_id
+from rag_qa.vectors import VectorIndex
+
+
+def info(path, record=None, title="", **metadata):
+    return DocumentInfo(
+        id=document_id(path),
+        path=path,
+        title=title or path,
+        source=path,
+        sha256="",
+        reader="",
+        record=record,
+        characters=1,
+        metadata=metadata,
+    )
+
+
+DOCUMENTS = [
+    (info("2023/a.txt", format="text", language="en", date="2023-05-17", client="ACME", tags=["law", "sea"]), 2),
+    (info("2024/b.pdf", format="pdf", language="de", date="2024-02", client="Bolt", pages=3), 1),
+    (info("2024/deep/c.pdf", format="pdf", language="en", date="2024-02-29T23:30:00+01:00", secret=True, title="C"), 3),
+    (info("feed.jsonl#7", record=7, format="jsonl", date="1990", rate=2.0), 1),
+    (info("undated.md", format="markdown"), 1),
+]
+
+
+def passing(**fields):
+    allowed = Catalogue(DOCUMENTS).allowed(Filters(**fields))
+    assert allowed.shape == (8,)
+    starts = np.cumsum([0] + [count for _, count in DOCUMENTS])
+    found = []
+    for (document, count), start in zip(DOCUMENTS, starts, strict=False):
+        assert len(set(allowed[start : start + count].tolist())) == 1
+        if allowed[start]:
+            found.append(document.path)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ({}, [document.path for document, _ in DOCUMENTS]),
+        ({"document": "2024/"}, ["2024/b.pdf", "2024/deep/c.pdf"]),
+        ({"document": "*.pdf"}, ["2024/b.pdf", "2024/deep/c.pdf"]),
+        ({"document": "2024/*.pdf"}, ["2024/b.pdf"]),
+        ({"document": ("2023/", "*.md")}, ["2023/a.txt", "undated.md"]),
+        ({"document": "feed.jsonl"}, ["feed.jsonl#7"]),
+        ({"document": "feed.jsonl#8"}, []),
+        ({"format": "PDF"}, ["2024/b.pdf", "2024/deep/c.pdf"]),
+        ({"format": (".pdf", "text")}, ["2023/a.txt", "2024/b.pdf", "2024/deep/c.pdf"]),
+        ({"language": "en", "format": "pdf"}, ["2024/deep/c.pdf"]),
+        ({"date_from": "2024"}, ["2024/b.pdf", "2024/deep/c.pdf"]),
+        ({"date_to": "2024-02-28"}, ["2023/a.txt", "2024/b.pdf", "feed.jsonl#7"]),
+        ({"date_from": "2023-05-17", "date_to": "2023-05-17"}, ["2023/a.txt"]),
+        ({"date_from": "1990-06", "date_to": "1990-06"}, ["feed.jsonl#7"]),
+        ({"metadata": {"client": "ACME"}}, ["2023/a.txt"]),
+        ({"metadata": {"client": "acme"}}, []),
+        ({"metadata": {"tags": "sea"}}, ["2023/a.txt"]),
+        ({"metadata": {"pages": "3"}}, ["2024/b.pdf"]),
+        ({"metadata": {"pages": 3.0}}, ["2024/b.pdf"]),
+        ({"metadata": {"secret": True}}, ["2024/deep/c.pdf"]),
+        ({"metadata": {"secret": "true"}}, ["2024/deep/c.pdf"]),
+        ({"metadata": {"rate": 2}}, ["feed.jsonl#7"]),
+        ({"metadata": {"title": "C"}}, ["2024/deep/c.pdf"]),
+        ({"metadata": {"client": "ACME", "tags": "law"}, "format": "text"}, ["2023/a.txt"]),
+    ],
+)
+def test_what_passes(fields, paths):
+    assert passing(**fields) == paths
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"metadata": {"clnt": "x"}}, "No document has the metadata field “clnt”; there are: client, date, "),
+        ({"date_from": "yesterday"}, "date_from is “yesterday”: write a date such as"),
+        ({"date_to": "2024-13"}, "date_to is “2024-13”"),
+        ({"date_to": "2024-2-1"}, "date_to is “2024-2-1”"),
+        ({"document": "!"}, "The glob “!” cannot be understood"),
+    ],
+)
+def test_what_cannot_be_used(fields, message):
+    with pytest.raises(QuestionError, match=message):
+        passing(**fields)
+
+
+def test_filters_in_a_line():
+    assert metadata_filters(["client=ACME", "a=b=c", "empty="]) == {"client": "ACME", "a": "b=c", "empty": ""}
+    for wrong in ("client", "=x"):
+        with pytest.raises(QuestionError, match="write FIELD=VALUE"):
+            metadata_filters([wrong])
+
+
+def test_the_same_filters_are_decided_once():
+    catalogue = Catalogue(DOCUMENTS)
+    first = catalogue.allowed(Filters(format="pdf"))
+    assert catalogue.allowed(Filters(format="pdf")) is first
+    for number in range(100):
+        catalogue.allowed(Filters(format=str(number)))
+    assert len(catalogue._kept) <= 32
+
+
+ROWS = 300
+WORDS = ["harbour", "ship", "fee", "crown", "pilot", "ice"]
+
+
+@pytest.fixture(scope="module")
+def structures(tmp_path_factory):
+    random = np.random.default_rng(7)
+    vectors = random.standard_normal((ROWS, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    texts = [" ".join(random.choice(WORDS, size=random.integers(1, 9))) for _ in range(ROWS)]
+    folder = tmp_path_factory.mktemp("lexical")
+    LexicalIndex.build(folder, texts)
+    return VectorIndex.build(vectors), LexicalIndex.open(folder, ROWS), vectors
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_filtered_search_is_full_search_without_the_rest(structures, data):
+    dense, lexical, vectors = structures
+    share = data.draw(st.sampled_from([0.0, 0.004, 0.02, 0.3, 0.9, 1.0]))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    depth = data.draw(st.integers(1, 50))
+    allowed = np.random.default_rng(seed).random(ROWS) < share
+    allowed[seed % ROWS] = True
+    question = " ".join(data.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4)))
+    for found, everything in (
+        (dense.search(vectors[3], depth, allowed), dense.search(vectors[3], ROWS)),
+        (lexical.search(question, depth, allowed), lexical.search(question, ROWS)),
+    ):
+        expected = [(row, score) for row, score in everything.items() if allowed[row]][:depth]
+        assert list(found) == [row for row, _ in expected]
+        assert list(found.values()) == pytest.approx([score for _, score in expected], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def harbours(seeds_index, tmp_path_factory) -> Engine:
+    """Sixty records, of which each has one of sixty numbers."""
+    folder = tmp_path_factory.mktemp("harbours")
+    lines = [f'{{"text": "The harbour number {n} opens in March.", "number": {n}}}' for n in range(60)]
+    (folder / "in").mkdir()
+    (folder / "in" / "feed.jsonl").write_text("\n".join(lines))
+    (folder / "index").mkdir()
+    (folder / "index" / "encoder").symlink_to(seeds_index / "encoder")
+    build([folder / "in"], folder / "index")
+    with Engine.open(folder / "index", Settings(depth=3)) as engine:
+        yield engine
+
+
+def test_k_results_whenever_there_are_k(harbours):
+    assert len(harbours.ask("harbour", k=20).passages) == 20
+    answer = harbours.ask("when does the harbour open?", k=20, filters=Filters(document="feed.jsonl#1*"))
+    assert {passage.citation.record for passage in answer.passages} == {1, *range(10, 20)}
+    assert len(answer.passages) == 11
+    (only,) = harbours.ask("when?", filters=Filters(metadata={"number": 42})).passages
+    assert only.text == "The harbour number 42 opens in March."
+
+
+def test_filters_that_leave_out_all_give_no_passages(harbours):
+    answer = harbours.ask("when?", filters=Filters(format="pdf"))
+    assert (answer.answered, answer.passages) == (False, [])
+
+
+def test_no_filter_is_the_same_as_an_empty_one(harbours):
+    def told(answer):
+        return [(passage.text, passage.score) for passage in answer.passages]
+
+    assert told(harbours.ask("when?", filters=Filters())) == told(harbours.ask("when?"))

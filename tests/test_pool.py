@@ -1,0 +1,118 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rag_qa.readers.pool import ReaderPool
+from rag_qa.settings import Settings
+from rag_qa.sources import SourceFile
+
+BAD_READER = (sys.executable, str(Path(__file__).parent / "bad_reader.py"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Makes files with these contents."""
+
+    def make(*orders: str) -> list[SourceFile]:
+        made = []
+        for number, order in enumerate(orders):
+            location = tmp_path / f"{number}.txt"
+            location.write_text(order)
+            made.append(SourceFile(location, location.name, str(location)))
+        return made
+
+    return make
+
+
+def reasons(pool, files):
+    return [result.reason for _, result in pool.read(files)]
+
+
+def test_results_come_in_order_from_several_processes(files):
+    orders = [f"file {number}" for number in range(40)]
+    with ReaderPool(Settings(readers=2), BAD_READER) as pool:
+        results = list(pool.read(files(*orders)))
+    assert [result.reason for _, result in results] == orders
+    assert 1 <= len({result.sha256 for _, result in results}) <= 2
+
+
+def test_a_file_that_kills_its_worker_costs_only_itself(files):
+    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+        first, killed, left, last = reasons(pool, files("one", "die", "leave", "two"))
+    assert (first, last) == ("one", "two")
+    assert killed == "its reader crashed (SIGSEGV): the file is damaged, or made to do harm"
+    assert "exit code 3" in left
+
+
+def test_a_file_that_hangs_costs_only_itself(files):
+    with ReaderPool(Settings(readers=1, read_seconds=1), BAD_READER) as pool:
+        assert reasons(pool, files("one", "hang", "two")) == [
+            "one",
+            "it took longer than read_seconds, 1 s: raise that setting",
+            "two",
+        ]
+
+
+def test_a_file_that_exhausts_memory_costs_only_itself(files):
+    with ReaderPool(Settings(readers=1, read_memory_mb=200), BAD_READER) as pool:
+        assert reasons(pool, files("one", "grow", "two")) == [
+            "one",
+            "it needs more than read_memory_mb, 200 MB: raise that setting",
+            "two",
+        ]
+
+
+def test_what_a_library_prints_does_no_harm(files):
+    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+        assert reasons(pool, files("print", "one")) == ["print", "one"]
+
+
+def test_a_worker_that_cannot_start_is_a_reason(files):
+    with ReaderPool(Settings(readers=1), (sys.executable, "-c", "raise SystemExit(4)")) as pool:
+        assert "exit code 4" in reasons(pool, files("one"))[0]
+
+
+def test_workers_end_with_the_pool(files):
+    before = set(psutil.Process().children())
+    with ReaderPool(Settings(readers=2), BAD_READER) as pool:
+        results = pool.read(files("one", "hang", "hang"))
+        next(results)
+        assert set(psutil.Process().children()) - before
+    assert not set(psutil.Process().children()) - before
+
+
+def test_workers_die_with_a_killed_parent(files, tmp_path):
+    (file,) = files("hang")
+    script = f"""
+import sys
+from pathlib import Path
+from rag_qa.readers.pool import ReaderPool
+from rag_qa.settings import Settings
+from rag_qa.sources import SourceFile
+with ReaderPool(Settings(readers=1), {BAD_READER!r}) as pool:
+    list(pool.read([SourceFile(Path({str(file.location)!r}), "a", "a")]))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        children = wait_for(lambda: psutil.Process(parent.pid).children())
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        assert not psutil.wait_procs(children, timeout=10)[1]
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
