@@ -14,11 +14,12 @@ def test_what_is_put_in_is_there_for_this_encoder_only(tmp_path):
     cache.put(["a", "b"], VECTORS)
     cache.close()
     cache = VectorCache(tmp_path, "one")
-    assert np.array_equal(cache.get("b"), VECTORS[1])
-    assert cache.get("c") is None
+    found = cache.find(["a", "b", "c", *map(str, range(2000))])
+    assert set(found) == {"a", "b"}
+    assert np.array_equal(found["b"], VECTORS[1])
     cache.close()
     other = VectorCache(tmp_path, "two")
-    assert other.get("a") is None
+    assert other.find(["a"]) == {}
     other.close()
 
 
@@ -28,17 +29,16 @@ def test_a_damaged_vector_counts_as_missing(tmp_path):
     with sqlite3.connect(tmp_path / "vectors.sqlite") as connection:
         connection.execute("UPDATE vectors SET vector = ? WHERE vector = ?", (bytes(12), VECTORS[0].tobytes()))
     connection.close()
-    assert cache.get("a") is None
-    assert cache.get("b") is not None
+    assert list(cache.find(["a", "b"])) == ["b"]
     cache.close()
 
 
 def test_a_file_that_is_no_database_is_begun_anew(tmp_path):
     (tmp_path / "vectors.sqlite").write_bytes(b"no database at all, but long enough to look like a file" * 100)
     cache = VectorCache(tmp_path, "one")
-    assert cache.get("a") is None
+    assert cache.find(["a"]) == {}
     cache.put(["a"], VECTORS[:1])
-    assert cache.get("a") is not None
+    assert list(cache.find(["a"])) == ["a"]
     cache.close()
 
 

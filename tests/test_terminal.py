@@ -1,5 +1,7 @@
 import io
 
+import msgspec
+import pytest
 from rich.console import Console
 
 from rag_qa import Engine, build
@@ -45,3 +47,20 @@ def test_the_line_at_the_top_is_that_of_the_quote(engine, root):
     quote = answer.passages[0].highlights[0].text.splitlines()[0]
     lines = (root / answer.passages[0].citation.source).read_text().splitlines()
     assert quote in lines[number - 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"page": 3, "page_unit": "slide"}, ", slide 3  score"),
+        ({"record": 7}, ", record 7  score"),
+        ({"line": 9, "section": "Fees › Boats"}, ", line 9, in “Fees › Boats”  score"),
+        ({"page": 2, "page_unit": "page", "section": "x" * 10 + " y" * 80}, ", page 2, in “xxxxxxxxxx y"),
+    ],
+)
+def test_where_a_passage_stands(engine, changes, words):
+    answer = engine.ask("what did HMICFRS recommend?", k=1)
+    (passage,) = answer.passages
+    citation = msgspec.structs.replace(passage.citation, **changes)
+    answer = msgspec.structs.replace(answer, passages=[msgspec.structs.replace(passage, citation=citation)])
+    assert words in " ".join(shown(show_answer, answer).split("\n\n")[1].split(" ")).replace("\n", " ")

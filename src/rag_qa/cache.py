@@ -2,21 +2,19 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag_qa.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["VectorCache"]
 
 FILE = "vectors.sqlite"
+KEYS_PER_QUERY = 500  # a statement of SQLite binds at most 999 values in older builds
 SECONDS_TO_WAIT = 60  # for another process that writes
 
 
@@ -42,18 +40,24 @@ class VectorCache:
         """Closes the file."""
         self._connection.close()
 
-    def get(self, text: str) -> "NDArray[np.float32] | None":
-        """The text's vector of shape (dimension,), or None where there is none or it is damaged."""
-        with self._in_a_sentence():
-            row = self._connection.execute(
-                "SELECT vector, checksum FROM vectors WHERE encoder = ? AND text_sha256 = ?",
-                (self._encoder, _key(text)),
-            ).fetchone()
-        if row is None or _checksum(row[0]) != row[1]:
-            return None
-        return np.frombuffer(row[0], dtype=np.float32)
+    def find(self, texts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors, of shape (dimension,), of those texts that have one which is not damaged."""
+        keys = {_key(text): text for text in texts}
+        wanted, found = list(keys), dict[str, NDArray[np.float32]]()
+        for first in range(0, len(wanted), KEYS_PER_QUERY):
+            some = wanted[first : first + KEYS_PER_QUERY]
+            with self._in_a_sentence():
+                rows = self._connection.execute(
+                    "SELECT text_sha256, vector, checksum FROM vectors WHERE encoder = ? "
+                    f"AND text_sha256 IN ({','.join('?' * len(some))})",
+                    (self._encoder, *some),
+                ).fetchall()
+            for key, vector, checksum in rows:
+                if _checksum(vector) == checksum:
+                    found[keys[key]] = np.frombuffer(vector, dtype=np.float32)
+        return found
 
-    def put(self, texts: Sequence[str], vectors: "NDArray[np.float32]") -> None:
+    def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         """Keeps vectors of shape (len(texts), dimension)."""
         stored = [(_key(text), vector.tobytes()) for text, vector in zip(texts, vectors, strict=True)]
         with self._in_a_sentence(), self._connection:

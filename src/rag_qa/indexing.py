@@ -200,7 +200,7 @@ def _encode(encoder: PassageEncoder, passages: Sequence[Passage], index: Path, t
     sentences = [sentence for passage in passages for sentence in passage.sentence_texts]
     with closing(VectorCache(index / "cache", encoder.digest)) as cache:
         wanted = dict.fromkeys([*texts, *sentences])
-        known = {text: vector for text in wanted if (vector := cache.get(text)) is not None}
+        known = cache.find(wanted)
         # Long texts first: texts of like length share a batch, and the progress bar errs on the safe side.
         missing = sorted((text for text in wanted if text not in known), key=lambda text: (-len(text), text))
         for first in range(0, len(missing), COMMITTED_TOGETHER):
@@ -218,7 +218,7 @@ def _count_new(passages: Sequence[Passage], index: Path, encoder: SentenceEncode
     wanted = {text for passage in passages for text in (passage.in_context, *passage.sentence_texts)}
     if VectorCache.exists(index / "cache"):
         with closing(VectorCache(index / "cache", encoder.digest)) as cache:
-            wanted = {text for text in wanted if cache.get(text) is None}
+            wanted -= cache.find(wanted).keys()
     return _count_touched(passages, wanted)
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
 
 __all__ = ["printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
 
-SHORTENED = 240
+LONGEST_QUOTE = 240
+LONGEST_SECTION = 80
 # Documents may hold escape sequences; a terminal would obey them.
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 MARK = "bold yellow"
@@ -113,18 +114,20 @@ def _quote(passage: RankedPassage) -> tuple[str, int]:
     return _shortened(passage.text), passage.citation.line
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, longest: int = LONGEST_QUOTE) -> str:
     text = " ".join(printable(text).split())
-    return text if len(text) <= SHORTENED else text[:SHORTENED].rsplit(" ", maxsplit=1)[0] + " …"
+    return text if len(text) <= longest else text[:longest].rsplit(" ", maxsplit=1)[0] + " …"
 
 
 def _place(citation: Citation, line: int) -> str:
-    place = f"line {line}"
     if citation.page is not None:
         place = f"{citation.page_unit} {citation.page}"
     elif citation.record is not None:
         place = f"record {citation.record}"
-    return printable(f"{citation.source}, {place}")
+    else:
+        place = f"line {line}"
+    section = f", in “{_shortened(citation.section, LONGEST_SECTION)}”" if citation.section else ""
+    return printable(f"{citation.source}, {place}{section}")
 
 
 def _marked(passage: RankedPassage, *, plain: bool) -> Text:

@@ -67,7 +67,9 @@ ENTRY = DocumentEntry(
 )
 DOCUMENT = DocumentDetail(
     **{name: getattr(ENTRY, name) for name in DocumentEntry.__struct_fields__},
-    reader="text/1",
+    reader="text/2",
+    record=None,
+    page_unit="page",
     page_starts=(),
     headings=(),
 )

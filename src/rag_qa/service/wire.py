@@ -51,6 +51,8 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
     """A document with its structure; offsets are code points of its text."""
 
     reader: str
+    record: int | None
+    page_unit: str
     page_starts: tuple[int, ...]
     headings: tuple[Heading, ...]
 
@@ -60,6 +62,8 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
         return cls(
             **_entry_fields(info, passages),
             reader=info.reader,
+            record=info.record,
+            page_unit=info.page_unit,
             page_starts=info.pages,
             headings=info.headings,
         )
