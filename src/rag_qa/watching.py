@@ -68,4 +68,5 @@ def watch(
             if runs == 1:
                 raise
             yield error
-        _ = encoder.model  # loaded before the next change needs it
+        if runs == 1:
+            encoder.encode_passages(["The model is loaded before a change needs it."])
