@@ -14,6 +14,8 @@ def read(file, settings):
         time.sleep(600)
     elif order == "die":
         os.kill(os.getpid(), signal.SIGSEGV)
+    elif order == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     elif order == "leave":
         os._exit(3)
     elif order == "grow":
@@ -22,7 +24,7 @@ def read(file, settings):
             grown.append(bytearray(os.urandom(1000) * 10_000))
     elif order == "print":
         os.write(1, b"noise on standard output")
-    return ReadFile(str(os.getpid()), reason=order)
+    return ReadFile(sha256=str(os.getpid()), reason=order)
 
 
 serve(read)

@@ -58,6 +58,9 @@ def passing(**fields):
         ({"document": ("2023/", "*.md")}, ["2023/a.txt", "undated.md"]),
         ({"document": "feed.jsonl"}, ["feed.jsonl#7"]),
         ({"document": "feed.jsonl#8"}, []),
+        ({"document": ("*", "!feed.jsonl")}, [document.path for document, _ in DOCUMENTS if not document.record]),
+        ({"document": ("*.jsonl", "!*7")}, []),
+        ({"document": ("!*7", "*.jsonl")}, ["feed.jsonl#7"]),
         ({"format": "PDF"}, ["2024/b.pdf", "2024/deep/c.pdf"]),
         ({"format": (".pdf", "text")}, ["2023/a.txt", "2024/b.pdf", "2024/deep/c.pdf"]),
         ({"language": "en", "format": "pdf"}, ["2024/deep/c.pdf"]),
@@ -89,6 +92,10 @@ def test_what_passes(fields, paths):
         ({"date_to": "2024-13"}, "date_to is “2024-13”"),
         ({"date_to": "2024-2-1"}, "date_to is “2024-2-1”"),
         ({"document": "!"}, "The glob “!” cannot be understood"),
+        ({"document": "*a*b*c*d"}, "has more than 3 “\\*” in a part"),
+        ({"document": ("a",) * 21}, "There are 21 globs: at most 20"),
+        ({"date_from": "2024-00"}, "date_from is “2024-00”"),
+        ({"date_from": "2024-05-00"}, "date_from is “2024-05-00”"),
     ],
 )
 def test_what_cannot_be_used(fields, message):
@@ -101,6 +108,8 @@ def test_filters_in_a_line():
     for wrong in ("client", "=x"):
         with pytest.raises(QuestionError, match="write FIELD=VALUE"):
             metadata_filters([wrong])
+    with pytest.raises(QuestionError, match="two filters of the metadata field “a”"):
+        metadata_filters(["a=1", "a=2"])
 
 
 def test_the_same_filters_are_decided_once():

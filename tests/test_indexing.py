@@ -12,6 +12,7 @@ from rag_qa import Engine, build
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold import load_gold
+from rag_qa.readers import ReadFile
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import Settings, load_settings
 
@@ -389,6 +390,28 @@ def test_a_feed_with_a_broken_line(folder, with_encoder):
     assert [failed.path for failed in report.failed_records] == ["renamed.jsonl#17"]
     records = [info.record for info, _ in contents(index) if info.record]
     assert records == [number for number in range(1, 31) if number != 17]
+
+
+def test_a_passing_fault_is_not_remembered(folder, with_encoder, monkeypatch):
+    index = with_encoder()
+    pool_read = ReaderPool.read
+
+    def fail_once(pool, files):
+        for file, read in pool_read(pool, files):
+            yield file, read if file.document != "a.txt" else ReadFile(reason="it changed", lasting=False)
+
+    monkeypatch.setattr(ReaderPool, "read", fail_once)
+    assert [failed.path for failed in build([folder], index).failed] == ["a.txt"]
+    monkeypatch.undo()
+    report = build([folder], index)
+    assert (report.failed, report.files.added, report.files.unchanged) == ([], 1, 2)
+
+
+def test_a_file_with_the_name_of_a_record_is_refused(folder, with_encoder):
+    (folder / "feed.jsonl").write_text('{"text": "Ships pay."}')
+    (folder / "feed.jsonl#1").write_text("Ships pay.")
+    with pytest.raises(InputError, match=r"both be called “feed\.jsonl#1”"):
+        build([folder], with_encoder())
 
 
 def test_ocr_without_tesseract_is_refused_at_once(folder, with_encoder, monkeypatch):

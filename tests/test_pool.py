@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rag_qa.errors import WorkerError
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import Settings
 from rag_qa.sources import SourceFile
@@ -73,9 +74,29 @@ def test_what_a_library_prints_does_no_harm(files):
         assert reasons(pool, files("print", "one")) == ["print", "one"]
 
 
-def test_a_worker_that_cannot_start_is_a_reason(files):
-    with ReaderPool(Settings(readers=1), (sys.executable, "-c", "raise SystemExit(4)")) as pool:
-        assert "exit code 4" in reasons(pool, files("one"))[0]
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ((sys.executable, "-c", "raise SystemExit(4)"), r"ended before it began \(exit code 4\): run "),
+        (("/no/such/program",), "could not be started"),
+    ],
+)
+def test_workers_that_cannot_start_end_the_run(files, command, message):
+    with ReaderPool(Settings(readers=2), command) as pool, pytest.raises(WorkerError, match=message):
+        list(pool.read(files("one", "two")))
+
+
+def test_the_file_after_one_that_was_stopped_is_read(files):
+    orders = ["hang", "one"] * 4
+    with ReaderPool(Settings(readers=1, read_seconds=0.3), BAD_READER) as pool:
+        assert reasons(pool, files(*orders))[1::2] == ["one"] * 4
+
+
+def test_a_kill_by_the_system_is_no_lasting_fault_of_the_file(files):
+    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+        ((_, result),) = pool.read(files("killed"))
+    assert not result.lasting
+    assert "killed by the system" in result.reason
 
 
 def test_workers_end_with_the_pool(files):
@@ -92,6 +113,7 @@ def test_workers_die_with_a_killed_parent(files, tmp_path):
     script = f"""
 import sys
 from pathlib import Path
+from rag_qa.errors import WorkerError
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import Settings
 from rag_qa.sources import SourceFile

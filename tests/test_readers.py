@@ -268,10 +268,36 @@ def test_front_matter_is_text_and_metadata(tmp_path):
     assert [heading.title for heading in document.headings] == ["Fishing"]
 
 
-@pytest.mark.parametrize("front", ["---\n: [\n---\n", "---\njust a line\n---\n", "---\n"])
+@pytest.mark.parametrize(
+    "front",
+    [
+        "---\n: [\n---\n",
+        "---\njust a line\n---\n",
+        "---\n",
+        "---\na: &a [*a]\n---\n",
+        "---\na: !!int ''\n---\n",
+        "---\na: !!bool foo\n---\n",
+        "---\na: !!timestamp foo\n---\n",
+        "---\na: !!python/object/apply:os.getcwd []\n---\n",
+        "---\na: " + "[" * 5000 + "\n---\n",
+    ],
+)
 def test_a_rule_is_no_front_matter(tmp_path, front):
     (tmp_path / "a.md").write_text(f"{front}\nFishing is forbidden.\n")
     assert read(tmp_path / "a.md").text == f"{front}\nFishing is forbidden.\n"
+
+
+def test_front_matter_of_any_kind_has_one_plain_form(tmp_path):
+    deep = "[" * 40 + "]" * 40
+    lines = [f"deep: {deep}", "set: !!set {b, a, c}", f"big: 0x{'f' * 5000}", "nan: .nan", "format: report", "1: one"]
+    (tmp_path / "a.md").write_text("\n".join(["---", *lines, "---", "# Rules"]))
+    document = read(tmp_path / "a.md")
+    said = document.metadata
+    assert said["set"] == ["a", "b", "c"]
+    assert said["big"].startswith("0xfff")
+    assert (said["nan"], said["format"], said["1"]) == ("nan", "markdown", "one")
+    assert json.dumps(said["deep"]).count("[") < 20
+    assert "…" in json.dumps(said["deep"], ensure_ascii=False)
 
 
 def test_each_record_of_a_feed_is_a_document(tmp_path):
@@ -306,6 +332,15 @@ def test_a_json_file_of_records_is_a_feed_and_another_is_text(tmp_path):
     assert other.text == '{"fee": 10, "harbours": [{"name": "North"}]}'
 
 
+def test_only_what_is_used_loses_its_name(tmp_path):
+    record = {"text": "Ships pay.", "title": "Fees", "subject": "law", "created": "20240517", "updated": "2025"}
+    (tmp_path / "a.json").write_text(json.dumps({**record, "data": [1, 2]}))
+    document = read(tmp_path / "a.json")
+    assert (document.title, document.metadata["date"]) == ("Fees", "2024-05-17")
+    kept = {name: document.metadata[name] for name in ("subject", "updated", "data")}
+    assert kept == {"subject": "law", "updated": "2025", "data": [1, 2]}
+
+
 def test_the_fields_of_a_feed_by_setting(tmp_path):
     record = {"content": "wrong", "abschnitt": "Ships pay.", "kopf": "Fees", "tag": "17 May 2024", "ort": "https://a.b"}
     (tmp_path / "a.json").write_text(json.dumps([record]))
@@ -320,6 +355,7 @@ def test_the_fields_of_a_feed_by_setting(tmp_path):
 def test_a_sidecar_adds_and_overrides(tmp_path):
     (tmp_path / "a.txt").write_text("Title\nThe harbour opens in March.")
     said = {"title": "Season", "authors": "Anna Berg", "date": "2024-05", "language": "en-GB", "client": 7}
+    said |= {"format": ["pdf"], "size": 1, "\ud800": {"\ud800": 1}}
     (tmp_path / "a.txt.meta.json").write_text(json.dumps(said))
     sources = find_sources([tmp_path], max_file_mb=1)
     assert sources.sidecars == ["a.txt.meta.json"]
@@ -329,6 +365,7 @@ def test_a_sidecar_adds_and_overrides(tmp_path):
     assert document.metadata["authors"] == ["Anna Berg"]
     assert (document.metadata["date"], document.metadata["language"]) == ("2024-05", "en")
     assert document.metadata["client"] == 7
+    assert (document.metadata["format"], document.metadata["size"]) == ("text", 33)
 
 
 @pytest.mark.parametrize("content", ["not JSON", "[1]", "\ud800"])

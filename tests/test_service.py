@@ -282,7 +282,7 @@ def test_verify_over_http(client):
     answer = client.post("/ask", json={"question": QUESTION, "k": 3}).json()
     assert client.post("/verify", json=answer).json()["holds"] is True
     answer["passages"][0]["citation"]["start"] += 1
-    answer["passages"][1]["citation"]["id"] = "nowhere"
+    answer["passages"][1]["citation"]["document"] = "nowhere"
     answer["passages"][2]["citation"]["sha256"] = "0" * 64
     told = client.post("/verify", json=answer).json()
     assert told["holds"] is False

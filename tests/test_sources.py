@@ -97,6 +97,35 @@ def test_a_sidecar_without_its_file_is_a_file(tmp_path):
     assert names(find(tmp_path)) == ["a.txt.meta.json"]
 
 
+def test_a_sidecar_that_is_no_file_is_refused_and_not_used(tmp_path):
+    fill(tmp_path, "in/a.txt", "in/b.txt", "in/c.txt", "in/c.txt.meta.json")
+    os.mkfifo(tmp_path / "in" / "a.txt.meta.json")
+    (tmp_path / "in" / "b.txt.meta.json").symlink_to(tmp_path)
+    sources = find(tmp_path / "in")
+    assert [(file.document, file.sidecar is not None) for file in sources.files] == [
+        ("a.txt", False),
+        ("b.txt", False),
+        ("c.txt", True),
+    ]
+    assert [failed.path for failed in sources.failed] == ["a.txt.meta.json", "b.txt.meta.json"]
+    assert sources.sidecars == ["c.txt.meta.json"]
+
+
+def test_files_given_one_by_one_keep_their_sidecars(tmp_path):
+    fill(tmp_path, "a.txt", "a.txt.meta.json", "b.txt")
+    sources = find(*sorted(tmp_path.iterdir()))
+    assert names(sources) == ["a.txt", "b.txt"]
+    assert sources.sidecars == ["a.txt.meta.json"]
+
+
+def test_links_of_the_same_name_are_told_apart(tmp_path):
+    fill(tmp_path, "1/one.txt", "2/two.txt")
+    (tmp_path / "1" / "x.txt").symlink_to("one.txt")
+    (tmp_path / "2" / "x.txt").symlink_to("two.txt")
+    with pytest.raises(InputError, match=r"end in “x\.txt”"):
+        find(tmp_path / "1" / "x.txt", tmp_path / "2" / "x.txt")
+
+
 def test_ignore_files_count_as_in_git(tmp_path):
     fill(
         tmp_path, "a.txt", "a.log", "keep.log", "build/x.txt", "sub/a.log", "sub/b.tmp", "sub/deep/c.tmp", "notes/d.txt"

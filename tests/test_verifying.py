@@ -20,7 +20,7 @@ TEXTS = {
     "kept.txt": "Pilots wait at the outer buoy until noon.\n",
     "forged.txt": "The ice breaker leaves on Mondays before dawn.\n",
 }
-CITATION = {"start", "end", "page", "line", "sha256", "record", "id"}
+CITATION = {"start", "end", "page", "line", "sha256", "id", "document", "source", "page_unit"}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def states(verification):
     return {citation.document: citation.state for citation in verification.citations}
 
 
-def of(answer: Answer, document: str, **changes) -> Answer:
+def of(answer: Answer, document: str, /, **changes) -> Answer:
     """The answer with only the passages of one document, its first citation changed."""
     first, *others = [passage for passage in answer.passages if passage.citation.document == document]
     citation = msgspec.structs.replace(
@@ -165,11 +165,33 @@ def test_a_record_that_moved_is_found(papers):
 def test_against_the_snapshot(asked):
     _, engine, answer = asked
     assert engine.verify(answer).holds
-    for changes, state in (({"start": 1}, "forged"), ({"sha256": "0" * 64}, "changed"), ({"id": "x"}, "gone")):
+    for changes, state in (
+        ({"start": 1}, "forged"),
+        ({"sha256": "0" * 64}, "changed"),
+        ({"id": "x"}, "forged"),
+        ({"source": "court/other.txt"}, "forged"),
+        ({"page_unit": "slide"}, "forged"),
+        ({"document": "nowhere.txt"}, "gone"),
+        ({"document": "inside.txt"}, "changed"),
+    ):
         assert engine.verify(of(answer, "kept.txt", **changes)).citations[0].state == state
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", json.dumps({"passages": 1}).encode()])
+def test_an_answer_without_passages_holds(asked):
+    _, engine, answer = asked
+    assert engine.verify(msgspec.structs.replace(answer, passages=[])).holds
+
+
+@pytest.mark.parametrize("source", ["../../etc", "/dev/zero", "x" * 300, "a\0b", "/etc"])
+def test_odd_sources_are_gone(papers, source):
+    _, answer = papers
+    (citation,) = check(of(answer, "kept.txt", source=source)).citations
+    assert citation.state == "gone"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b"\xff", b'{"x":' + b"[" * 100_000, json.dumps({"passages": 1}).encode()]
+)
 def test_what_is_no_answer(data):
     with pytest.raises(InputError, match="This is no answer of `rag-qa ask --json`"):
         decode_answer(data)

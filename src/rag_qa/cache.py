@@ -48,8 +48,8 @@ class VectorCache:
             some = wanted[first : first + KEYS_PER_QUERY]
             with self._in_a_sentence():
                 rows = self._connection.execute(
-                    "SELECT text_sha256, vector, checksum FROM vectors WHERE encoder = ? "
-                    f"AND text_sha256 IN ({','.join('?' * len(some))})",
+                    f"""SELECT text_sha256, vector, checksum FROM vectors
+                        WHERE encoder = ? AND text_sha256 IN ({",".join("?" * len(some))})""",  # noqa: S608 - only ?
                     (self._encoder, *some),
                 ).fetchall()
             for key, vector, checksum in rows:

@@ -1,7 +1,7 @@
 """The command line: index, ask, verify, serve, eval. Each is thin: it calls the engine and shows what it returns.
 
-Exit codes: 0 done; 1 the answer is not in this collection; 2 wrong usage or input; 3 index missing, damaged or built
-with other settings; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 the answer is not in this collection, or a citation does not hold; 2 wrong usage or input; 3 index
+missing, damaged or built with other settings; 130 stopped by Ctrl-C.
 """
 
 import io

@@ -1,7 +1,9 @@
 """What to read: the files under the paths, compared with the snapshot in use, read only where they differ from it."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -11,9 +13,9 @@ from msgspec import Struct
 
 from rag_qa.chunking import CHUNKINGS, Chunker
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import SettingsError, SnapshotError
+from rag_qa.errors import InputError, SettingsError, SnapshotError
 from rag_qa.files import shown_path
-from rag_qa.readers import reading_digest
+from rag_qa.readers import ReadFile, reading_digest
 from rag_qa.readers.ocr import check_ocr
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import IndexSettings, Settings
@@ -79,8 +81,12 @@ class Previous:
         return self.files == files and self.manifest.working_directory == shown_path(Path.cwd())
 
     def documents(self, before: IndexedFile, now: IndexedFile) -> list[StoredDocument]:
-        """The documents of a file, as those of the file it is now."""
-        stored = [self._store.stored(document_id) for document_id in self._ids.get(before.path, [])]
+        """The documents of a file, as those of the file it is now.
+
+        Raises:
+            IndexDamagedError: they are not what was written.
+        """
+        stored = [self._store.stored(known) for known in self._ids.get(before.path, [])]
         return [StoredDocument(_moved(each.document, now), each.passages) for each in stored]
 
     def texts(self) -> list[str]:
@@ -97,14 +103,19 @@ class Previous:
 def collect(
     sources: Sources, previous: Previous | None, settings: Settings, encoder: SentenceEncoder, tell: Progress
 ) -> Collection:
-    """Reads and cuts what differs from the previous snapshot, and takes the rest from there."""
+    """Reads and cuts what differs from the previous snapshot, and takes the rest from there.
+
+    Raises:
+        SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
+        InputError: two documents would have the same name.
+    """
     if settings.ocr:
         check_ocr(settings.ocr_language)
     chunker = make_chunker(encoder, settings)
     readings = _Readings(encoder, settings)
     files = [IndexedFile(path=failed.path, source=failed.path, reason=failed.reason) for failed in sources.failed]
     reused: list[tuple[IndexedFile, IndexedFile]] = []
-    to_read: list[SourceFile] = []
+    to_read: dict[str, IndexedFile] = {}
     for done, file in enumerate(sources.files):
         tell("comparing", done, len(sources.files))
         now = _look_at(file)
@@ -114,21 +125,15 @@ def collect(
         elif before is not None and before.reading == readings.of(before.reason):
             reused.append((before, _as_now(before, now)))
         else:
-            to_read.append(file)
+            to_read[now.path] = now
     tell("comparing", len(sources.files), len(sources.files))
 
     documents: list[StoredDocument] = []
     with ReaderPool(settings) as pool:
-        for done, (file, read) in enumerate(pool.read(to_read)):
+        for done, (file, read) in enumerate(pool.read([file for file in sources.files if file.document in to_read])):
             tell("reading", done, len(to_read))
-            files.append(
-                msgspec.structs.replace(
-                    _look_at(file, read.sha256),
-                    reading=readings.of(read.reason),
-                    reason=read.reason,
-                    broken=read.broken,
-                )
-            )
+            reading = readings.of(read.reason) if read.lasting else ""
+            files.append(_as_read(to_read[file.document], read, reading))
             documents += [StoredDocument(document, tuple(chunker.cut(document))) for document in read.documents]
     tell("reading", len(to_read), len(to_read))
     files = sorted([*files, *(now for _, now in reused)], key=lambda file: file.path)
@@ -165,6 +170,11 @@ def collection_of(
 
 
 def _in_order(documents: Sequence[StoredDocument]) -> list[StoredDocument]:
+    names = Counter(stored.document.path for stored in documents)
+    if doubled := [name for name, count in names.items() if count > 1]:
+        raise InputError(
+            f"Two documents would both be called “{doubled[0]}”, a file and a record of a feed: rename the file."
+        )
     return sorted(documents, key=lambda stored: (stored.document.file, stored.document.record or 0))
 
 
@@ -196,15 +206,25 @@ class _Readings:
         return self._read if reason is None else self._failed
 
 
-def _look_at(file: SourceFile, sha256: str | None = None) -> IndexedFile:
-    """A file as it is now, with the digest of its bytes, which is computed where it is not given."""
+def _look_at(file: SourceFile) -> IndexedFile:
+    """A file as it is now, with the digests of its bytes and of its sidecar's."""
     try:
-        sidecar = file_digest(file.sidecar) if file.sidecar else None
-        digest = sha256 or file_digest(file.location)
+        digest = file_digest(file.location)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         return IndexedFile(path=file.document, source=file.source, reason=reason)
+    sidecar = None
+    if file.sidecar is not None:
+        with suppress(OSError):  # reading the file tells of it
+            sidecar = file_digest(file.sidecar)
     return IndexedFile(path=file.document, source=file.source, sha256=digest, sidecar_sha256=sidecar)
+
+
+def _as_read(now: IndexedFile, read: ReadFile, reading: str) -> IndexedFile:
+    """A file with what became of it; the digests are those of the bytes that were read, if any were."""
+    if read.sha256:
+        now = msgspec.structs.replace(now, sha256=read.sha256, sidecar_sha256=read.sidecar_sha256)
+    return msgspec.structs.replace(now, reading=reading, reason=read.reason, broken=read.broken)
 
 
 def _as_now(before: IndexedFile, now: IndexedFile) -> IndexedFile:

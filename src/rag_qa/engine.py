@@ -22,7 +22,18 @@ from rag_qa.sentences import SentenceVectors
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import LEXICAL, VECTORS, Manifest, Snapshot
 from rag_qa.store import DocumentStore
-from rag_qa.types import Answer, Citation, Document, DocumentInfo, FailedFile, Passage, RankedPassage, Scores, Timings
+from rag_qa.types import (
+    Answer,
+    Citation,
+    Document,
+    DocumentInfo,
+    FailedFile,
+    Passage,
+    RankedPassage,
+    Scores,
+    Timings,
+    document_id,
+)
 from rag_qa.vectors import VectorIndex
 from rag_qa.verifying import Verification, located, verify
 
@@ -221,10 +232,10 @@ class Engine:
         self.close()
 
     def verify(self, answer: Answer) -> Verification:
-        """Checks an answer's citations against the documents of this snapshot."""
+        """Checks an answer's citations against the documents of this snapshot, which are found by their paths."""
 
         def find(citation: Citation) -> list[Document]:
-            document = self._store.document(citation.id)
+            document = self._store.document(document_id(citation.document))
             return [document] if document is not None else []
 
         return verify(answer, find)

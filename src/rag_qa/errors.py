@@ -7,6 +7,7 @@ RagQaError
 │   ├── GoldError            a gold file or public collection
 │   └── NotFoundError        an unknown document id (HTTP 404)
 ├── ReadError                one file gave no text; indexing reports it and goes on
+├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
 └── SnapshotError            the index cannot be used (exit 3, HTTP 503)
     ├── IndexMissingError    nothing was indexed there
@@ -31,6 +32,7 @@ __all__ = [
     "ReadError",
     "SettingsError",
     "SnapshotError",
+    "WorkerError",
 ]
 
 
@@ -67,6 +69,10 @@ class NotFoundError(InputError):
 
 class ReadError(RagQaError):
     """A file gave no text; the message is the reason."""
+
+
+class WorkerError(RagQaError):
+    """The processes that read files cannot be started."""
 
 
 class EncoderError(RagQaError):

@@ -22,6 +22,8 @@ __all__ = ["Catalogue", "Filters", "metadata_filters"]
 Scalar = str | int | float | bool
 OneOrMore = str | tuple[str, ...]
 MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
+MOST_GLOBS = 20
+MOST_STARS = 3  # in a segment
 MOST_NAMED = 20  # known metadata fields in a message
 
 
@@ -61,11 +63,14 @@ class Catalogue:
         """
         key = msgspec.msgpack.encode(filters, order="deterministic")
         with self._lock:
-            if key not in self._kept:
-                while len(self._kept) >= MOST_KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[key] = self._decide(filters)
-            return self._kept[key]
+            if key in self._kept:
+                return self._kept[key]
+        decided = self._decide(filters)
+        with self._lock:
+            while len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = decided
+        return decided
 
     def _decide(self, filters: Filters) -> NDArray[np.bool_]:
         unknown = sorted(filters.metadata.keys() - self._fields)
@@ -81,7 +86,7 @@ class Catalogue:
         allowed = np.zeros(self._ends[-1], dtype=np.bool_)
         for number, info in enumerate(self._documents):
             if (
-                (globs is None or globs.match_file(info.path) or globs.match_file(info.file))
+                (globs is None or _matches(globs, info))
                 and (not formats or info.metadata.get("format") in formats)
                 and (not languages or info.metadata.get("language") in languages)
                 and _is_between(info.metadata.get("date"), first, last)
@@ -102,6 +107,8 @@ def metadata_filters(given: Iterable[str]) -> dict[str, Scalar]:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise QuestionError(f"The metadata filter “{text[:80]}” has no field or no value: write FIELD=VALUE.")
+        if name in values:
+            raise QuestionError(f"There are two filters of the metadata field “{name[:80]}”: give one.")
         values[name] = value
     return values
 
@@ -114,12 +121,23 @@ def _globs(patterns: tuple[str, ...]) -> "GitIgnoreSpec | None":
     from pathspec import GitIgnoreSpec
     from pathspec.patterns.gitignore import GitIgnorePatternError
 
+    if len(patterns) > MOST_GLOBS:
+        raise QuestionError(f"There are {len(patterns)} globs: at most {MOST_GLOBS} can be used.")
+    for pattern in patterns:  # matching takes time that grows with each of them
+        if any(segment.count("*") > MOST_STARS for segment in pattern.split("/")):
+            raise QuestionError(f"The glob “{pattern[:80]}” has more than {MOST_STARS} “*” in a part: shorten it.")
     try:
         return GitIgnoreSpec.from_lines(patterns) if patterns else None
     except (GitIgnorePatternError, ValueError):
-        raise QuestionError(
-            f"The glob “{', '.join(patterns)[:80]}” cannot be understood: write it as in .gitignore."
-        ) from None
+        told = ", ".join(patterns)[:80]
+        raise QuestionError(f"The glob “{told}” cannot be understood: write it as in .gitignore.") from None
+
+
+def _matches(globs: "GitIgnoreSpec", info: DocumentInfo) -> bool:
+    """Whether the last glob that speaks of a document, by its path or that of its file, lets it pass."""
+    decisions = [globs.check_file(path) for path in {info.path, info.file}]
+    last = max(decisions, key=lambda decision: -1 if decision.index is None else decision.index)
+    return bool(last.include)
 
 
 def _has(info: DocumentInfo, name: str, wanted: Scalar) -> bool:
@@ -155,9 +173,10 @@ def _period(text: str, name: str) -> tuple[dt.date, dt.date]:
     try:
         if [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2]):
             raise ValueError
-        year, month, day = (int(part) for part in (*parts, *("0",) * (3 - len(parts))))
-        begin = dt.date(year, month or 1, day or 1)
-        end = dt.date(year, month or 12, day or monthrange(year, month or 12)[1])
+        first = [int(part) for part in parts]
+        begin = dt.date(*[*first, 1, 1][:3])
+        month = begin.month if len(parts) > 1 else 12
+        end = begin if len(parts) > 2 else dt.date(begin.year, month, monthrange(begin.year, month)[1])
     except ValueError:
         raise QuestionError(f"{name} is “{text[:40]}”: write a date such as 2024-05-17, 2024-05 or 2024.") from None
     return begin, end

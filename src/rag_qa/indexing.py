@@ -82,6 +82,8 @@ def build(
     Raises:
         InputError: a path is missing, or none of the files could be read.
         EncoderError: the encoder cannot be used.
+        SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
+        WorkerError: the processes that read files cannot be started.
     """
     started = time.perf_counter()
     index, settings, tell = Path(index), settings or Settings(), progress or _silent

@@ -57,7 +57,9 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
     Raises:
         InputError: a path does not exist, two paths end in the same name, or a .ragqaignore cannot be understood.
     """
-    names = [path.resolve().name for path in paths]
+    given = {path.resolve() for path in paths}
+    paths = [path for path in paths if path.is_dir() or described(path.resolve()) not in given]  # `papers/*`, say
+    names = [path.resolve().name if path.is_dir() else path.name for path in paths]
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"Two of the paths end in “{doubled[0]}”, so documents could not be told apart: rename one.")
     found = Sources([], [], [], [])
@@ -72,6 +74,12 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
     found.ignored.sort()
     found.sidecars.sort()
     return found
+
+
+def described(sidecar: Path) -> Path | None:
+    """The file that a sidecar of this name describes, or None where it is no name of a sidecar."""
+    name = sidecar.name.removesuffix(SIDECAR)
+    return sidecar.with_name(name) if name not in {"", sidecar.name} else None
 
 
 def file_digest(location: Path) -> str:
@@ -93,6 +101,7 @@ class _Root:
         self.leave_out = leave_out
         self.max_file_mb = max_file_mb
         self.inside = path.resolve() if path.is_dir() else path.resolve().parent
+        self._ignores: dict[Path, GitIgnoreSpec] = {}
 
     def sort_into(self, found: Sources) -> None:
         for folder, files in self._folders(found):
@@ -100,25 +109,24 @@ class _Root:
             for name in files:
                 location = folder / name
                 document = self._document(location)
-                described = name.removesuffix(SIDECAR)
+                whose = described(location)
                 if name == IGNORE_FILE or self._is_ignored(location):
                     found.ignored.append(document)
-                elif described != name and described in names and not self._is_ignored(folder / described):
-                    found.sidecars.append(document)
                 elif reason := self._refused(location):
                     found.failed.append(FailedFile(document, reason))
+                elif whose and whose.name in names and not self._is_ignored(whose):
+                    found.sidecars.append(document)
                 else:
                     beside = folder / f"{name}{SIDECAR}"
-                    sidecar = beside if beside.name in names and not self._is_ignored(beside) else None
+                    used = beside.name in names and not self._is_ignored(beside) and not self._refused(beside)
                     source = shown_path(PurePosixPath(location.as_posix()))
-                    found.files.append(SourceFile(location, document, source, sidecar))
+                    found.files.append(SourceFile(location, document, source, beside if used else None))
 
     def _folders(self, found: Sources) -> Iterator[tuple[Path, list[str]]]:
         """Folders with the names of their files, links to folders among them."""
-        self._ignores: dict[Path, GitIgnoreSpec] = {}
         if self.path.is_file():
             sidecar = self.path.with_name(f"{self.path.name}{SIDECAR}")
-            yield self.path.parent, [self.path.name, *([sidecar.name] if sidecar.is_file() else [])]
+            yield self.path.parent, [self.path.name, *([sidecar.name] if sidecar.exists() else [])]
             return
         unlistable: list[OSError] = []
         for folder, subfolders, files in os.walk(self.path, onerror=unlistable.append):

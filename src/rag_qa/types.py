@@ -97,7 +97,7 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
     path: str
     """What its document is called; the documents of a feed add the number of the record."""
     source: str
-    """The file as it was named when it was indexed."""
+    """The file as it was named when it was indexed; its path where it was refused."""
     sha256: str = ""
     """Digest of its bytes; empty where they could not be read."""
     sidecar_sha256: str | None = None

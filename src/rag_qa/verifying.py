@@ -34,8 +34,9 @@ class CheckedCitation(Struct, frozen=True, kw_only=True):
     """What became of one citation.
 
     `holds`: the quote stands in the source exactly where the citation says. `changed`: the source has other bytes now;
-    `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source is what
-    was cited, but the quote, its place or a highlight is not. `unreadable`: the source could not be read.
+    `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source has the
+    bytes that were cited, but the quote, its place, a highlight or a name is not what it says. `unreadable`: the source
+    could not be read. Title and section are not looked at: what is beside the source may have said them.
     """
 
     rank: int
@@ -73,12 +74,12 @@ def decode_answer(data: bytes) -> Answer:
     """
     try:
         return msgspec.json.decode(data, type=Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"This is no answer of `rag-qa ask --json` ({error}): give its output as it was.") from None
 
 
 def verify(answer: Answer, find: Find) -> Verification:
-    """Checks every citation of an answer against the documents that `find` gives."""
+    """Checks every citation of an answer, of which there may be none, against the documents that `find` gives."""
     checked = [_check(passage, find(passage.citation)) for passage in answer.passages]
     return Verification(
         question=answer.question,
@@ -96,9 +97,12 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
         folders: where sources that are named by a relative path may lie; the first that has one counts.
         settings: how files are read.
     """
+    from rag_qa.readers.ocr import check_ocr
     from rag_qa.readers.pool import ReaderPool  # asking, which imports this module, reads no files
     from rag_qa.sources import SourceFile
 
+    if settings.ocr:
+        check_ocr(settings.ocr_language)
     files: dict[str, SourceFile] = {}
     for passage in answer.passages:
         citation = passage.citation
@@ -114,8 +118,11 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
 
 
 def located(source: str, folders: Sequence[Path]) -> Path | None:
-    """The file of a citation's source, under the first of the folders that has it."""
-    return next((path for folder in folders if (path := folder / named_path(source)).is_file()), None)
+    """The file of a citation's source, under the first of the folders that has it, or None."""
+    try:
+        return next((path for folder in folders if (path := folder / named_path(source)).is_file()), None)
+    except (OSError, ValueError):  # a name that is too long, a folder that may not be searched, a NUL
+        return None
 
 
 def _check(passage: RankedPassage, documents: Sequence[Document] | Unreadable) -> CheckedCitation:
@@ -140,7 +147,7 @@ def _check(passage: RankedPassage, documents: Sequence[Document] | Unreadable) -
         wrong = _what_is_wrong(passage, cited)
         if wrong is None:
             return verdict("holds", "The quote stands in the source, exactly there.")
-        return verdict("forged", f"The source is what was cited, but {wrong}.", _find(passage, [cited]))
+        return verdict("forged", f"The source has the cited bytes, but {wrong}.", _find(passage, [cited]))
     found = _find(passage, ([cited] if cited else []) + [document for document in documents if document is not cited])
     if found is None:
         return verdict("changed", "The source has changed, and the quote does not occur in it any more.")
@@ -161,6 +168,11 @@ def _what_is_wrong(passage: RankedPassage, document: Document) -> str | None:
         inside = citation.start <= mark.start < mark.end <= citation.end
         if not inside or document.text[mark.start : mark.end] != mark.text:
             return "a highlight is no part of the quote"
+    unit = document.page_unit if document.pages else None
+    named = {"id": document.id, "document": document.path, "source": document.source, "page_unit": unit}
+    for name, value in named.items():
+        if getattr(citation, name) != value:
+            return f"its {name} is “{value}”"
     return None
 
 

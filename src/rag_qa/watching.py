@@ -9,7 +9,8 @@ from watchfiles import watch as changes_of
 
 from rag_qa.changes import IndexReport
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import RagQaError
+from rag_qa.errors import InputError, RagQaError
+from rag_qa.files import shown_path
 from rag_qa.indexing import Progress, build
 from rag_qa.settings import Settings
 
@@ -41,10 +42,13 @@ def watch(
 
     Raises:
         EncoderError: the encoder cannot be used.
-        InputError: one of the paths is missing at the start.
+        InputError: one of the paths is missing at the start, or there is nothing to index.
+        SettingsError: as `build`.
     """
     encoder = SentenceEncoder.find(settings.encoder)
     own = index.resolve()
+    if missing := next((path for path in paths if not path.exists()), None):
+        raise InputError(f"There is no file or folder “{shown_path(missing)}”: check the path.")
 
     def concerns(change: Change, path: str) -> bool:  # noqa: ARG001 - the form that watchfiles asks for
         return not Path(path).resolve().is_relative_to(own)
@@ -64,9 +68,13 @@ def watch(
         runs += 1
         try:
             yield build(paths, index, settings, progress, encoder=encoder)
-        except RagQaError as error:
+        except (RagQaError, OSError) as error:
             if runs == 1:
                 raise
-            yield error
+            yield (
+                error
+                if isinstance(error, RagQaError)
+                else InputError(f"The index could not be brought up to date: {error}.")
+            )
         if runs == 1:
             encoder.encode_passages(["The model is loaded before a change needs it."])

@@ -8,6 +8,7 @@ can take the run down with it.
 import hashlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ __all__ = ["ReadFile", "read_file", "reading_digest"]
 
 READINGS = 1  # raise it when a change here makes another document of the same file
 TRIES = 3  # to read a file that changes at the same time
-LIBRARIES = ("charset-normalizer", "kreuzberg", "langcodes", "markdown-it-py", "trafilatura")
+LIBRARIES = ("charset-normalizer", "kreuzberg", "langcodes", "lxml", "markdown-it-py", "pyyaml", "trafilatura")
 ARCHIVES = frozenset(
     {".7z", ".ar", ".arc", ".bz2", ".cab", ".gz", ".jar", ".lz", ".lzma", ".pst", ".rar", ".tar"}
     | {".tbz", ".tgz", ".txz", ".xz", ".zip", ".zst"}
@@ -44,14 +45,18 @@ READERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
 """By suffix: bytes, suffix and Tesseract's name of a language, or None, to a record; what is not here is plain text."""
 
 
-class ReadFile(Struct, frozen=True):
+class ReadFile(Struct, frozen=True, kw_only=True):
     """What became of one file: its documents, or the reason why there is none."""
 
-    sha256: str
+    sha256: str = ""
+    """Digest of the bytes that were read; empty where they could not be."""
+    sidecar_sha256: str | None = None
     documents: tuple[Document, ...] = ()
     reason: str | None = None
+    lasting: bool = True
+    """Whether the same bytes would fail again."""
     broken: tuple[FailedFile, ...] = ()
-    """Records of a feed, and sidecars, that could not be used."""
+    """Records of a feed, and a sidecar, that could not be used."""
 
 
 def reading_digest() -> str:
@@ -62,27 +67,34 @@ def reading_digest() -> str:
 
 
 def read_file(file: SourceFile, settings: IndexSettings) -> ReadFile:
-    """Reads one file in this process; whatever goes wrong with it is a reason in the result."""
+    """Reads one file in this process; what is wrong with it is a reason in the result."""
     try:
         data = _read_bytes(file.location)
     except ReadError as error:
-        return ReadFile("", reason=str(error))
-    sha256 = hashlib.sha256(data).hexdigest()
+        return ReadFile(reason=str(error), lasting=False)
+    said, sidecar_sha256, failed = _read_sidecar(file)
+    read = partial(ReadFile, sha256=hashlib.sha256(data).hexdigest(), sidecar_sha256=sidecar_sha256)
     try:
         records, broken = _records(data, _suffix(file.location, data), settings)
     except ReadError as error:
-        return ReadFile(sha256, reason=str(error))
-    failed = [FailedFile(f"{file.document}#{record.number}", record.reason) for record in broken]
-    said: dict[str, Any] = {}
-    if file.sidecar is not None:
-        try:
-            said = metadata.read_sidecar(file.sidecar)
-        except ReadError as error:
-            failed.append(
-                FailedFile(f"{file.document}{file.sidecar.name.removeprefix(file.location.name)}", str(error))
-            )
-    documents = tuple(_document(file, record, said, sha256, len(data)) for record in records)
-    return ReadFile(sha256, documents, broken=tuple(failed))
+        return read(reason=str(error), broken=tuple(failed))
+    failed = [*failed, *(FailedFile(f"{file.document}#{each.number}", each.reason) for each in broken)]
+    documents = tuple(_document(file, record, said, read().sha256, len(data)) for record in records)
+    return read(documents=documents, broken=tuple(failed))
+
+
+def _read_sidecar(file: SourceFile) -> tuple[dict[str, Any], str | None, list[FailedFile]]:
+    """What a sidecar says, its digest, and what is wrong with it."""
+    if file.sidecar is None:
+        return {}, None, []
+    sha256 = None
+    try:
+        data = _read_bytes(file.sidecar)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return metadata.sidecar_fields(data), sha256, []
+    except ReadError as error:
+        path = file.document + file.sidecar.name.removeprefix(file.location.name)
+        return {}, sha256, [FailedFile(path, f"{error}: its document was read without it")]
 
 
 def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Record], list[feeds.BrokenRecord]]:
@@ -107,15 +119,18 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
 
 def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: str, size: int) -> Document:
     path = file.document if record.number is None else f"{file.document}#{record.number}"
-    fields = {**metadata.normalised(record.metadata), **metadata.normalised(said), "size": size}
-    title = metadata.first_of(fields, metadata.TITLE[:1]) or record.title
+    own, added = metadata.normalised(record.metadata), metadata.normalised(said)
+    fields = {**own, **{name: value for name, value in added.items() if name not in metadata.RESERVED}, "size": size}
+    # A sidecar speaks of its whole file: the title of a feed is not that of each record.
+    title = fields.get("title") if record.number is None else record.title
+    title = " ".join(str(title or record.title or "").split())
     if "language" not in fields and (guess := kreuzberg_adapter.detect_language(record.text)):
         fields["language"] = metadata.language_code(guess)
         fields["language_guessed"] = True
     return Document(
         id=document_id(path),
         path=path,
-        title=" ".join(str(title).split()) if title else path,
+        title=title or path,
         source=file.source,
         sha256=sha256,
         reader=record.reader,

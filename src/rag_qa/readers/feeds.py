@@ -1,13 +1,13 @@
 """JSON and JSONL feeds: each record is a document. JSON that is no feed is text like any other."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from rag_qa.errors import ReadError
-from rag_qa.readers.metadata import DATE, TITLE, URL, first_of, normalised, whole_characters
+from rag_qa.readers.metadata import TITLE, name_of, whole_characters
 from rag_qa.readers.record import Record
 from rag_qa.readers.text import decode, read_text
 from rag_qa.settings import IndexSettings
@@ -36,16 +36,17 @@ def read_feed(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[R
         ReadError: it is no text, or none of its records has the text field that the settings name.
     """
     text, _ = decode(data)
+    names = (settings.feed_text,) if settings.feed_text else TEXT
     records: list[Record] = []
     broken: list[BrokenRecord] = []
-    for number, value in _lines(text) if suffix in LINES else _values(text):
+    for number, value in _lines(text) if suffix in LINES else _values(text, names):
         if isinstance(value, BrokenRecord):
             broken.append(value)
-        elif (record := _record(number, value, suffix, settings)) is not None:
-            records.append(record)
+        elif isinstance(value, Mapping) and (field := _text_field(value, names)) is not None:
+            records.append(_record(number, value, field, suffix, settings))
         else:
-            names = settings.feed_text or f"{', '.join(TEXT[:3])} …"
-            broken.append(BrokenRecord(number, f"the record has no text in the field {names}"))
+            told = settings.feed_text or f"{', '.join(TEXT[:3])} …"
+            broken.append(BrokenRecord(number, f"the record has no text in the field {told}"))
     if records:
         return records, broken
     if settings.feed_text:
@@ -64,39 +65,38 @@ def _lines(text: str) -> Iterator[tuple[int, Any]]:
                 yield number, BrokenRecord(number, f"the line is no JSON ({error})")
 
 
-def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """(1-based place, value) of each record in a JSON file; the file itself where it holds no list of records."""
+def _values(text: str, names: Sequence[str]) -> Iterator[tuple[int, Any]]:
+    """(1-based place, value) of each record in a JSON file; none where it holds neither a record nor a list of them."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return
     if isinstance(value, dict):
-        listed = next((value[name] for name in LISTS if isinstance(value.get(name), list)), None)
-        value = [value] if listed is None else listed
-    if isinstance(value, list):
+        listed = next((value[name] for name in LISTS if _is_list_of_objects(value.get(name))), None)
+        value = listed if listed is not None and _text_field(value, names) is None else [value]
+    if _is_list_of_objects(value):
         yield from enumerate(value, start=1)
 
 
-def _record(number: int, value: object, suffix: str, settings: IndexSettings) -> Record | None:
-    if not isinstance(value, Mapping):
-        return None
-    names = (settings.feed_text,) if settings.feed_text else TEXT
-    text = next((value[name] for name in names if isinstance(value.get(name), str) and value[name].strip()), None)
-    if text is None:
-        return None
-    used = {name for name in names if value.get(name) == text}
-    title = value.get(settings.feed_title) if settings.feed_title else first_of(value, TITLE)
-    chosen = {
-        name: value.get(field)
-        for name, field, common in (("date", settings.feed_date, DATE), ("url", settings.feed_url, URL))
-        if field or any(other in value for other in common)
-        for field in [field or next(other for other in common if other in value)]
-    }
-    fields = {name: field for name, field in value.items() if name not in used and name not in TITLE}
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(part, dict) for part in value)
+
+
+def _text_field(value: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of the fields that holds text."""
+    return next((name for name in names if isinstance(value.get(name), str) and value[name].strip()), None)
+
+
+def _record(number: int, value: Mapping[str, Any], field: str, suffix: str, settings: IndexSettings) -> Record:
+    title = settings.feed_title or name_of(value, TITLE)
+    by_setting = {"date": settings.feed_date, "url": settings.feed_url}
+    chosen = {name: value.get(other) for name, other in by_setting.items() if other}
+    others = {name: part for name, part in value.items() if name not in {field, title, *by_setting.values()}}
+    said = value.get(title) if title else None
     return Record(
-        text=whole_characters(text),
+        text=whole_characters(value[field]),
         reader=READER,
-        title=whole_characters(title) if isinstance(title, str) else None,
+        title=whole_characters(said) if isinstance(said, str) else None,
         number=number,
-        metadata={**normalised({**fields, **chosen}), "format": suffix.removeprefix(".")},
+        metadata={**others, **chosen, "format": suffix.removeprefix(".")},
     )

@@ -6,9 +6,9 @@ Names that every reader uses: `authors` (a list), `date` (ISO 8601), `language` 
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 import langcodes
@@ -17,17 +17,18 @@ from langcodes.tag_parser import LanguageTagError
 from rag_qa.errors import ReadError
 
 __all__ = [
-    "DATE",
+    "RESERVED",
     "TITLE",
-    "URL",
-    "first_of",
     "iso_date",
     "language_code",
+    "name_of",
     "normalised",
-    "read_sidecar",
+    "sidecar_fields",
     "whole_characters",
 ]
 
+RESERVED = frozenset({"format", "size", "encoding", "encoding_guessed"})
+"""Fields that only the reader sets."""
 # The common names of a field, the best first.
 TITLE = ("title", "headline", "subject", "name")
 DATE = (
@@ -44,47 +45,49 @@ DATE = (
 URL = ("url", "link", "permalink", "external_url", "canonical_url", "href")
 AUTHORS = ("authors", "author", "byline", "creator")
 LANGUAGE = ("language", "lang", "locale")
+COMMON = {"authors": AUTHORS, "date": DATE, "language": LANGUAGE, "url": URL}
+EMPTY: tuple[object, ...] = (None, "", [], {})
 LARGEST_NUMBER = 2**63 - 1
+MOST_BITS_IN_WORDS = 10_000  # Python writes no longer numbers in decimal
+DEEPEST = 16
 EPOCHS = ("1601-01-01", "1970-01-01")  # what programs write for "no date"
 
 
 def normalised(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields with the common ones under their one name and in their one form; empty ones are left out."""
-    given = {name: plain(value) for name, value in fields.items()}
+    given = {str(plain(str(name))): plain(value) for name, value in fields.items()}
+    names = {name: name_of(given, others) for name, others in COMMON.items()}
+    found = {name: given.get(used) for name, used in names.items() if used is not None}
     common = {
-        "authors": _names(first_of(given, AUTHORS)),
-        "date": iso_date(first_of(given, DATE)),
-        "language": language_code(first_of(given, LANGUAGE)),
-        "url": first_of(given, URL),
+        "authors": _names(found.get("authors")),
+        "date": iso_date(found.get("date")),
+        "language": language_code(found.get("language")),
+        "url": found.get("url"),
     }
-    renamed = {name for names in (AUTHORS, DATE, LANGUAGE, URL) for name in names}
-    kept = {name: value for name, value in given.items() if name not in renamed}
-    # A date that cannot be read as one stays as it is, for people to see.
-    if common["date"] is None and (unread := first_of(given, DATE)) is not None:
-        kept["date_as_given"] = str(unread)
-    return {name: value for name, value in {**common, **kept}.items() if value not in (None, "", [], {})}
+    kept = {name: value for name, value in given.items() if name not in names.values()}
+    if common["date"] is None and "date" in found:  # for people to see
+        kept["date_as_given"] = str(found["date"])
+    return {name: value for name, value in {**kept, **common}.items() if value not in EMPTY}
 
 
-def read_sidecar(path: Path) -> dict[str, Any]:
+def sidecar_fields(data: bytes) -> dict[str, Any]:
     """The fields of a sidecar.
 
     Raises:
         ReadError: it is no JSON object.
     """
     try:
-        fields = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise ReadError(f"cannot be read: {error.strerror}") from None
+        fields = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ReadError(f"a sidecar that is no JSON ({error}): its document was read without it") from None
+        raise ReadError(f"a sidecar that is no JSON ({error})") from None
     if not isinstance(fields, dict):
-        raise ReadError("a sidecar that is no JSON object of fields: its document was read without it")
+        raise ReadError("a sidecar that is no JSON object of fields")
     return fields
 
 
-def first_of(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever the field holds
-    """The first field of these names that says something."""
-    return next((fields[name] for name in names if fields.get(name) not in (None, "", [], {})), None)
+def name_of(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of the names whose field says something."""
+    return next((name for name in names if fields.get(name) not in EMPTY), None)
 
 
 def iso_date(value: object) -> str | None:
@@ -101,7 +104,7 @@ def iso_date(value: object) -> str | None:
             continue
     try:
         moment = dt.datetime.fromisoformat(text)
-        return text[:10] if len(text) <= 10 else moment.isoformat(timespec="seconds")
+        return moment.date().isoformat() if len(text) <= 10 else moment.isoformat(timespec="seconds")
     except ValueError:
         pass
     try:
@@ -118,19 +121,27 @@ def language_code(value: object) -> str | None:
         return None
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a file's metadata hold
-    """A value as JSON has it."""
+def plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - whatever a file's metadata hold
+    """A value as JSON has it; what lies too deep is left out, and says so."""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, dt.date):  # times too
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(part) for part in value]
+        return {whole_characters(str(name)): plain(part, depth + 1) for name, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(part, depth + 1) for part in value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(part, depth + 1) for part in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str | int | float | None:  # noqa: ANN401 - as `plain`
     if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
-        return str(value)
-    if isinstance(value, str):
-        return whole_characters(value)
-    return value if value is None or isinstance(value, int | float) else str(value)
+        return f"{value:#x}" if value.bit_length() > MOST_BITS_IN_WORDS else str(value)
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return whole_characters(str(value))
 
 
 def whole_characters(text: str) -> str:

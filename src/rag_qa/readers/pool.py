@@ -3,6 +3,7 @@
 A file that hangs, exhausts memory or kills its worker costs only itself: the worker is ended, a new one started.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import BinaryIO, Self, cast
 import msgspec
 import psutil
 
+from rag_qa.errors import WorkerError
 from rag_qa.readers import ReadFile
 from rag_qa.readers.worker import receive, request_of, send
 from rag_qa.settings import IndexSettings, Settings
@@ -41,7 +43,7 @@ class ReaderPool:
 
         Args:
             settings: number of workers, limits, and how files are read.
-            command: what a worker runs.
+            command: what a worker runs; the number of this process is added to it.
         """
         self._settings = settings
         self._workers = [_Worker(settings, command) for _ in range(settings.readers)]
@@ -54,7 +56,11 @@ class ReaderPool:
         self._monitor.start()
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ReadFile]]:
-        """Each file with what became of it, in the order of `files`."""
+        """Each file with what became of it, in the order of `files`.
+
+        Raises:
+            WorkerError: no process could be started.
+        """
         waiting: deque[tuple[SourceFile, Future[ReadFile]]] = deque()
         for file in files:
             waiting.append((file, self._threads.submit(self._read, file)))
@@ -99,89 +105,120 @@ class _Worker:
 
     def __init__(self, settings: Settings, command: Sequence[str]) -> None:
         self._settings = settings
-        self._command = command
+        self._command = (*command, str(os.getpid()))
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._deadline: float | None = None
-        """When the file in work has had its time; None between files."""
+        """When the work at hand has had its time; None where there is none."""
         self._verdict: str | None = None
+        """Why the process was ended in the middle of a file."""
         self._ended = False
 
     def read(self, file: SourceFile, settings: IndexSettings) -> ReadFile:
-        """What became of a file; called by one thread at a time."""
-        self._verdict = None
-        reply: bytes | None = None
-        try:
-            requests, results = self._running()
-            with self._lock:
-                self._deadline = time.monotonic() + self._settings.read_seconds
-            send(requests, request_of(file, settings))
-            reply = receive(results)
-        except (OSError, ValueError):  # it has ended, or was ended and its streams closed
-            pass
-        finally:
-            with self._lock:
-                self._deadline = None
-        if reply is not None:
-            return msgspec.msgpack.decode(reply, type=ReadFile)
-        return ReadFile("", reason=self._verdict or self._cause_of_death())
+        """What became of a file; called by one thread at a time.
+
+        Raises:
+            WorkerError: no process could be started.
+        """
+        result, fresh = self._attempt(file, settings)
+        # What earlier files left behind counts for the memory of a process: only a fresh one can tell.
+        if not fresh and self._verdict == self._too_much_memory:
+            result, _ = self._attempt(file, settings)
+        return result
 
     def check_limits(self) -> None:
-        """Ends the process if the file in work has had its time, or takes too much memory."""
+        """Ends the process if the work at hand has had its time, or takes too much memory."""
         with self._lock:
             process = self._process
             if self._deadline is None or process is None or process.poll() is not None:
                 return
             if time.monotonic() > self._deadline:
-                self._verdict = (
-                    f"it took longer than read_seconds, {self._settings.read_seconds:g} s: raise that setting"
-                )
+                self._verdict = self._too_long
             elif _resident(process) > self._settings.read_memory_mb * MEGABYTE:
-                self._verdict = (
-                    f"it needs more than read_memory_mb, {self._settings.read_memory_mb} MB: raise that setting"
-                )
+                self._verdict = self._too_much_memory
             if self._verdict:
-                process.kill()
+                _end(process)
 
     def end(self) -> None:
         """Ends the process for good."""
         with self._lock:
             self._ended = True
             process = self._process
+            if process is not None:
+                _end(process)
         if process is not None:
-            process.kill()
-            process.wait()
             _close(process)
 
-    def _running(self) -> tuple[BinaryIO, BinaryIO]:
-        """The streams of a process that is ready.
+    def _begin(self, seconds: float | None) -> None:
+        """Gives the work that begins its time; None where none begins."""
+        with self._lock:
+            if seconds is not None:
+                self._verdict = None
+            self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def _attempt(self, file: SourceFile, settings: IndexSettings) -> tuple[ReadFile, bool]:
+        """What became of a file, and whether it was the first of its process."""
+        process, fresh = self._ready()
+        reply: bytes | None = None
+        self._begin(self._settings.read_seconds)
+        try:
+            send(cast("BinaryIO", process.stdin), request_of(file, settings))
+            reply = receive(cast("BinaryIO", process.stdout))
+        except (OSError, ValueError):  # it has ended, or was ended and its streams closed
+            pass
+        finally:
+            self._begin(None)
+        if reply is not None:
+            return msgspec.msgpack.decode(reply, type=ReadFile), fresh
+        if self._verdict:
+            return ReadFile(reason=self._verdict), fresh
+        return _crash(process.wait()), fresh
+
+    def _ready(self) -> "tuple[subprocess.Popen[bytes], bool]":
+        """A process that waits for a file, and whether it was just started.
 
         Raises:
-            OSError: none could be started.
+            WorkerError: none could be started.
         """
         with self._lock:
+            process = self._process
             if self._ended:
-                raise BrokenPipeError
-            process, fresh = self._process, False
-            if process is None or process.poll() is not None:
-                process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                raise WorkerError("The reading of files was stopped.")
+            if process is not None and process.poll() is None:
+                return process, False
+            if process is not None:
+                _close(process)
+            try:
+                self._process = process = subprocess.Popen(  # noqa: S603 - our own interpreter
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
                 )
-                if self._process is not None:
-                    _close(self._process)
-                self._process, fresh = process, True
-                self._deadline = time.monotonic() + SECONDS_TO_START
-        requests, results = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
-        if fresh and receive(results) is None:
-            raise BrokenPipeError
-        return requests, results
+            except OSError as error:
+                raise WorkerError(f"A process that reads files could not be started ({error}).") from None
+        self._begin(SECONDS_TO_START)
+        ready = receive(cast("BinaryIO", process.stdout))
+        self._begin(None)
+        if ready is None:
+            raise WorkerError(
+                f"A process that reads files ended before it began (exit code {process.wait()}): run "
+                f"`{' '.join(self._command[:-1])}` to see why."
+            )
+        return process, True
 
-    def _cause_of_death(self) -> str:
-        if self._process is None:
-            return "it was not read: the program was stopped"
-        code = self._process.wait()
-        cause = signal.Signals(-code).name if -code in {int(s) for s in signal.Signals} else f"exit code {code}"
-        return f"its reader crashed ({cause}): the file is damaged, or made to do harm"
+    @property
+    def _too_long(self) -> str:
+        return f"it took longer than read_seconds, {self._settings.read_seconds:g} s: raise that setting"
+
+    @property
+    def _too_much_memory(self) -> str:
+        return f"it needs more than read_memory_mb, {self._settings.read_memory_mb} MB: raise that setting"
+
+
+def _crash(code: int) -> ReadFile:
+    """What became of a file whose process ended by itself; SIGKILL is the system's, which had no memory left."""
+    if code == -signal.SIGKILL:
+        return ReadFile(reason="its reader was killed by the system: free some memory, and index again", lasting=False)
+    name = signal.Signals(-code).name if -code in {int(known) for known in signal.Signals} else f"exit code {code}"
+    return ReadFile(reason=f"its reader crashed ({name}): the file is damaged, or made to do harm")
 
 
 def _resident(process: "subprocess.Popen[bytes]") -> int:
@@ -190,6 +227,12 @@ def _resident(process: "subprocess.Popen[bytes]") -> int:
         return int(psutil.Process(process.pid).memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kills a process and waits until it is gone, so that nobody takes it for a living one."""
+    process.kill()
+    process.wait()
 
 
 def _close(process: "subprocess.Popen[bytes]") -> None:

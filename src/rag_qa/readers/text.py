@@ -47,7 +47,7 @@ def read_markdown(data: bytes) -> Record:
     blank = re.sub(r"[^\r\n]", " ", text[:length])
     headings = markdown_headings(blank + text[length:])
     title = next((h.title for h in headings if h.level == 1), None) or text_title(text[length:])
-    metadata = {"format": "markdown", **front, **metadata}
+    metadata = {**front, **metadata, "format": "markdown"}
     return Record(text=text, reader=READER, title=title, headings=headings, metadata=metadata)
 
 
@@ -94,10 +94,18 @@ def _front_matter(text: str) -> tuple[dict[str, Any], int]:
 
     import yaml
 
+    class NoAliases(yaml.SafeLoader):
+        """A loader that refuses aliases, by which a few lines can stand for gigabytes."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as PyYAML has it
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError
+            return super().compose_node(parent, index)
+
     try:
-        fields = yaml.safe_load(match[1] or "")
-    except (yaml.YAMLError, ValueError):  # a line between two rules, and no front matter
-        return {}, 0
+        fields = yaml.load(match[1] or "", NoAliases)  # noqa: S506 - it is a safe loader
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
+        return {}, 0  # a line between two rules, and no front matter
     if not isinstance(fields, dict):
         return {}, 0
     return {str(name): value for name, value in fields.items()}, match.end()

@@ -1,4 +1,4 @@
-"""The process that reads files for pool.py: `python -m rag_qa.readers.worker`.
+"""The process that reads files for pool.py: `python -m rag_qa.readers.worker PARENT`, with its parent's process id.
 
 Requests come on standard input and results go to standard output, each a msgpack message after its length in eight
 bytes. The end of standard input is the end of the process, also in the middle of a file: a worker does not outlive the
@@ -70,7 +70,7 @@ def receive(stream: BinaryIO) -> bytes | None:
 def serve(read: Callable[[SourceFile, IndexSettings], object]) -> None:
     """Answers requests with what `read` returns, one after the other, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    _die_with_parent()
+    _die_with_parent(int(sys.argv[-1]))
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get between the results
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -87,11 +87,11 @@ def _listen(requests: "queue.SimpleQueue[bytes]") -> None:
     os._exit(0)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """On Linux the kernel also ends a worker that hangs in native code, where no thread of it could run."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:  # it was too late
+        if os.getppid() != parent:  # it was too late
             os._exit(0)
 
 

@@ -81,7 +81,7 @@ def ask_by_url(
     date_to: Annotated[str | None, Parameter(description="Last day of documents")] = None,
     metadata: Annotated[list[str] | None, Parameter(description="field=value of documents")] = None,
 ) -> Answer:
-    """The same as `POST /ask`; the filters that take several values may be given several times."""
+    """The same as `POST /ask`; `document`, `format`, `language` and `metadata` may be given several times."""
     _refuse_unknown(request, {"q", "k", "max_tokens", *Filters.__struct_fields__})
     filters = Filters(
         document=tuple(document or ()),
