@@ -69,6 +69,12 @@ def test_a_file_that_exhausts_memory_costs_only_itself(files):
         ]
 
 
+def test_an_error_of_a_reader_is_a_reason(files):
+    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+        first, last = reasons(pool, files("raise", "one"))
+    assert (first, last) == ("its reader failed (RecursionError: too deep): please report it", "one")
+
+
 def test_what_a_library_prints_does_no_harm(files):
     with ReaderPool(Settings(readers=1), BAD_READER) as pool:
         assert reasons(pool, files("print", "one")) == ["print", "one"]

@@ -341,6 +341,15 @@ def test_only_what_is_used_loses_its_name(tmp_path):
     assert kept == {"subject": "law", "updated": "2025", "data": [1, 2]}
 
 
+def test_a_feed_that_breaks_in_full_is_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('broken\n{"title": "x"}\n')
+    assert read_all(tmp_path / "a.jsonl").reason.startswith("none of its lines is a record with a text (the line is no")
+    (tmp_path / "b.jsonl").write_text('{"text": "Ships pay."}\r{"text": "na\\u00efve"}\r')
+    assert [document.record for document in read_all(tmp_path / "b.jsonl").documents] == [1, 2]
+    (tmp_path / "c.json").write_text("[]")
+    assert read_all(tmp_path / "c.json").reason == "no text found in it"
+
+
 def test_the_fields_of_a_feed_by_setting(tmp_path):
     record = {"content": "wrong", "abschnitt": "Ships pay.", "kopf": "Fees", "tag": "17 May 2024", "ort": "https://a.b"}
     (tmp_path / "a.json").write_text(json.dumps([record]))

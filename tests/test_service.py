@@ -98,6 +98,8 @@ def test_200_requests_at_once(client, url, engine):
         ({"question": "what?", "filters": {"metadata": {"colour": "red"}}}, "No document has the metadata field"),
         ({"question": "what?", "filters": {"date_from": "soon"}}, "date_from is “soon”"),
         ({"question": "what?", "filters": {"format": 3}}, "filters"),
+        ({"question": "what?", "filters": {"document": "[z-a]"}}, "The glob “[z-a]” cannot be understood"),
+        ({"question": "what?", "filters": {"document": " "}}, "A glob is empty"),
         ({}, "missing required field `question`"),
         ([], "Expected `object`"),
     ],
@@ -275,6 +277,9 @@ def test_filters_by_body_and_by_url(client):
     empty = client.get("/ask", params={"q": QUESTION, "date_to": "1900"}).json()
     assert (empty["answered"], empty["passages"]) == (False, [])
     check_problem(client.get("/ask", params={"q": QUESTION, "metadata": "title"}), 400, "write FIELD=VALUE")
+    check_problem(client.get("/ask", params=[("q", "a"), ("q", "b")]), 400, "“q” is given twice")
+    large = {"question": QUESTION, "filters": {"metadata": {"size": 10**30}}}
+    assert client.post("/ask", json=large).json()["passages"] == []
     check_problem(client.get("/ask", params={"q": QUESTION, "metadata": "no=1"}), 400, "the metadata field “no”")
 
 
@@ -286,6 +291,8 @@ def test_verify_over_http(client):
     answer["passages"][2]["citation"]["sha256"] = "0" * 64
     told = client.post("/verify", json=answer).json()
     assert told["holds"] is False
+    assert [citation["state"] for citation in told["citations"]] == ["forged", "forged", "forged"]
+    told = client.post("/verify", json=answer | {"snapshot": "another"}).json()
     assert [citation["state"] for citation in told["citations"]] == ["forged", "gone", "changed"]
     check_problem(client.post("/verify", json={"question": "what?"}), 400, "snapshot")
     check_problem(client.post("/verify", content=b"x" * 5_000_000), 413, "")

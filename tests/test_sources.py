@@ -148,7 +148,21 @@ def test_an_ignored_sidecar_is_not_used(tmp_path):
     assert sources.ignored == [".ragqaignore", "a.txt.meta.json"]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"!"])
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        ("*\n!a/\n!a/1.txt\n", ["a/1.txt"]),
+        ("*\n!*/\n!*.txt\n", ["3.txt", "a/1.txt", "b/2.txt"]),
+        ("\ufeffa/\n", ["3.txt", "b/2.txt"]),
+    ],
+)
+def test_folders_can_be_let_in_again(tmp_path, patterns, left):
+    fill(tmp_path, "3.txt", "a/1.txt", "b/2.txt")
+    (tmp_path / ".ragqaignore").write_text(patterns)
+    assert names(find(tmp_path)) == left
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"!", b"[z-a]"])
 def test_an_ignore_file_that_cannot_be_understood_stops_the_run(tmp_path, content):
     fill(tmp_path, "a.txt")
     (tmp_path / ".ragqaignore").write_bytes(content)

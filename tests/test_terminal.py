@@ -20,12 +20,14 @@ def test_escape_sequences_in_documents_and_names_do_not_reach_the_terminal(with_
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "a\x1b[2J.txt").write_text("The harbour \x1b]0;title\x07 opens \x1b[2J\x9b2J in March.")
     (tmp_path / "papers" / "b\x1b[2J.txt").write_bytes(b"\0")
+    (tmp_path / "papers" / "c\nfailed    d\u202e.txt").write_text("Ships pay.")
     report = build([tmp_path / "papers"], with_encoder())
     with Engine.open(tmp_path / "fresh") as engine:
         out = shown(show_answer, engine.ask("When does the harbour open?"))
     out += shown(show_index_report, report, listed=True)
     assert "in March" in out
     assert "added     a[2J.txt" in out
+    assert "added     c failed    d .txt" in out
     assert "failed    b[2J.txt: binary data" in out
     assert not [character for character in out if ord(character) < 32 and character != "\n"]
     assert "\x9b" not in out

@@ -20,7 +20,20 @@ TEXTS = {
     "kept.txt": "Pilots wait at the outer buoy until noon.\n",
     "forged.txt": "The ice breaker leaves on Mondays before dawn.\n",
 }
-CITATION = {"start", "end", "page", "line", "sha256", "id", "document", "source", "page_unit"}
+CITATION = {
+    "start",
+    "end",
+    "page",
+    "line",
+    "sha256",
+    "record",
+    "id",
+    "document",
+    "source",
+    "page_unit",
+    "title",
+    "section",
+}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +136,9 @@ def test_each_change_is_told_for_what_it_is(papers):
         ("kept.txt", {"line": 7}, "the quote is in line 1"),
         ("kept.txt", {"text": "Pilots wait at the inner buoy until noon."}, "are not the quote"),
         ("pages.pdf", {"page": 3}, "the quote is on page"),
+        ("kept.txt", {"record": 1}, "it has no such record"),
+        ("kept.txt", {"section": "Chapter 9"}, "its section is “”"),
+        ("kept.txt", {"document": "../nope"}, "its id is"),
     ],
 )
 def test_forgeries(papers, document, changes, words):
@@ -167,12 +183,27 @@ def test_against_the_snapshot(asked):
     assert engine.verify(answer).holds
     for changes, state in (
         ({"start": 1}, "forged"),
-        ({"sha256": "0" * 64}, "changed"),
+        ({"sha256": "0" * 64}, "forged"),
         ({"id": "x"}, "forged"),
+        ({"title": "A forged title"}, "forged"),
+        ({"section": "Chapter 9"}, "forged"),
         ({"source": "court/other.txt"}, "forged"),
         ({"page_unit": "slide"}, "forged"),
+        ({"document": "nowhere.txt"}, "forged"),
+        ({"document": "inside.txt"}, "forged"),
+    ):
+        assert engine.verify(of(answer, "kept.txt", **changes)).citations[0].state == state
+
+
+def test_against_another_snapshot(asked):
+    """What is not in the served snapshot may have been in the one that answered."""
+    _, engine, answer = asked
+    answer = msgspec.structs.replace(answer, snapshot="0" * 16)
+    for changes, state in (
+        ({}, "holds"),
+        ({"start": 1}, "forged"),
+        ({"sha256": "0" * 64}, "changed"),
         ({"document": "nowhere.txt"}, "gone"),
-        ({"document": "inside.txt"}, "changed"),
     ):
         assert engine.verify(of(answer, "kept.txt", **changes)).citations[0].state == state
 

@@ -85,6 +85,17 @@ def test_a_run_that_fails_does_not_end_the_watch(watched):
     assert watch.texts() == ["Fishing is forbidden."]
 
 
+def test_a_folder_that_is_made_again_is_followed(watched, tmp_path):
+    folder, watch = watched
+    watch.next()
+    folder.rename(tmp_path / "old")  # with the index in it
+    watch.until(lambda outcome: isinstance(outcome, InputError))
+    (tmp_path / "old").rename(folder)
+    watch.until(lambda outcome: not isinstance(outcome, InputError))
+    (folder / "b.txt").write_text("Fishing is forbidden.")
+    assert watch.until(lambda outcome: outcome.files.added).documents == 2
+
+
 def test_a_path_that_is_missing_at_the_start(tmp_path):
     with pytest.raises(InputError, match="no file or folder"):
         next(watch([tmp_path / "nowhere"], tmp_path / "index", Settings()))

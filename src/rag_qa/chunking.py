@@ -5,16 +5,16 @@ words), counting in the encoder's own tokens.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from tokenizers import Tokenizer
 
 from rag_qa.settings import IndexSettings
-from rag_qa.structure import line_starts, sentences
+from rag_qa.structure import Outline, line_starts, sentences
 from rag_qa.tokens import count_tokens
-from rag_qa.types import Document, Heading, Passage
+from rag_qa.types import Document, Passage
 
 __all__ = ["CHUNKINGS", "Chunker"]
 
@@ -23,8 +23,6 @@ CHUNKINGS = 1  # raise it when a change here makes other passages of the same do
 CHARACTERS_A_TOKEN = 10  # at most; English has about 4.5
 JOINT_TOKENS = 2  # what the line end between context and text may cost
 PASSAGE_SHARE = 2 / 3  # of the window is kept for the passage, however long its context
-SECTION_JOINT = " › "
-LOWEST_SECTION = 6  # what lies below is a table's header, and names no section
 
 
 class Chunker:
@@ -52,6 +50,7 @@ class Chunker:
         Every character that is not white space lies in a passage; no passage crosses a page.
         """
         contexts = _Contexts(document, self._tokenizer, self._longest_context)
+        outline = Outline(document.headings)
         splitter = self._splitter(document.metadata.get("format") == "markdown", contexts.possible)
         slices = [
             (page, start + offset, start + offset + len(text))
@@ -70,7 +69,7 @@ class Chunker:
                 tokens=count,
                 line=bisect_right(lines, start),
                 page=page,
-                section=contexts.section(start),
+                section=outline.section(start),
                 sentences=tuple((start + left, start + right) for left, right in sentences(document.text[start:end])),
             )
             for (page, start, end), count in zip(slices, tokens, strict=True)
@@ -116,8 +115,7 @@ class _Contexts:
         self.tokenizer = tokenizer
         self.budget = budget
         self.title = document.title if document.title != document.path else ""
-        self._starts = [heading.start for heading in document.headings]
-        self._paths = _paths(document.headings)
+        self._outline = Outline(document.headings)
         self.possible = budget > 0 and bool(self.title or document.headings)
 
     def above(self, start: int) -> str:
@@ -125,25 +123,11 @@ class _Contexts:
         parts: list[str] = []
         if self.title and not self.document.text.startswith(self.title, start):
             parts.append(self.title)
-        headings = self._paths[bisect_left(self._starts, start)]
-        parts += [heading.title for heading in headings if heading.title != self.title]
+        parts += [heading.title for heading in self._outline.above(start) if heading.title != self.title]
         return self._cut("\n".join(parts))
-
-    def section(self, start: int) -> str:
-        """The headings of the section that `start` is in, the one that begins there included."""
-        headings = self._paths[bisect_right(self._starts, start)]
-        return SECTION_JOINT.join(heading.title for heading in headings if heading.level <= LOWEST_SECTION)
 
     def _cut(self, context: str) -> str:
         if not self.possible:
             return ""
         offsets = self.tokenizer.encode(context, add_special_tokens=False).offsets
         return context if len(offsets) <= self.budget else context[: offsets[self.budget][0]].rstrip()
-
-
-def _paths(headings: Sequence[Heading]) -> list[tuple[Heading, ...]]:
-    """The headings in force, outermost first, before the first heading and after each."""
-    paths: list[tuple[Heading, ...]] = [()]
-    for heading in headings:
-        paths.append((*(above for above in paths[-1] if above.level < heading.level), heading))
-    return paths

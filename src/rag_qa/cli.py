@@ -52,7 +52,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rag-qa")
 def cli() -> None:
     """Ask a folder of documents; get ranked passages, each with a citation that anyone can check."""

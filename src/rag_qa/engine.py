@@ -238,7 +238,7 @@ class Engine:
             document = self._store.document(document_id(citation.document))
             return [document] if document is not None else []
 
-        return verify(answer, find)
+        return verify(answer, find, same_snapshot=answer.snapshot == self.manifest.id)
 
     @property
     def source_folders(self) -> list[Path]:

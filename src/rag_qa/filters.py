@@ -1,12 +1,12 @@
 """Filters: which documents a question is asked of."""
 
 import datetime as dt
+import re
 from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ __all__ = ["Catalogue", "Filters", "metadata_filters"]
 Scalar = str | int | float | bool
 OneOrMore = str | tuple[str, ...]
 MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
+SUFFIXES = {"txt": "text", "md": "markdown", "htm": "html"}
+"""Names of formats that people may use, where ours are others."""
+PERIOD = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)
 MOST_GLOBS = 20
 MOST_STARS = 3  # in a segment
 MOST_NAMED = 20  # known metadata fields in a message
@@ -52,7 +55,7 @@ class Catalogue:
         self._documents = [info for info, _ in counted]
         self._ends = np.cumsum([0, *(passages for _, passages in counted)])
         self._fields = {"title"}.union(*(info.metadata for info in self._documents))
-        self._kept: dict[bytes, NDArray[np.bool_]] = {}
+        self._kept: dict[str, NDArray[np.bool_]] = {}
         self._lock = Lock()
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
@@ -61,7 +64,7 @@ class Catalogue:
         Raises:
             QuestionError: a filter names an unknown metadata field, or cannot be understood.
         """
-        key = msgspec.msgpack.encode(filters, order="deterministic")
+        key = repr(filters)
         with self._lock:
             if key in self._kept:
                 return self._kept[key]
@@ -79,10 +82,13 @@ class Catalogue:
             named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
             raise QuestionError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
         globs = _globs(_several(filters.document))
-        formats = {value.lower().removeprefix(".") for value in _several(filters.format)}
+        asked = [value.lower().removeprefix(".") for value in _several(filters.format)]
+        formats = {SUFFIXES.get(name, name) for name in asked}
         languages = {value.lower() for value in _several(filters.language)}
         first = _period(filters.date_from, "date_from")[0] if filters.date_from is not None else None
         last = _period(filters.date_to, "date_to")[1] if filters.date_to is not None else None
+        if first and last and first > last:
+            raise QuestionError(f"date_from, {filters.date_from}, is later than date_to, {filters.date_to}: swap them.")
         allowed = np.zeros(self._ends[-1], dtype=np.bool_)
         for number, info in enumerate(self._documents):
             if (
@@ -123,12 +129,14 @@ def _globs(patterns: tuple[str, ...]) -> "GitIgnoreSpec | None":
 
     if len(patterns) > MOST_GLOBS:
         raise QuestionError(f"There are {len(patterns)} globs: at most {MOST_GLOBS} can be used.")
+    if not all(pattern.strip() for pattern in patterns):
+        raise QuestionError("A glob is empty: leave it out, or write one such as `reports/`.")
     for pattern in patterns:  # matching takes time that grows with each of them
         if any(segment.count("*") > MOST_STARS for segment in pattern.split("/")):
             raise QuestionError(f"The glob “{pattern[:80]}” has more than {MOST_STARS} “*” in a part: shorten it.")
     try:
         return GitIgnoreSpec.from_lines(patterns) if patterns else None
-    except (GitIgnorePatternError, ValueError):
+    except (GitIgnorePatternError, ValueError, re.error):
         told = ", ".join(patterns)[:80]
         raise QuestionError(f"The glob “{told}” cannot be understood: write it as in .gitignore.") from None
 
@@ -171,7 +179,11 @@ def _period(text: str, name: str) -> tuple[dt.date, dt.date]:
     """First and last day of `2024`, `2024-05` or `2024-05-17`."""
     parts = text.split("-")
     try:
-        if [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2]):
+        if (
+            [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2])
+            or not text.isascii()
+            or not "".join(parts).isdecimal()
+        ):
             raise ValueError
         first = [int(part) for part in parts]
         begin = dt.date(*[*first, 1, 1][:3])

@@ -37,7 +37,7 @@ from rag_qa.snapshot import (
     segment_folder,
     writing,
 )
-from rag_qa.sources import Sources, find_sources
+from rag_qa.sources import IGNORE_FILE, Sources, check_paths, find_sources
 from rag_qa.store import StoredDocument, write_store
 from rag_qa.types import Document, FailedFile, IndexedFile, Passage
 from rag_qa.vectors import VectorIndex
@@ -87,13 +87,17 @@ def build(
     """
     started = time.perf_counter()
     index, settings, tell = Path(index), settings or Settings(), progress or _silent
+    check_paths([Path(path) for path in paths])  # before a folder for the index is made
     encoder = encoder or SentenceEncoder.find(settings.encoder)
     with nullcontext() if dry_run else writing(index), _opened(index) as previous:
         sources = find_sources([Path(path) for path in paths], settings.max_file_mb, leave_out=index)
         collection = collect(sources, previous, settings, encoder, tell)
         if not collection.unchanged and not collection.documents:
-            failed = (f"{file.path}: {file.reason}" for file in collection.files[:3])
-            reasons = "; ".join(failed) or "there are no files"
+            reasons = "; ".join(f"{file.path}: {file.reason}" for file in collection.files[:3]) or "there are no files"
+            if others := len(collection.files[3:]):
+                reasons += f"; and {others} more"
+            if sources.ignored:
+                reasons += f"; {IGNORE_FILE} leaves out {len(sources.ignored)}"
             raise InputError(f"Nothing to index in {', '.join(map(str, paths))} ({reasons}): the index is as it was.")
         made = _make(collection, previous, index, settings, encoder, tell, dry_run=dry_run)
         before = previous.files if previous else []

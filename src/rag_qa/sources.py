@@ -2,20 +2,21 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, PathSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from rag_qa.errors import InputError
 from rag_qa.files import shown_path
 from rag_qa.types import FailedFile
 
-__all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "file_digest", "find_sources"]
+__all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "check_paths", "file_digest", "find_sources", "refused"]
 
 IGNORE_FILE = ".ragqaignore"
 SIDECAR = ".meta.json"
@@ -57,6 +58,7 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
     Raises:
         InputError: a path does not exist, two paths end in the same name, or a .ragqaignore cannot be understood.
     """
+    check_paths(paths)
     given = {path.resolve() for path in paths}
     paths = [path for path in paths if path.is_dir() or described(path.resolve()) not in given]  # `papers/*`, say
     names = [path.resolve().name if path.is_dir() else path.name for path in paths]
@@ -64,8 +66,6 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
         raise InputError(f"Two of the paths end in “{doubled[0]}”, so documents could not be told apart: rename one.")
     found = Sources([], [], [], [])
     for path, name in zip(paths, names, strict=True):
-        if not path.exists():
-            raise InputError(f"There is no file or folder “{shown_path(path)}”: check the path.")
         prefix = PurePosixPath(name) if len(paths) > 1 or path.is_file() else PurePosixPath()
         root = _Root(path, prefix, leave_out.resolve() if leave_out else None, max_file_mb)
         root.sort_into(found)
@@ -74,6 +74,16 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
     found.ignored.sort()
     found.sidecars.sort()
     return found
+
+
+def check_paths(paths: Iterable[Path]) -> None:
+    """Sees that the paths are there.
+
+    Raises:
+        InputError: one is not.
+    """
+    if missing := next((path for path in paths if not path.exists()), None):
+        raise InputError(f"There is no file or folder “{shown_path(missing)}”: check the path.")
 
 
 def described(sidecar: Path) -> Path | None:
@@ -92,6 +102,19 @@ def file_digest(location: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def refused(status: os.stat_result, max_file_mb: int) -> str | None:
+    """Why something of this kind and size is not opened, or None; a pipe or device would block or never end."""
+    if stat.S_ISDIR(status.st_mode):
+        return "a symbolic link to a folder: index that folder itself"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    if status.st_size == 0:
+        return "no text: the file is empty"
+    if status.st_size > max_file_mb * MEGABYTE:
+        return f"larger than max_file_mb, {max_file_mb} MB: split it, or raise that setting"
+    return None
+
+
 class _Root:
     """One of the paths."""
 
@@ -101,7 +124,7 @@ class _Root:
         self.leave_out = leave_out
         self.max_file_mb = max_file_mb
         self.inside = path.resolve() if path.is_dir() else path.resolve().parent
-        self._ignores: dict[Path, GitIgnoreSpec] = {}
+        self._ignores: dict[Path, _IgnoreFile] = {}
 
     def sort_into(self, found: Sources) -> None:
         for folder, files in self._folders(found):
@@ -136,7 +159,7 @@ class _Root:
                 name for name in subfolders if name not in links and (here / name).resolve() != self.leave_out
             ]
             if IGNORE_FILE in files:
-                self._ignores[here] = _read_ignore_file(here / IGNORE_FILE)
+                self._ignores[here] = _IgnoreFile(here / IGNORE_FILE)
             yield here, sorted(files + links)
         for error in unlistable:
             folder_path = Path(error.filename)
@@ -160,36 +183,43 @@ class _Root:
             ignored = False
             for above in reversed(part.parents):
                 if above in self._ignores:
-                    name = part.relative_to(above).as_posix() + ("/" if depth < len(relative.parts) else "")
-                    decided = self._ignores[above].check_file(name).include
+                    name = part.relative_to(above).as_posix()
+                    decided = self._ignores[above].decision(name, is_folder=depth < len(relative.parts))
                     ignored = ignored if decided is None else decided
             if ignored:
                 return True
         return ignored
 
     def _refused(self, location: Path) -> str | None:
-        """Why this is no file to open, or None; a pipe or device would block or never end."""
+        """Why this is no file to open, or None."""
         try:
             status = location.stat()
             resolved = location.resolve() if location.is_symlink() and location != self.path else None
         except OSError as error:
             return f"cannot be read: {error.strerror}"
-        reason = None
-        if stat.S_ISDIR(status.st_mode):
-            reason = "a symbolic link to a folder: index that folder itself"
-        elif resolved and not resolved.is_relative_to(self.inside):
-            reason = "a symbolic link out of the folder: copy the file into it, or index the other folder too"
-        elif not stat.S_ISREG(status.st_mode):
-            reason = "not a regular file"
-        elif status.st_size == 0:
-            reason = "no text: the file is empty"
-        elif status.st_size > self.max_file_mb * MEGABYTE:
-            reason = f"larger than max_file_mb, {self.max_file_mb} MB: split it, or raise that setting"
-        return reason
+        if resolved and not resolved.is_relative_to(self.inside) and not stat.S_ISDIR(status.st_mode):
+            return "a symbolic link out of the folder: copy the file into it, or index the other folder too"
+        return refused(status, self.max_file_mb)
 
 
-def _read_ignore_file(path: Path) -> GitIgnoreSpec:
-    try:
-        return GitIgnoreSpec.from_lines(path.read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError, GitIgnorePatternError, ValueError) as error:
-        raise InputError(f"{shown_path(path)} cannot be understood ({error}): write it as a .gitignore.") from None
+class _IgnoreFile:
+    """The patterns of a .ragqaignore, for the folder it lies in."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            InputError: it cannot be understood.
+        """
+        try:
+            lines = path.read_text("utf-8-sig").splitlines()
+            # A folder is decided by the last pattern that matches it, so that `*`, `!*/` lets all folders in;
+            # GitIgnoreSpec gives patterns that name a folder less weight than those that name a file in it.
+            self._folders = PathSpec.from_lines("gitignore", lines)
+            self._files = GitIgnoreSpec.from_lines(lines)
+        except (OSError, GitIgnorePatternError, ValueError, re.error) as error:
+            raise InputError(f"{shown_path(path)} cannot be understood ({error}): write it as a .gitignore.") from None
+
+    def decision(self, name: str, *, is_folder: bool) -> bool | None:
+        """Whether a name, relative to the folder, is left out, or None where no pattern speaks of it."""
+        return self._folders.check_file(f"{name}/").include if is_folder else self._files.check_file(name).include

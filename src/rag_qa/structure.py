@@ -1,15 +1,19 @@
 """What a text's form says: titles, headings, lines and sentences, as offsets."""
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import pairwise
 
 from sentencex import get_sentence_boundaries
 
 from rag_qa.types import Heading
 
-__all__ = ["line_starts", "markdown_headings", "sentences", "text_title"]
+__all__ = ["Outline", "line_starts", "markdown_headings", "sentences", "text_title"]
 
 LONGEST_TITLE = 160
+SECTION_JOINT = " › "
+LOWEST_SECTION = 6  # what lies below is a table's header, and names no section
 LINE_END = re.compile(r"\r\n|\r|\n")
 # sentencex keeps quoted speech whole; a passage may be one long quotation, so quotes count as blanks.
 QUOTES = str.maketrans(dict.fromkeys('"“”„«»()[]', " "))
@@ -26,6 +30,27 @@ def text_title(text: str) -> str | None:
     """The first line with text, where it is short and something follows it; otherwise None."""
     first, _, rest = text.strip().partition("\n")
     return first.strip() if rest.strip() and len(first.strip()) <= LONGEST_TITLE else None
+
+
+class Outline:
+    """The headings of a document, asked by offset."""
+
+    def __init__(self, headings: Sequence[Heading]) -> None:
+        """Takes the headings in order."""
+        self._starts = [heading.start for heading in headings]
+        self._paths: list[tuple[Heading, ...]] = [()]  # in force before the first heading, and after each
+        for heading in headings:
+            kept = (above for above in self._paths[-1] if above.level < heading.level)
+            self._paths.append((*kept, heading))
+
+    def above(self, start: int) -> tuple[Heading, ...]:
+        """The headings whose section holds an offset, outermost first; not one that begins there."""
+        return self._paths[bisect_left(self._starts, start)]
+
+    def section(self, start: int) -> str:
+        """The titles of the sections that an offset is in, one that begins there included, for a citation."""
+        headings = self._paths[bisect_right(self._starts, start)]
+        return SECTION_JOINT.join(heading.title for heading in headings if heading.level <= LOWEST_SECTION)
 
 
 def markdown_headings(text: str) -> tuple[Heading, ...]:

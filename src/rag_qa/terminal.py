@@ -24,6 +24,9 @@ LONGEST_QUOTE = 240
 LONGEST_SECTION = 80
 # Documents may hold escape sequences; a terminal would obey them.
 CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+# In a name also line ends, and what turns the direction of writing: they could forge a line of ours.
+NAME_CONTROLS = CONTROLS | dict.fromkeys([10, 9, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F)], " ")
+NAME_CONTROLS |= dict.fromkeys(range(0x2066, 0x206A), " ")
 MARK = "bold yellow"
 PLAIN_MARK = "**"  # around highlights where there are no colours
 
@@ -85,9 +88,9 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
     if listed:
         for state, paths in report.paths.items():
             for path in paths:
-                console.print(Text(f"{state:9} {printable(path)}"))
+                console.print(Text(f"{state:9} {_name(path)}"), soft_wrap=True)
     for failed in [*report.failed, *report.failed_records]:
-        console.print(Text(printable(f"failed    {failed.path}: {failed.reason}"), style="red"))
+        console.print(Text(_name(f"failed    {failed.path}: {failed.reason}"), style="red"), soft_wrap=True)
 
 
 def show_verification(verification: "Verification", console: Console) -> None:
@@ -95,7 +98,7 @@ def show_verification(verification: "Verification", console: Console) -> None:
     for citation in verification.citations:
         style = "green" if citation.state == "holds" else "bold red"
         line = f"{citation.rank}  {citation.source}: {citation.detail}"
-        console.print(Text.assemble((f"{citation.state:10} ", style), printable(line)))
+        console.print(Text.assemble((f"{citation.state:10} ", style), _name(line)), soft_wrap=True)
     holding = sum(citation.state == "holds" for citation in verification.citations)
     console.print(f"{holding} of {len(verification.citations)} citations hold.")
 
@@ -103,6 +106,11 @@ def show_verification(verification: "Verification", console: Console) -> None:
 def printable(text: str) -> str:
     """The text without control characters, line ends and tabs excepted."""
     return text.translate(CONTROLS)
+
+
+def _name(text: str) -> str:
+    """A text with names in it, as one line."""
+    return text.translate(NAME_CONTROLS)
 
 
 def _quote(passage: RankedPassage) -> tuple[str, int]:
@@ -127,7 +135,7 @@ def _place(citation: Citation, line: int) -> str:
     else:
         place = f"line {line}"
     section = f", in “{_shortened(citation.section, LONGEST_SECTION)}”" if citation.section else ""
-    return printable(f"{citation.source}, {place}{section}")
+    return _name(f"{citation.source}, {place}{section}")
 
 
 def _marked(passage: RankedPassage, *, plain: bool) -> Text:

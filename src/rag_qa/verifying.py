@@ -12,7 +12,7 @@ from msgspec import Struct
 from rag_qa.errors import InputError
 from rag_qa.files import named_path
 from rag_qa.settings import Settings
-from rag_qa.structure import line_starts
+from rag_qa.structure import Outline, line_starts
 from rag_qa.types import Answer, Citation, Document, RankedPassage
 
 __all__ = ["CheckedCitation", "Place", "Verification", "decode_answer", "located", "verify", "verify_sources"]
@@ -36,7 +36,8 @@ class CheckedCitation(Struct, frozen=True, kw_only=True):
     `holds`: the quote stands in the source exactly where the citation says. `changed`: the source has other bytes now;
     `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source has the
     bytes that were cited, but the quote, its place, a highlight or a name is not what it says. `unreadable`: the source
-    could not be read. Title and section are not looked at: what is beside the source may have said them.
+    could not be read. Against sources, the title is not looked at: a sidecar may have said it. Rank, score and counts
+    are no part of a citation.
     """
 
     rank: int
@@ -78,9 +79,15 @@ def decode_answer(data: bytes) -> Answer:
         raise InputError(f"This is no answer of `rag-qa ask --json` ({error}): give its output as it was.") from None
 
 
-def verify(answer: Answer, find: Find) -> Verification:
-    """Checks every citation of an answer, of which there may be none, against the documents that `find` gives."""
-    checked = [_check(passage, find(passage.citation)) for passage in answer.passages]
+def verify(answer: Answer, find: Find, *, same_snapshot: bool = False) -> Verification:
+    """Checks every citation of an answer, of which there may be none, against the documents that `find` gives.
+
+    Args:
+        answer: what was answered, by whomever.
+        find: gives the documents that there are now where a citation points.
+        same_snapshot: whether these are of the snapshot that answered: then nothing can have changed since.
+    """
+    checked = [_check(passage, find(passage.citation), same_snapshot=same_snapshot) for passage in answer.passages]
     return Verification(
         question=answer.question,
         snapshot=answer.snapshot,
@@ -99,18 +106,20 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
     """
     from rag_qa.readers.ocr import check_ocr
     from rag_qa.readers.pool import ReaderPool  # asking, which imports this module, reads no files
-    from rag_qa.sources import SourceFile
+    from rag_qa.sources import SourceFile, refused
 
     if settings.ocr:
         check_ocr(settings.ocr_language)
     files: dict[str, SourceFile] = {}
+    now: dict[str, Sequence[Document] | Unreadable] = {}
     for passage in answer.passages:
         citation = passage.citation
         location = located(citation.source, folders)
-        if location is not None:
+        if location is not None and (reason := refused(location.stat(), settings.max_file_mb)):
+            now[citation.source] = Unreadable(reason)
+        elif location is not None:
             name = citation.document if citation.record is None else citation.document.rpartition("#")[0]
             files[citation.source] = SourceFile(location, name, citation.source)
-    now: dict[str, Sequence[Document] | Unreadable] = {}
     with ReaderPool(settings) as pool:
         for file, read in pool.read(list(files.values())):
             now[file.source] = Unreadable(read.reason) if read.reason is not None else read.documents
@@ -125,36 +134,48 @@ def located(source: str, folders: Sequence[Path]) -> Path | None:
         return None
 
 
-def _check(passage: RankedPassage, documents: Sequence[Document] | Unreadable) -> CheckedCitation:
+def _check(
+    passage: RankedPassage, documents: Sequence[Document] | Unreadable, *, same_snapshot: bool
+) -> CheckedCitation:
     citation = passage.citation
-
-    def verdict(state: State, detail: str, found: Place | None = None) -> CheckedCitation:
-        return CheckedCitation(
-            rank=passage.rank,
-            document=citation.document,
-            source=citation.source,
-            state=state,
-            detail=detail,
-            found=found,
-        )
-
+    state: State
+    found = None
     if isinstance(documents, Unreadable):
-        return verdict("unreadable", f"The source cannot be read now: {documents.reason}.")
-    if not documents:
-        return verdict("gone", "There is no such source any more.")
+        state, detail = "unreadable", f"The source cannot be read now: {documents.reason}."
+    elif not documents:
+        state, detail = "gone", "There is no such source any more."
+        if same_snapshot:
+            state, detail = "forged", "The snapshot that answered has no such document."
+    else:
+        state, detail, found = _compare(passage, documents, same_snapshot=same_snapshot)
+    return CheckedCitation(
+        rank=passage.rank,
+        document=citation.document,
+        source=citation.source,
+        state=state,
+        detail=detail,
+        found=found,
+    )
+
+
+def _compare(
+    passage: RankedPassage, documents: Sequence[Document], *, same_snapshot: bool
+) -> tuple[State, str, Place | None]:
+    """State, detail and place of a citation whose source is there."""
+    citation = passage.citation
     cited = next((document for document in documents if document.record == citation.record), None)
-    if cited is not None and cited.sha256 == citation.sha256:
-        wrong = _what_is_wrong(passage, cited)
+    found = _find(passage, sorted(documents, key=lambda document: document is not cited))
+    if same_snapshot or any(document.sha256 == citation.sha256 for document in documents):
+        wrong = _what_is_wrong(passage, cited, with_title=same_snapshot) if cited else "it has no such record"
         if wrong is None:
-            return verdict("holds", "The quote stands in the source, exactly there.")
-        return verdict("forged", f"The source has the cited bytes, but {wrong}.", _find(passage, [cited]))
-    found = _find(passage, ([cited] if cited else []) + [document for document in documents if document is not cited])
+            return "holds", "The quote stands in the source, exactly there.", None
+        return "forged", f"The source has the cited bytes, but {wrong}.", found
     if found is None:
-        return verdict("changed", "The source has changed, and the quote does not occur in it any more.")
-    return verdict("changed", f"The source has changed; the quote still occurs, {_told(found)}.", found)
+        return "changed", "The source has changed, and the quote does not occur in it any more.", None
+    return "changed", f"The source has changed; the quote still occurs, {_told(found)}.", found
 
 
-def _what_is_wrong(passage: RankedPassage, document: Document) -> str | None:
+def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bool) -> str | None:
     """Why a citation does not describe its quote, or None."""
     citation = passage.citation
     if not 0 <= citation.start < citation.end <= len(document.text):
@@ -168,12 +189,17 @@ def _what_is_wrong(passage: RankedPassage, document: Document) -> str | None:
         inside = citation.start <= mark.start < mark.end <= citation.end
         if not inside or document.text[mark.start : mark.end] != mark.text:
             return "a highlight is no part of the quote"
-    unit = document.page_unit if document.pages else None
-    named = {"id": document.id, "document": document.path, "source": document.source, "page_unit": unit}
-    for name, value in named.items():
-        if getattr(citation, name) != value:
-            return f"its {name} is “{value}”"
-    return None
+    said = {
+        "id": document.id,
+        "document": document.path,
+        "source": document.source,
+        "sha256": document.sha256,
+        "page_unit": document.page_unit if document.pages else None,
+        "section": Outline(document.headings).section(citation.start),
+    }
+    if with_title:
+        said["title"] = document.title
+    return next((f"its {name} is “{value}”" for name, value in said.items() if getattr(citation, name) != value), None)
 
 
 def _find(passage: RankedPassage, documents: Sequence[Document]) -> Place | None:

@@ -10,15 +10,17 @@ from watchfiles import watch as changes_of
 from rag_qa.changes import IndexReport
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import InputError, RagQaError
-from rag_qa.files import shown_path
 from rag_qa.indexing import Progress, build
 from rag_qa.settings import Settings
+from rag_qa.sources import check_paths
 
 __all__ = ["watch"]
 
 QUIET_MS = 200  # a burst of changes is over when nothing has changed for so long
 LONGEST_BURST_MS = 2000
 HEARTBEAT_MS = 1000
+
+_Roots = list[tuple[int, int] | None]
 
 
 def watch(
@@ -47,34 +49,47 @@ def watch(
     """
     encoder = SentenceEncoder.find(settings.encoder)
     own = index.resolve()
-    if missing := next((path for path in paths if not path.exists()), None):
-        raise InputError(f"There is no file or folder “{shown_path(missing)}”: check the path.")
+    check_paths(paths)
 
     def concerns(change: Change, path: str) -> bool:  # noqa: ARG001 - the form that watchfiles asks for
         return not Path(path).resolve().is_relative_to(own)
 
     runs = 0
-    for changed in changes_of(
-        *paths,
-        watch_filter=concerns,
-        step=QUIET_MS,
-        debounce=LONGEST_BURST_MS,
-        rust_timeout=HEARTBEAT_MS,
-        yield_on_timeout=True,
-        stop_event=stop,
-    ):
-        if not changed and runs:
-            continue  # only a heartbeat; the first one starts the first run, with the watch already on
-        runs += 1
-        try:
-            yield build(paths, index, settings, progress, encoder=encoder)
-        except (RagQaError, OSError) as error:
+    roots: _Roots | None = None
+    while stop is None or not stop.is_set():
+        for changed in changes_of(
+            *paths,
+            watch_filter=concerns,
+            step=QUIET_MS,
+            debounce=LONGEST_BURST_MS,
+            rust_timeout=HEARTBEAT_MS,
+            yield_on_timeout=True,
+            stop_event=stop,
+        ):
+            before, roots = roots, _identities(paths)
+            if not changed and before == roots:
+                continue  # a heartbeat; the first one starts the first run, with the watch already on
+            runs += 1
+            try:
+                yield build(paths, index, settings, progress, encoder=encoder)
+            except (RagQaError, OSError) as error:
+                if runs == 1:
+                    raise
+                told = InputError(f"The index was not brought up to date: {error}.")
+                yield error if isinstance(error, RagQaError) else told
             if runs == 1:
-                raise
-            yield (
-                error
-                if isinstance(error, RagQaError)
-                else InputError(f"The index could not be brought up to date: {error}.")
-            )
-        if runs == 1:
-            encoder.encode_passages(["The model is loaded before a change needs it."])
+                encoder.encode_passages(["The model is loaded before a change needs it."])
+            if before is not None and before != roots and None not in roots:
+                break  # a path was removed and made again: the old watch sees nothing of it
+
+
+def _identities(paths: Sequence[Path]) -> _Roots:
+    """What tells a folder from another one that has its name now; None for one that is not there."""
+    found: _Roots = []
+    for path in paths:
+        try:
+            status = path.stat()
+            found.append((status.st_dev, status.st_ino))
+        except OSError:
+            found.append(None)
+    return found

@@ -112,7 +112,7 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
     else:
         read = READERS.get(suffix, READERS[".txt"])
         records, broken = [read(data, suffix, settings.ocr_language if settings.ocr else None)], []
-    if not any(record.text.strip() for record in records):
+    if not any(any(map(str.isalnum, record.text)) for record in records):
         raise ReadError("no text found in it")
     return records, broken
 
@@ -122,8 +122,8 @@ def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: st
     own, added = metadata.normalised(record.metadata), metadata.normalised(said)
     fields = {**own, **{name: value for name, value in added.items() if name not in metadata.RESERVED}, "size": size}
     # A sidecar speaks of its whole file: the title of a feed is not that of each record.
-    title = fields.get("title") if record.number is None else record.title
-    title = " ".join(str(title or record.title or "").split())
+    said_title = fields.get("title") if record.number is None else None
+    title = " ".join(str(said_title if isinstance(said_title, str | int) else record.title or "").split())
     if "language" not in fields and (guess := kreuzberg_adapter.detect_language(record.text)):
         fields["language"] = metadata.language_code(guess)
         fields["language_guessed"] = True

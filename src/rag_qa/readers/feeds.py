@@ -1,6 +1,7 @@
 """JSON and JSONL feeds: each record is a document. JSON that is no feed is text like any other."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from rag_qa.settings import IndexSettings
 __all__ = ["FEEDS", "BrokenRecord", "read_feed"]
 
 READER = "feed/1"
+LINE_END = re.compile(r"\r\n|\r|\n")
 FEEDS = frozenset({".json", ".jsonl", ".ndjson"})
 LINES = frozenset({".jsonl", ".ndjson"})
 TEXT = ("text", "content", "body", "content_text", "full_text", "article", "abstract", "description", "summary")
@@ -33,9 +35,10 @@ def read_feed(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[R
     """The records of a feed in order, and those that are broken.
 
     Raises:
-        ReadError: it is no text, or none of its records has the text field that the settings name.
+        ReadError: it is no text, no line of a JSONL file is a record with text, or none of the records has the text
+            field that the settings name.
     """
-    text, _ = decode(data)
+    text, encoding = decode(data)
     names = (settings.feed_text,) if settings.feed_text else TEXT
     records: list[Record] = []
     broken: list[BrokenRecord] = []
@@ -43,7 +46,7 @@ def read_feed(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[R
         if isinstance(value, BrokenRecord):
             broken.append(value)
         elif isinstance(value, Mapping) and (field := _text_field(value, names)) is not None:
-            records.append(_record(number, value, field, suffix, settings))
+            records.append(_record(number, value, field, suffix, settings, encoding))
         else:
             told = settings.feed_text or f"{', '.join(TEXT[:3])} …"
             broken.append(BrokenRecord(number, f"the record has no text in the field {told}"))
@@ -51,13 +54,16 @@ def read_feed(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[R
         return records, broken
     if settings.feed_text:
         raise ReadError(f"no record has text in the field “{settings.feed_text}”, which feed_text names")
+    if suffix in LINES:
+        reason = f"{broken[0].reason}, in line {broken[0].number}" if broken else "it has no line"
+        raise ReadError(f"none of its lines is a record with a text ({reason})")
     whole = read_text(data)
     return [Record(text=whole.text, reader=whole.reader, metadata={**whole.metadata, "format": suffix[1:]})], []
 
 
 def _lines(text: str) -> Iterator[tuple[int, Any]]:
     """(1-based line, value) of each line that holds something."""
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(LINE_END.split(text), start=1):
         if line.strip():
             try:
                 yield number, json.loads(line)
@@ -87,7 +93,14 @@ def _text_field(value: Mapping[str, Any], names: Sequence[str]) -> str | None:
     return next((name for name in names if isinstance(value.get(name), str) and value[name].strip()), None)
 
 
-def _record(number: int, value: Mapping[str, Any], field: str, suffix: str, settings: IndexSettings) -> Record:
+def _record(
+    number: int,
+    value: Mapping[str, Any],
+    field: str,
+    suffix: str,
+    settings: IndexSettings,
+    encoding: Mapping[str, Any],
+) -> Record:
     title = settings.feed_title or name_of(value, TITLE)
     by_setting = {"date": settings.feed_date, "url": settings.feed_url}
     chosen = {name: value.get(other) for name, other in by_setting.items() if other}
@@ -98,5 +111,5 @@ def _record(number: int, value: Mapping[str, Any], field: str, suffix: str, sett
         reader=READER,
         title=whole_characters(said) if isinstance(said, str) else None,
         number=number,
-        metadata={**others, **chosen, "format": suffix.removeprefix(".")},
+        metadata={**others, **chosen, **encoding, "format": suffix.removeprefix(".")},
     )

@@ -62,9 +62,9 @@ def normalised(fields: Mapping[str, Any]) -> dict[str, Any]:
         "authors": _names(found.get("authors")),
         "date": iso_date(found.get("date")),
         "language": language_code(found.get("language")),
-        "url": found.get("url"),
+        "url": str(found["url"]) if isinstance(found.get("url"), str) else None,
     }
-    kept = {name: value for name, value in given.items() if name not in names.values()}
+    kept = {name: value for name, value in given.items() if name and name not in names.values()}
     if common["date"] is None and "date" in found:  # for people to see
         kept["date_as_given"] = str(found["date"])
     return {name: value for name, value in {**kept, **common}.items() if value not in EMPTY}

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
+from rag_qa.readers import ReadFile, read_file
 from rag_qa.settings import IndexSettings
 from rag_qa.sources import SourceFile
 
@@ -67,7 +68,7 @@ def receive(stream: BinaryIO) -> bytes | None:
     return data if len(data) == length else None
 
 
-def serve(read: Callable[[SourceFile, IndexSettings], object]) -> None:
+def serve(read: Callable[[SourceFile, IndexSettings], ReadFile]) -> None:
     """Answers requests with what `read` returns, one after the other, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     _die_with_parent(int(sys.argv[-1]))
@@ -78,7 +79,10 @@ def serve(read: Callable[[SourceFile, IndexSettings], object]) -> None:
     send(results, None)  # ready
     while True:
         request = msgspec.msgpack.decode(requests.get(), type=Request)
-        send(results, read(request.file, request.settings))
+        try:
+            send(results, read(request.file, request.settings))
+        except Exception as error:
+            send(results, ReadFile(reason=f"its reader failed ({type(error).__name__}: {error}): please report it"))
 
 
 def _listen(requests: "queue.SimpleQueue[bytes]") -> None:
@@ -96,6 +100,4 @@ def _die_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    from rag_qa.readers import read_file
-
     serve(read_file)

@@ -23,6 +23,8 @@ __all__ = ["handlers"]
 MOST_LISTED = 1000
 MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 MOST_SKIPPED = 2**62
+SEVERAL = {"document", "format", "language", "metadata"}
+"""Parameters that may be given several times."""
 
 
 def _problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -203,5 +205,9 @@ def _engine(state: State) -> Engine:
 
 def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:
     unknown = sorted(set(request.query_params) - known)
+    names = [name for name, _ in request.query_params.multi_items()]
+    doubled = sorted(name for name in known - SEVERAL if names.count(name) > 1)
+    if doubled:
+        raise InputError(f"The parameter “{doubled[0]}” is given twice: give it once.")
     if unknown:
         raise InputError(f"Unknown parameter “{unknown[0][:80]}”; there are: {', '.join(sorted(known)) or 'none'}.")
