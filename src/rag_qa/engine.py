@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rag_qa.answering import cite, highlight, within_budget
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
-from rag_qa.files import named_path, record_file
+from rag_qa.files import named_path
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.lexical import LexicalIndex, analyze
 from rag_qa.query_encoder import OnnxQueryEncoder
@@ -35,9 +35,9 @@ from rag_qa.types import (
     document_id,
 )
 from rag_qa.vectors import VectorIndex
-from rag_qa.verifying import Verification, located, verify
+from rag_qa.verifying import SourceState, Verification, source_states, verify
 
-__all__ = ["Engine", "Found", "Ranking", "SourceState"]
+__all__ = ["Engine", "Found", "Ranking"]
 
 Stored = TypeVar("Stored")
 
@@ -58,14 +58,6 @@ class Ranking(Struct, frozen=True):
     encode_ms: float
     dense_ms: float
     lexical_ms: float
-
-
-class SourceState(Struct, frozen=True):
-    """A cited source file that is no longer what was indexed."""
-
-    source: str
-    state: str
-    """`changed`, `gone` or `unreadable`."""
 
 
 class Engine:
@@ -247,15 +239,7 @@ class Engine:
 
     def source_states(self, answer: Answer) -> list[SourceState]:
         """The cited source files that are no longer what was indexed, in order of rank."""
-        states: dict[str, SourceState] = {}
-        for passage in answer.passages:
-            citation = passage.citation
-            if citation.source in states:
-                continue
-            state = self._state(citation)
-            if state:
-                states[citation.source] = SourceState(citation.source, state)
-        return list(states.values())
+        return source_states(answer, self.source_folders)
 
     def _catalogue(self) -> Catalogue:
         """Made when the first filter is used: it reads the descriptions of all documents."""
@@ -263,15 +247,6 @@ class Engine:
             if self._known is None:
                 self._known = Catalogue(self._store.documents())
             return self._known
-
-    def _state(self, citation: Citation) -> str | None:
-        path = located(citation.source, self.source_folders)
-        if path is None:
-            return "gone"
-        try:
-            return None if record_file(path).sha256 == citation.sha256 else "changed"
-        except OSError:
-            return "unreadable"
 
     def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
         longest, most = self._settings.max_question_characters, self._settings.max_k

@@ -10,12 +10,21 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.errors import InputError
-from rag_qa.files import named_path
+from rag_qa.files import named_path, record_file
 from rag_qa.settings import Settings
 from rag_qa.structure import Outline, line_starts
 from rag_qa.types import Answer, Citation, Document, RankedPassage
 
-__all__ = ["CheckedCitation", "Place", "Verification", "decode_answer", "located", "verify", "verify_sources"]
+__all__ = [
+    "CheckedCitation",
+    "Place",
+    "SourceState",
+    "Verification",
+    "decode_answer",
+    "source_states",
+    "verify",
+    "verify_sources",
+]
 
 State = Literal["holds", "changed", "gone", "forged", "unreadable"]
 
@@ -55,6 +64,14 @@ class Verification(Struct, frozen=True, kw_only=True):
     snapshot: str
     holds: bool
     citations: list[CheckedCitation]
+
+
+class SourceState(Struct, frozen=True):
+    """A cited source file that is no longer what was indexed."""
+
+    source: str
+    state: str
+    """`changed`, `gone` or `unreadable`."""
 
 
 class Unreadable(Struct, frozen=True):
@@ -114,7 +131,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
     now: dict[str, Sequence[Document] | Unreadable] = {}
     for passage in answer.passages:
         citation = passage.citation
-        location = located(citation.source, folders)
+        location = _located(citation.source, folders)
         if location is not None and (reason := refused(location.stat(), settings.max_file_mb)):
             now[citation.source] = Unreadable(reason)
         elif location is not None:
@@ -126,7 +143,23 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
     return verify(answer, lambda citation: now.get(citation.source, ()))
 
 
-def located(source: str, folders: Sequence[Path]) -> Path | None:
+def source_states(answer: Answer, folders: Sequence[Path]) -> list[SourceState]:
+    """The cited source files that have other bytes now, in order of rank; quicker than reading them."""
+    cited = {passage.citation.source: passage.citation.sha256 for passage in answer.passages}
+    states = {source: _state(_located(source, folders), sha256) for source, sha256 in cited.items()}
+    return [SourceState(source, state) for source, state in states.items() if state is not None]
+
+
+def _state(location: Path | None, sha256: str) -> str | None:
+    if location is None:
+        return "gone"
+    try:
+        return None if record_file(location).sha256 == sha256 else "changed"
+    except OSError:
+        return "unreadable"
+
+
+def _located(source: str, folders: Sequence[Path]) -> Path | None:
     """The file of a citation's source, under the first of the folders that has it, or None."""
     try:
         return next((path for folder in folders if (path := folder / named_path(source)).is_file()), None)
