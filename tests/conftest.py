@@ -70,7 +70,7 @@ def with_encoder(seeds_index, tmp_path):
 
     def prepare(name: str = "fresh") -> Path:
         index = tmp_path / name
-        shutil.copytree(seeds_index / "encoder", index / "encoder")
+        shutil.copytree(seeds_index / "encoder", index / "encoder", copy_function=os.link)
         return index
 
     return prepare

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -169,8 +168,8 @@ def test_a_truncated_index_is_exit_3(run, index_copy):
     assert "documents.sqlite is missing or truncated" in said(result)
 
 
-def test_index_reports_and_follows_changes(run, seeds_index, tmp_path):
-    shutil.copytree(seeds_index / "encoder", tmp_path / "index" / "encoder")
+def test_index_reports_and_follows_changes(run, with_encoder, tmp_path):
+    with_encoder("index")
     papers = tmp_path / "papers"
     papers.mkdir()
     (papers / "a.txt").write_text("The harbour opens in March.")
@@ -195,9 +194,9 @@ def test_index_reports_and_follows_changes(run, seeds_index, tmp_path):
 
 
 @pytest.fixture
-def papers(seeds_index, tmp_path, monkeypatch) -> Path:
+def papers(with_encoder, tmp_path, monkeypatch) -> Path:
     """Some papers in a folder `papers`, with the index `index` beside it."""
-    shutil.copytree(seeds_index / "encoder", tmp_path / "index" / "encoder")
+    with_encoder("index")
     (tmp_path / "papers" / "2024").mkdir(parents=True)
     (tmp_path / "papers" / "a.txt").write_text("The harbour opens in March.")
     (tmp_path / "papers" / "2024" / "b.md").write_text(

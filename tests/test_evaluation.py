@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def collection(tmp_path):
 
 def test_a_public_collection_end_to_end(collection, tmp_path, root, seeds_index, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(seeds_index / "encoder", index_folder(collection) / "encoder")
+    shutil.copytree(seeds_index / "encoder", index_folder(collection) / "encoder", copy_function=os.link)
     environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "rag_qa", "eval", "--beir", str(collection), "--json"]
     for _ in range(2):  # the second time from the cached index
