@@ -117,6 +117,8 @@ def test_bodies_that_are_no_json(client, content):
 
 def test_a_body_that_is_too_large(client):
     check_problem(client.post("/ask", json={"question": "x" * 100_000}), 413, "")
+    for path in ("/ask", "/verify"):
+        check_problem(client.post(path), 400, "The body is empty: send a JSON object.")
 
 
 @pytest.mark.parametrize(

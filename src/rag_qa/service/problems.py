@@ -14,6 +14,7 @@ from rag_qa.errors import InputError, RagQaError
 __all__ = ["MEDIA_TYPE", "Problem", "exception_handlers", "problem"]
 
 MEDIA_TYPE = "application/problem+json"
+NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
 LOGGER = logging.getLogger("rag_qa.service")
 
 
@@ -36,7 +37,7 @@ def _from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Prob
     detail = error.detail
     if isinstance(error.extra, list) and error.extra:  # Litestar's list of fields that did not fit
         fields = [f"{field.get('key') or 'the request'}: {field['message']}" for field in error.extra]
-        detail = "; ".join(fields) + "."
+        detail = "The body is empty: send a JSON object." if fields == [NO_BODY] else "; ".join(fields) + "."
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         detail = HTTPStatus(error.status_code).phrase
     return problem(error.status_code, detail, error.headers)
