@@ -51,22 +51,16 @@ def test_a_file_that_kills_its_worker_costs_only_itself(files):
     assert "exit code 3" in left
 
 
-def test_a_file_that_hangs_costs_only_itself(files):
-    with ReaderPool(Settings(readers=1, read_seconds=1), BAD_READER) as pool:
-        assert reasons(pool, files("one", "hang", "two")) == [
-            "one",
-            "it took longer than read_seconds, 1 s: raise that setting",
-            "two",
-        ]
-
-
-def test_a_file_that_exhausts_memory_costs_only_itself(files):
-    with ReaderPool(Settings(readers=1, read_memory_mb=200), BAD_READER) as pool:
-        assert reasons(pool, files("one", "grow", "two")) == [
-            "one",
-            "it needs more than read_memory_mb, 200 MB: raise that setting",
-            "two",
-        ]
+@pytest.mark.parametrize(
+    ("order", "limit", "reason"),
+    [
+        ("hang", {"read_seconds": 1}, "it took longer than read_seconds, 1 s: raise that setting"),
+        ("grow", {"read_memory_mb": 200}, "it needs more than read_memory_mb, 200 MB: raise that setting"),
+    ],
+)
+def test_a_file_beyond_a_limit_costs_only_itself(files, order, limit, reason):
+    with ReaderPool(Settings(readers=1, **limit), BAD_READER) as pool:
+        assert reasons(pool, files("one", order, "two")) == ["one", reason, "two"]
 
 
 def test_an_error_of_a_reader_is_a_reason(files):

@@ -167,7 +167,6 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 
     import msgspec
 
-    from rag_qa.files import named_path
     from rag_qa.verifying import decode_answer, verify_sources
 
     folders = [Path()]
@@ -175,7 +174,7 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
         from rag_qa.snapshot import Snapshot
 
         manifest = Snapshot.open_current(Path(settings.index)).manifest
-        folders.insert(0, named_path(manifest.working_directory))
+        folders = manifest.source_folders
         settings = msgspec.structs.replace(settings, **msgspec.structs.asdict(manifest.settings))
     verification = verify_sources(decode_answer(data), folders, settings)
     if as_json:

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -14,13 +15,13 @@ from msgspec import Struct
 from rag_qa.chunking import CHUNKINGS, Chunker
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import InputError, SettingsError, SnapshotError
-from rag_qa.files import shown_path
+from rag_qa.files import file_sha256, shown_path
 from rag_qa.readers import ReadFile, reading_digest
 from rag_qa.readers.ocr import check_ocr
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import Manifest, Snapshot
-from rag_qa.sources import SourceFile, Sources, file_digest
+from rag_qa.sources import SourceFile, Sources
 from rag_qa.store import DocumentStore, StoredDocument
 from rag_qa.types import Document, FailedFile, IndexedFile, document_id
 
@@ -49,9 +50,6 @@ class Previous:
         self.manifest = manifest
         self.files = store.files()
         self._store = store
-        self._ids: dict[str, list[str]] = {}
-        for info, _ in store.documents():
-            self._ids.setdefault(info.file, []).append(info.id)
         self._by_path = {file.path: file for file in self.files}
         self._by_content = {_content(file): file for file in self.files if file.sha256}
 
@@ -70,6 +68,14 @@ class Previous:
         except SnapshotError:
             store.close()
             return None
+
+    @cached_property
+    def _ids(self) -> dict[str, list[str]]:
+        """The ids of each file's documents; not needed where nothing has changed."""
+        ids: dict[str, list[str]] = {}
+        for info, _ in self._store.documents():
+            ids.setdefault(info.file, []).append(info.id)
+        return ids
 
     def find(self, now: IndexedFile) -> IndexedFile | None:
         """The file with this content, the one of the same path if possible."""
@@ -209,14 +215,14 @@ class _Readings:
 def _look_at(file: SourceFile) -> IndexedFile:
     """A file as it is now, with the digests of its bytes and of its sidecar's."""
     try:
-        digest = file_digest(file.location)
+        digest = file_sha256(file.location)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
         return IndexedFile(path=file.document, source=file.source, reason=reason)
     sidecar = None
     if file.sidecar is not None:
         with suppress(OSError):  # reading the file tells of it
-            sidecar = file_digest(file.sidecar)
+            sidecar = file_sha256(file.sidecar)
     return IndexedFile(path=file.document, source=file.source, sha256=digest, sidecar_sha256=sidecar)
 
 

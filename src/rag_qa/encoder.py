@@ -16,6 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
+from rag_qa.files import file_sha256
 from rag_qa.settings import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class SentenceEncoder:
         for path in sorted(self.folder.rglob("*")):
             relative = path.relative_to(self.folder)
             if path.is_file() and not any(relative.match(pattern) for pattern in OTHER_FORMATS):
-                digest.update(f"\n{relative.as_posix()} {_sha256(path)}".encode())
+                digest.update(f"\n{relative.as_posix()} {file_sha256(path)}".encode())
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -178,7 +179,7 @@ def _packaged_folder(name: str) -> Path:
         raise EncoderError(f"The encoder {name} is not installed: install the package {package.replace('_', '-')}.")
     folder = Path(spec.submodule_search_locations[0]) / "model"
     weights = folder / "model.safetensors"
-    if not weights.is_file() or _sha256(weights) != weights_sha256:
+    if not weights.is_file() or file_sha256(weights) != weights_sha256:
         raise EncoderError(f"The weights of {name} are not the published ones: reinstall the package {package}.")
     return folder
 
@@ -193,8 +194,3 @@ def _downloaded_folder(name: str) -> Path:
             f"The encoder “{name}” is no folder and could not be had from the model hub "
             f"({type(error).__name__}): give the folder of a sentence-transformers model."
         ) from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rag_qa.answering import cite, highlight, within_budget
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
-from rag_qa.files import named_path
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.lexical import LexicalIndex, analyze
 from rag_qa.query_encoder import OnnxQueryEncoder
@@ -232,14 +231,9 @@ class Engine:
 
         return verify(answer, find, same_snapshot=answer.snapshot == self.manifest.id)
 
-    @property
-    def source_folders(self) -> list[Path]:
-        """Where sources with a relative path may lie: from where the index was built, or from here."""
-        return [named_path(self.manifest.working_directory), Path()]
-
     def source_states(self, answer: Answer) -> list[SourceState]:
         """The cited source files that are no longer what was indexed, in order of rank."""
-        return source_states(answer, self.source_folders)
+        return source_states(answer, self.manifest.source_folders)
 
     def _catalogue(self) -> Catalogue:
         """Made when the first filter is used: it reads the descriptions of all documents."""

@@ -8,7 +8,16 @@ from pathlib import Path, PurePath
 
 from msgspec import Struct
 
-__all__ = ["FileRecord", "is_whole", "named_path", "record_file", "shown_path", "sync", "write_atomically"]
+__all__ = [
+    "FileRecord",
+    "file_sha256",
+    "is_whole",
+    "named_path",
+    "record_file",
+    "shown_path",
+    "sync",
+    "write_atomically",
+]
 
 
 class FileRecord(Struct, frozen=True):
@@ -18,10 +27,19 @@ class FileRecord(Struct, frozen=True):
     sha256: str
 
 
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def record_file(path: Path) -> FileRecord:
     """Reads a file and records what it looks like."""
-    with path.open("rb") as file:
-        return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return FileRecord(path.stat().st_size, file_sha256(path))
 
 
 def is_whole(folder: Path, files: Mapping[str, FileRecord]) -> bool:

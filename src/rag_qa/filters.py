@@ -179,11 +179,7 @@ def _period(text: str, name: str) -> tuple[dt.date, dt.date]:
     """First and last day of `2024`, `2024-05` or `2024-05-17`."""
     parts = text.split("-")
     try:
-        if (
-            [len(part) for part in parts] not in ([4], [4, 2], [4, 2, 2])
-            or not text.isascii()
-            or not "".join(parts).isdecimal()
-        ):
+        if not PERIOD.fullmatch(text):
             raise ValueError
         first = [int(part) for part in parts]
         begin = dt.date(*[*first, 1, 1][:3])

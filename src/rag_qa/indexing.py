@@ -87,10 +87,11 @@ def build(
     """
     started = time.perf_counter()
     index, settings, tell = Path(index), settings or Settings(), progress or _silent
-    check_paths([Path(path) for path in paths])  # before a folder for the index is made
+    places = [Path(path) for path in paths]
+    check_paths(places)  # before a folder for the index is made
     encoder = encoder or SentenceEncoder.find(settings.encoder)
     with nullcontext() if dry_run else writing(index), _opened(index) as previous:
-        sources = find_sources([Path(path) for path in paths], settings.max_file_mb, leave_out=index)
+        sources = find_sources(places, settings.max_file_mb, leave_out=index)
         collection = collect(sources, previous, settings, encoder, tell)
         if not collection.unchanged and not collection.documents:
             reasons = "; ".join(f"{file.path}: {file.reason}" for file in collection.files[:3]) or "there are no files"

@@ -23,7 +23,7 @@ from filelock import FileLock
 from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError
-from rag_qa.files import FileRecord, is_whole, record_file, sync, write_atomically
+from rag_qa.files import FileRecord, is_whole, named_path, record_file, sync, write_atomically
 from rag_qa.settings import IndexSettings
 
 __all__ = [
@@ -86,6 +86,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     counts: Counts
     segments: tuple[Segment, ...]
     files: dict[str, FileRecord] = {}
+
+    @property
+    def source_folders(self) -> list[Path]:
+        """Where sources with a relative path may lie: from where the index was built, or from here."""
+        return [named_path(self.working_directory), Path()]
 
     @property
     def folder_name(self) -> str:

@@ -1,6 +1,5 @@
 """The files under the indexed paths: which are to be read, which are not, and why."""
 
-import hashlib
 import os
 import re
 import stat
@@ -16,7 +15,7 @@ from rag_qa.errors import InputError
 from rag_qa.files import shown_path
 from rag_qa.types import FailedFile
 
-__all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "check_paths", "file_digest", "find_sources", "refused"]
+__all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "check_paths", "find_sources", "refused"]
 
 IGNORE_FILE = ".ragqaignore"
 SIDECAR = ".meta.json"
@@ -66,7 +65,7 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
         raise InputError(f"Two of the paths end in “{doubled[0]}”, so documents could not be told apart: rename one.")
     found = Sources([], [], [], [])
     for path, name in zip(paths, names, strict=True):
-        prefix = PurePosixPath(name) if len(paths) > 1 or path.is_file() else PurePosixPath()
+        prefix = PurePosixPath(name) if len(paths) > 1 and path.is_dir() else PurePosixPath()
         root = _Root(path, prefix, leave_out.resolve() if leave_out else None, max_file_mb)
         root.sort_into(found)
     found.files.sort(key=lambda file: file.document)
@@ -92,16 +91,6 @@ def described(sidecar: Path) -> Path | None:
     return sidecar.with_name(name) if name not in {"", sidecar.name} else None
 
 
-def file_digest(location: Path) -> str:
-    """The sha256 of a file's bytes.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with location.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def refused(status: os.stat_result, max_file_mb: int) -> str | None:
     """Why something of this kind and size is not opened, or None; a pipe or device would block or never end."""
     if stat.S_ISDIR(status.st_mode):
@@ -120,6 +109,7 @@ class _Root:
 
     def __init__(self, path: Path, prefix: PurePosixPath, leave_out: Path | None, max_file_mb: int) -> None:
         self.path = path
+        self.folder = path if path.is_dir() else path.parent
         self.prefix = prefix
         self.leave_out = leave_out
         self.max_file_mb = max_file_mb
@@ -147,9 +137,9 @@ class _Root:
 
     def _folders(self, found: Sources) -> Iterator[tuple[Path, list[str]]]:
         """Folders with the names of their files, links to folders among them."""
-        if self.path.is_file():
+        if self.folder != self.path:
             sidecar = self.path.with_name(f"{self.path.name}{SIDECAR}")
-            yield self.path.parent, [self.path.name, *([sidecar.name] if sidecar.exists() else [])]
+            yield self.folder, [self.path.name, *([sidecar.name] if sidecar.exists() else [])]
             return
         unlistable: list[OSError] = []
         for folder, subfolders, files in os.walk(self.path, onerror=unlistable.append):
@@ -168,16 +158,13 @@ class _Root:
                 found.failed.append(FailedFile(self._document(folder_path), reason))
 
     def _document(self, location: Path) -> str:
-        relative = location.name if self.path.is_file() else location.relative_to(self.path).as_posix()
-        named = self.prefix.parent / relative if self.path.is_file() else self.prefix / relative
-        return shown_path(named)
+        return shown_path(self.prefix / location.relative_to(self.folder).as_posix())
 
     def _is_ignored(self, location: Path) -> bool:
         """Whether a .ragqaignore in a folder above leaves it out; the lower folder has the last word, as in git."""
         if not self._ignores:
             return False
         relative = location.relative_to(self.path)
-        ignored = False
         for depth in range(1, len(relative.parts) + 1):  # a folder that is left out takes all in it with it
             part = self.path.joinpath(*relative.parts[:depth])
             ignored = False
@@ -188,7 +175,7 @@ class _Root:
                     ignored = ignored if decided is None else decided
             if ignored:
                 return True
-        return ignored
+        return False
 
     def _refused(self, location: Path) -> str | None:
         """Why this is no file to open, or None."""

@@ -115,10 +115,12 @@ class DocumentStore:
         Raises:
             IndexDamagedError: there is none of this id, or it is not what was written.
         """
-        document, info = self.document(document_id), self.info(document_id)
-        if document is None or info is None:
+        found = self._one(document_id, "text")
+        if found is None:
             raise self._damaged()
-        return StoredDocument(document, tuple(passage for _, passage in self.passages(info[1])))
+        described, text = found
+        passages = tuple(passage for _, passage in self.passages(described.rows))
+        return StoredDocument(self._whole(described, text), passages)
 
     def info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
         """A document without its text and the rows of its passages, or None if the id is unknown."""
@@ -128,9 +130,10 @@ class DocumentStore:
     def document(self, document_id: str) -> Document | None:
         """A document with its text, or None if the id is unknown."""
         found = self._one(document_id, "text")
-        if found is None:
-            return None
-        described, text = found
+        return self._whole(*found) if found else None
+
+    def _whole(self, described: "_Described", text: str) -> Document:
+        """A described document with its text, which is checked."""
         if _sha256(text) != described.text_sha256:
             raise self._damaged()
         return Document(**msgspec.structs.asdict(described.info), text=text)

@@ -9,7 +9,7 @@ from sentencex import get_sentence_boundaries
 
 from rag_qa.types import Heading
 
-__all__ = ["Outline", "line_starts", "markdown_headings", "sentences", "text_title"]
+__all__ = ["LINE_END", "Outline", "line_starts", "markdown_headings", "sentences", "text_title"]
 
 LONGEST_TITLE = 160
 SECTION_JOINT = " › "

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.errors import InputError
-from rag_qa.files import named_path, record_file
+from rag_qa.files import file_sha256, named_path
 from rag_qa.settings import Settings
 from rag_qa.structure import Outline, line_starts
 from rag_qa.types import Answer, Citation, Document, RankedPassage
@@ -154,7 +154,7 @@ def _state(location: Path | None, sha256: str) -> str | None:
     if location is None:
         return "gone"
     try:
-        return None if record_file(location).sha256 == sha256 else "changed"
+        return None if file_sha256(location) == sha256 else "changed"
     except OSError:
         return "unreadable"
 
@@ -197,12 +197,13 @@ def _compare(
     """State, detail and place of a citation whose source is there."""
     citation = passage.citation
     cited = next((document for document in documents if document.record == citation.record), None)
-    found = _find(passage, sorted(documents, key=lambda document: document is not cited))
+    cited_first = sorted(documents, key=lambda document: document is not cited)
     if same_snapshot or any(document.sha256 == citation.sha256 for document in documents):
         wrong = _what_is_wrong(passage, cited, with_title=same_snapshot) if cited else "it has no such record"
         if wrong is None:
             return "holds", "The quote stands in the source, exactly there.", None
-        return "forged", f"The source has the cited bytes, but {wrong}.", found
+        return "forged", f"The source has the cited bytes, but {wrong}.", _find(passage, cited_first)
+    found = _find(passage, cited_first)
     if found is None:
         return "changed", "The source has changed, and the quote does not occur in it any more.", None
     return "changed", f"The source has changed; the quote still occurs, {_told(found)}.", found

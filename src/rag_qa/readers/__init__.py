@@ -73,25 +73,27 @@ def read_file(file: SourceFile, settings: IndexSettings) -> ReadFile:
     except ReadError as error:
         return ReadFile(reason=str(error), lasting=False)
     said, sidecar_sha256, failed = _read_sidecar(file)
-    read = partial(ReadFile, sha256=hashlib.sha256(data).hexdigest(), sidecar_sha256=sidecar_sha256)
+    sha256 = hashlib.sha256(data).hexdigest()
+    read = partial(ReadFile, sha256=sha256, sidecar_sha256=sidecar_sha256)
     try:
         records, broken = _records(data, _suffix(file.location, data), settings)
     except ReadError as error:
         return read(reason=str(error), broken=tuple(failed))
     failed = [*failed, *(FailedFile(f"{file.document}#{each.number}", each.reason) for each in broken)]
-    documents = tuple(_document(file, record, said, read().sha256, len(data)) for record in records)
+    documents = tuple(_document(file, record, said, sha256, len(data)) for record in records)
     return read(documents=documents, broken=tuple(failed))
 
 
 def _read_sidecar(file: SourceFile) -> tuple[dict[str, Any], str | None, list[FailedFile]]:
-    """What a sidecar says, its digest, and what is wrong with it."""
+    """What a sidecar says that is for it to say, its digest, and what is wrong with it."""
     if file.sidecar is None:
         return {}, None, []
     sha256 = None
     try:
         data = _read_bytes(file.sidecar)
         sha256 = hashlib.sha256(data).hexdigest()
-        return metadata.sidecar_fields(data), sha256, []
+        fields = metadata.normalised(metadata.sidecar_fields(data))
+        return {name: value for name, value in fields.items() if name not in metadata.RESERVED}, sha256, []
     except ReadError as error:
         path = file.document + file.sidecar.name.removeprefix(file.location.name)
         return {}, sha256, [FailedFile(path, f"{error}: its document was read without it")]
@@ -119,8 +121,7 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
 
 def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: str, size: int) -> Document:
     path = file.document if record.number is None else f"{file.document}#{record.number}"
-    own, added = metadata.normalised(record.metadata), metadata.normalised(said)
-    fields = {**own, **{name: value for name, value in added.items() if name not in metadata.RESERVED}, "size": size}
+    fields = {**metadata.normalised(record.metadata), **said, "size": size}
     # A sidecar speaks of its whole file: the title of a feed is not that of each record.
     said_title = fields.get("title") if record.number is None else None
     title = " ".join(str(said_title if isinstance(said_title, str | int) else record.title or "").split())

@@ -1,7 +1,6 @@
 """JSON and JSONL feeds: each record is a document. JSON that is no feed is text like any other."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +11,11 @@ from rag_qa.readers.metadata import TITLE, name_of, whole_characters
 from rag_qa.readers.record import Record
 from rag_qa.readers.text import decode, read_text
 from rag_qa.settings import IndexSettings
+from rag_qa.structure import LINE_END
 
 __all__ = ["FEEDS", "BrokenRecord", "read_feed"]
 
 READER = "feed/1"
-LINE_END = re.compile(r"\r\n|\r|\n")
 FEEDS = frozenset({".json", ".jsonl", ".ndjson"})
 LINES = frozenset({".jsonl", ".ndjson"})
 TEXT = ("text", "content", "body", "content_text", "full_text", "article", "abstract", "description", "summary")

@@ -55,14 +55,14 @@ EPOCHS = ("1601-01-01", "1970-01-01")  # what programs write for "no date"
 
 def normalised(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields with the common ones under their one name and in their one form; empty ones are left out."""
-    given = {str(plain(str(name))): plain(value) for name, value in fields.items()}
+    given = {whole_characters(str(name)): plain(value) for name, value in fields.items()}
     names = {name: name_of(given, others) for name, others in COMMON.items()}
     found = {name: given.get(used) for name, used in names.items() if used is not None}
     common = {
         "authors": _names(found.get("authors")),
         "date": iso_date(found.get("date")),
         "language": language_code(found.get("language")),
-        "url": str(found["url"]) if isinstance(found.get("url"), str) else None,
+        "url": url if isinstance(url := found.get("url"), str) else None,
     }
     kept = {name: value for name, value in given.items() if name and name not in names.values()}
     if common["date"] is None and "date" in found:  # for people to see

@@ -81,7 +81,7 @@ def serve(read: Callable[[SourceFile, IndexSettings], ReadFile]) -> None:
         request = msgspec.msgpack.decode(requests.get(), type=Request)
         try:
             send(results, read(request.file, request.settings))
-        except Exception as error:
+        except Exception as error:  # whatever it is, it costs one file
             send(results, ReadFile(reason=f"its reader failed ({type(error).__name__}: {error}): please report it"))
 
 
