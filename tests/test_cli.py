@@ -161,7 +161,7 @@ def test_a_named_index_that_is_missing_is_exit_3(run, tmp_path):
 
 
 def test_a_truncated_index_is_exit_3(run, index_copy):
-    (path,) = index_copy.glob("snapshots/*/documents.sqlite")
+    (path,) = index_copy.glob("snapshots/*/segments/*/documents.sqlite")
     path.write_bytes(path.read_bytes()[:5000])
     result = run("ask", "what?", "--index", index_copy)
     assert result.returncode == 3
@@ -326,7 +326,7 @@ def test_ctrl_c_while_indexing(root, index_copy, tmp_path):
 def test_help_names_the_commands(run):
     out = run("--help").stdout.decode()
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()] == [
-        "ask", "eval", "index", "serve", "verify"
+        "ask", "eval", "index", "serve", "snapshots", "verify"
     ]  # fmt: skip
 
 

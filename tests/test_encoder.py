@@ -70,14 +70,23 @@ def test_a_truncated_export_is_found(index_copy, encoder):
     folder = index_copy / "encoder" / encoder.digest
     model = folder / "model.onnx"
     whole = model.stat().st_size
-    assert OnnxQueryEncoder.is_whole(folder)
+    assert OnnxQueryEncoder.damage(folder) == []
     model.write_bytes(model.read_bytes()[:1000])
     with pytest.raises(IndexDamagedError, match="missing or truncated"):
         OnnxQueryEncoder.open(folder)
     model.write_bytes(bytes(whole))
     with pytest.raises(IndexDamagedError, match="cannot be loaded"):
         OnnxQueryEncoder.open(folder)
-    assert not OnnxQueryEncoder.is_whole(folder)
+    assert OnnxQueryEncoder.damage(folder) == ["model.onnx"]
     (folder / "encoder.json").unlink()
     with pytest.raises(IndexDamagedError, match="missing or damaged"):
         OnnxQueryEncoder.open(folder)
+
+
+def test_every_flipped_byte_of_the_exports_description_is_found(index_copy, encoder):
+    folder = index_copy / "encoder" / encoder.digest
+    config = folder / "encoder.json"
+    data = config.read_bytes()
+    for place in range(len(data)):
+        config.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert OnnxQueryEncoder.damage(folder) == ["encoder.json"]

@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structures import built_lexical, built_vectors
 
 from rag_qa.engine import Engine
 from rag_qa.errors import QuestionError
 from rag_qa.filters import Catalogue, Filters, metadata_filters
 from rag_qa.indexing import build
-from rag_qa.lexical import LexicalIndex
 from rag_qa.settings import Settings
 from rag_qa.types import DocumentInfo, document_id
-from rag_qa.vectors import VectorIndex
 
 
 def info(path, record=None, title="", **metadata):
@@ -139,8 +138,7 @@ def structures(tmp_path_factory):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     texts = [" ".join(random.choice(WORDS, size=random.integers(1, 9))) for _ in range(ROWS)]
     folder = tmp_path_factory.mktemp("lexical")
-    LexicalIndex.build(folder, texts)
-    return VectorIndex.build(vectors), LexicalIndex.open(folder, ROWS), vectors
+    return built_vectors(folder / "vectors", vectors), built_lexical(folder / "words", texts), vectors
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

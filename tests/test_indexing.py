@@ -74,7 +74,7 @@ def test_unchanged_input_encodes_nothing_and_writes_nothing(folder, with_encoder
     assert sorted(path.name for path in (index / "snapshots").iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["documents.sqlite", "vectors.faiss", "sentences.npy"])
+@pytest.mark.parametrize("name", ["documents.sqlite", "vectors.faiss", "sentences.f16", "contents.sqlite"])
 def test_indexing_again_repairs_a_damaged_snapshot(folder, with_encoder, name):
     index = with_encoder()
     first = build([folder], index)
@@ -83,6 +83,9 @@ def test_indexing_again_repairs_a_damaged_snapshot(folder, with_encoder, name):
     path.write_bytes(data[:-100] + bytes(100))
     second = build([folder], index)
     assert (second.snapshot, second.passages.encoded) == (first.snapshot, 0)
+    assert first.rebuilt is None
+    assert second.rebuilt == f"{path} is not what was written"
+    assert build([folder], index).rebuilt is None
     with Engine.open(index) as engine:
         assert engine.ask("Who built the lighthouse?").passages[0].citation.document == "b.txt"
     (current,) = (index / "snapshots").glob((index / "current").read_text().strip())

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from structures import built_lexical, built_vectors, write_lexical
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.lexical import LexicalIndex, analyze
+from rag_qa.lexical import LexicalIndex, Tombstones, analyze, write_ballast
 from rag_qa.vectors import VectorIndex
 
 TEXTS = [
@@ -19,8 +20,7 @@ TEXTS = [
 
 @pytest.fixture
 def lexical(tmp_path) -> LexicalIndex:
-    LexicalIndex.build(tmp_path, TEXTS)
-    return LexicalIndex.open(tmp_path, len(TEXTS))
+    return built_lexical(tmp_path, TEXTS)
 
 
 def bm25(frequency, length, document_frequency, texts=TEXTS):
@@ -56,8 +56,7 @@ def test_what_a_person_typed_is_no_query_syntax(lexical, question):
 
 
 def test_equal_scores_are_ordered_by_row_also_at_the_cut(tmp_path):
-    LexicalIndex.build(tmp_path, ["same words"] * 30)
-    lexical = LexicalIndex.open(tmp_path, 30)
+    lexical = built_lexical(tmp_path, ["same words"] * 30)
     assert list(lexical.search("words", 15)) == list(range(15))
 
 
@@ -67,17 +66,16 @@ def test_rarity_is_inverse_document_frequency(lexical):
 
 
 def test_lexical_index_must_hold_as_many_texts_as_there_are_passages(tmp_path):
-    LexicalIndex.build(tmp_path, TEXTS)
+    write_lexical(tmp_path, TEXTS, 1)
     with pytest.raises(IndexDamagedError, match="not the 5 texts"):
-        LexicalIndex.open(tmp_path, 5)
+        LexicalIndex.open({1: tmp_path}, {1: np.arange(5)})
     with pytest.raises(IndexDamagedError, match="cannot be read"):
-        LexicalIndex.open(tmp_path / "nowhere", 4)
+        LexicalIndex.open({1: tmp_path / "nowhere"}, {1: np.arange(4)})
 
 
 def test_inner_products_by_hand(tmp_path):
     vectors = np.array([[1, 0], [0.6, 0.8], [0, 1], [1, 0]], dtype=np.float32)
-    VectorIndex.build(vectors).save(tmp_path / "v.faiss")
-    index = VectorIndex.load(tmp_path / "v.faiss", 4, 2)
+    index = built_vectors(tmp_path, vectors)
     query = np.array([1, 0], dtype=np.float32)
     assert index.search(query, 3) == pytest.approx({0: 1.0, 3: 1.0, 1: 0.6})
     assert list(index.search(query, 10)) == [0, 3, 1, 2]
@@ -86,10 +84,85 @@ def test_inner_products_by_hand(tmp_path):
 
 
 def test_vector_index_must_hold_as_many_vectors_as_there_are_passages(tmp_path):
-    path = tmp_path / "v.faiss"
-    VectorIndex.build(np.eye(3, dtype=np.float32)).save(path)
+    built_vectors(tmp_path, np.eye(3, dtype=np.float32))
     with pytest.raises(IndexDamagedError, match="holds not the 4 vectors"):
-        VectorIndex.load(path, 4, 3)
+        VectorIndex.open(tmp_path, 4, 3, None)
+    path = tmp_path / "vectors.faiss"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(IndexDamagedError, match="cannot be read"):
-        VectorIndex.load(path, 3, 3)
+        VectorIndex.open(tmp_path, 3, 3, None)
+
+
+@pytest.fixture
+def with_tombstones(tmp_path) -> LexicalIndex:
+    """TEXTS in two segments, with texts in between that are gone."""
+    rows = {2: np.array([0, -1, 1, -1]), 5: np.array([-1, 2, 3])}
+    gone = Tombstones()
+    gone.add(["the ships of the harbour", "a very long text that speaks of nothing but unicorns and their horns"])
+    gone.add(["a pilot"])
+    words = write_lexical(tmp_path / "a", [TEXTS[0], "the ships of the harbour", TEXTS[1], "a pilot"], 2)
+    words += write_lexical(
+        tmp_path / "b", ["a very long text that speaks of nothing but unicorns and their horns", *TEXTS[2:]], 5
+    )
+    (tmp_path / "ballast").mkdir()
+    write_ballast(tmp_path / "ballast", len(TEXTS), words - gone.words, gone)
+    return LexicalIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, gone, tmp_path / "ballast")
+
+
+@pytest.mark.parametrize("question", ["ships", "harbour ships", "ships ships closes", "the nothing kind", "unicorns"])
+def test_passages_that_are_gone_do_not_count(with_tombstones, tmp_path, question):
+    (tmp_path / "one").mkdir()
+    alone = built_lexical(tmp_path / "one", TEXTS)
+    expected = alone.search(question, 10)
+    assert with_tombstones.search(question, 10) == pytest.approx(expected, rel=1e-5)
+    assert list(with_tombstones.search(question, 10)) == list(expected)
+    assert list(with_tombstones.search(question, 1)) == list(expected)[:1]
+    assert with_tombstones.rarity(question) == pytest.approx(alone.rarity(question))
+
+
+def test_bm25_by_hand_over_segments_with_tombstones(with_tombstones):
+    found = with_tombstones.search("ship", 10)
+    assert found[1] == pytest.approx(bm25(3, 6, 2), rel=1e-5)
+    assert found[2] == pytest.approx(bm25(1, 6, 2), rel=1e-5)
+
+
+def test_a_row_that_there_is_not_is_damage(tmp_path):
+    write_lexical(tmp_path, TEXTS, 7)
+    index = LexicalIndex.open({1: tmp_path}, {1: np.arange(4)})
+    with pytest.raises(IndexDamagedError, match="name a passage that there is not"):
+        index.search("ships", 10)
+
+
+def near_a_plane(count, seed=0):
+    """Unit vectors that vary in few directions, as those of texts do."""
+    chance = np.random.default_rng(seed)
+    vectors = chance.standard_normal((count, 8)) @ chance.standard_normal((8, 32)) + 0.1 * chance.standard_normal(
+        (count, 32)
+    )
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_graph_finds_nearly_what_exact_search_finds(tmp_path):
+    vectors = near_a_plane(3000)
+    index = built_vectors(tmp_path, vectors, graph_passages=3000)
+    assert (tmp_path / "graph.faiss").is_file()
+    allowed = np.random.default_rng(1).random(3000) < 0.8
+    for query in vectors[:20]:
+        for mask in (None, allowed):
+            exact = index.search(query, 100, mask, exact=True)
+            found = index.search(query, 100, mask)
+            assert len(exact) == len(found) == 100
+            assert len(exact.keys() & found.keys()) >= 95
+            assert mask is None or all(mask[row] for row in found)
+    few = np.zeros(3000, dtype=bool)
+    few[[5, 17]] = True
+    assert set(index.search(vectors[0], 100, few)) == {5, 17}
+
+
+def test_a_graph_that_finds_too_little_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("rag_qa.vectors.EFFORTS", (1,))  # not enough for anything
+    monkeypatch.setattr("rag_qa.vectors.LINKS", 2)
+    vectors = near_a_plane(3000)
+    index = built_vectors(tmp_path, vectors, graph_passages=10)
+    assert not (tmp_path / "graph.faiss").exists()
+    assert index.search(vectors[0], 100) == index.search(vectors[0], 100, exact=True)

@@ -301,7 +301,7 @@ def test_verify_over_http(client):
 
 
 def test_damage_under_a_running_server_is_503_and_names_nothing(root, index_copy):
-    (store,) = index_copy.glob("snapshots/*/documents.sqlite")
+    (store,) = index_copy.glob("snapshots/*/segments/*/documents.sqlite")
     command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", index_copy]
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

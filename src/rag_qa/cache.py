@@ -2,32 +2,39 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_qa.errors import InputError
+from rag_qa.errors import WriteError
 
 __all__ = ["VectorCache"]
 
+Float = TypeVar("Float", np.float16, np.float32)
+
 FILE = "vectors.sqlite"
+VERSION = 2
 KEYS_PER_QUERY = 500  # a statement of SQLite binds at most 999 values in older builds
 SECONDS_TO_WAIT = 60  # for another process that writes
+SECONDS_BETWEEN_COMMITS = 1  # what a killed process loses at most
 
 
 class VectorCache:
-    """Unit vectors by encoder and text as encoded; what is put in is committed at once.
+    """Unit vectors by encoder, precision and text as encoded; what is put in is committed within a second.
 
-    Every method raises InputError where the file cannot be read or written.
+    Every method raises WriteError where the file cannot be read or written.
     """
 
     def __init__(self, folder: Path, encoder_digest: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / FILE
-        self._encoder = encoder_digest
+        self._encoder = encoder_digest.encode()
+        self._committed = time.monotonic()
         with self._in_a_sentence():
             self._connection = _open(self._path)
 
@@ -36,74 +43,94 @@ class VectorCache:
         """Whether anything was ever kept there."""
         return (folder / FILE).is_file()
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._connection.close()
+    def commit(self) -> None:
+        """Sees that what was put in is kept."""
+        with self._in_a_sentence():
+            self._connection.commit()
+        self._committed = time.monotonic()
 
-    def find(self, texts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """The vectors, of shape (dimension,), of those texts that have one which is not damaged."""
-        keys = {_key(text): text for text in texts}
-        wanted, found = list(keys), dict[str, NDArray[np.float32]]()
+    def close(self) -> None:
+        """Keeps what was put in, and closes the file."""
+        try:
+            self.commit()
+        finally:
+            self._connection.close()
+
+    def find(self, texts: Iterable[str], kind: type[Float]) -> dict[str, NDArray[Float]]:
+        """The vectors, of shape (dimension,) and this precision, of those texts that have one which is not damaged."""
+        keys = {self._key(text, kind): text for text in texts}
+        wanted, found = list(keys), dict[str, NDArray[Float]]()
         for first in range(0, len(wanted), KEYS_PER_QUERY):
             some = wanted[first : first + KEYS_PER_QUERY]
-            with self._in_a_sentence():
-                rows = self._connection.execute(
-                    f"""SELECT text_sha256, vector, checksum FROM vectors
-                        WHERE encoder = ? AND text_sha256 IN ({",".join("?" * len(some))})""",  # noqa: S608 - only ?
-                    (self._encoder, *some),
-                ).fetchall()
+            rows = self._execute(
+                f"SELECT key, vector, checksum FROM vectors WHERE key IN ({','.join('?' * len(some))})",  # noqa: S608
+                some,
+            )
             for key, vector, checksum in rows:
                 if _checksum(vector) == checksum:
-                    found[keys[key]] = np.frombuffer(vector, dtype=np.float32)
+                    found[keys[key]] = np.frombuffer(vector, dtype=kind)
         return found
 
-    def put(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Keeps vectors of shape (len(texts), dimension)."""
-        stored = [(_key(text), vector.tobytes()) for text, vector in zip(texts, vectors, strict=True)]
-        with self._in_a_sentence(), self._connection:
+    def put(self, vectors: Mapping[str, NDArray[Float]], kind: type[Float]) -> None:
+        """Keeps vectors of shape (dimension,) and this precision, by text."""
+        stored = ((self._key(text, kind), vector.astype(kind).tobytes()) for text, vector in vectors.items())
+        with self._in_a_sentence():
             self._connection.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
-                [(self._encoder, key, vector, _checksum(vector)) for key, vector in stored],
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                ((key, vector, _checksum(vector)) for key, vector in stored),
             )
+        if time.monotonic() - self._committed > SECONDS_BETWEEN_COMMITS:
+            self.commit()
+
+    def _execute(self, statement: str, values: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+        with self._in_a_sentence():
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:  # damaged: all in it can be computed again
+                self._connection.close()
+                self._connection = _begun_anew(self._path)
+                return []
+
+    def _key(self, text: str, kind: type[Float]) -> bytes:
+        return hashlib.sha256(b"\0".join((self._encoder, kind.__name__.encode(), text.encode()))).digest()
 
     @contextmanager
     def _in_a_sentence(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise InputError(
-                f"The cache of vectors, {self._path}, cannot be used ({error}): end what else writes it, make room on "
-                "the disk, or delete that file."
-            ) from None
+            raise WriteError(f"The cache of vectors, {self._path},", error) from None
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Opens the file; one that is no database is begun anew, since all in it can be computed again."""
+    """Opens the file; one that is no cache of this version is begun anew, since all in it can be computed again."""
     try:
-        return _connect(path)
+        connection = _connect(path)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.OperationalError:  # locked, or no space: nothing is wrong with the file
         raise
     except sqlite3.DatabaseError:
-        path.unlink()
-        return _connect(path)
+        return _begun_anew(path)
+    if version == VERSION:
+        return connection
+    connection.close()
+    return _begun_anew(path)
+
+
+def _begun_anew(path: Path) -> sqlite3.Connection:
+    path.unlink(missing_ok=True)
+    connection = _connect(path)
+    # The vectors lie in the order in which they come; only the index of their keys is written to here and there.
+    connection.execute("CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, checksum BLOB NOT NULL)")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    return connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=SECONDS_TO_WAIT)
-    try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS vectors (encoder TEXT, text_sha256 BLOB, vector BLOB, checksum BLOB, "
-            "PRIMARY KEY (encoder, text_sha256)) WITHOUT ROWID"
-        )
-    except sqlite3.DatabaseError:
-        connection.close()
-        raise
-    return connection
+    return sqlite3.connect(path, timeout=SECONDS_TO_WAIT)
 
 
 def _checksum(vector: bytes) -> bytes:
     return hashlib.blake2b(vector, digest_size=8).digest()
-
-
-def _key(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

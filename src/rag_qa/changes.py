@@ -44,6 +44,8 @@ class IndexReport(Struct, frozen=True, kw_only=True):
     passages: PassageCounts
     tokens: int
     seconds: float
+    rebuilt: str | None
+    """Why all was read anew, although there was an index."""
     paths: dict[str, list[str]]
     """The files behind `files`, by the same names."""
 

@@ -1,11 +1,10 @@
-"""The command line: index, ask, verify, serve, eval. Each is thin: it calls the engine and shows what it returns.
+"""The command line: index, ask, verify, serve, eval, snapshots. Each is thin: it calls the engine and shows the result.
 
 Exit codes: 0 done; 1 the answer is not in this collection, or a citation does not hold; 2 wrong usage or input; 3 index
 missing, damaged or built with other settings; 130 stopped by Ctrl-C.
 """
 
 import io
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rag_qa import __version__
+from rag_qa.cli_options import index_option, json_option, print_json, settings_of
+from rag_qa.cli_snapshots import snapshots
 from rag_qa.errors import RagQaError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 STOPPED = 130
-
-index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def main() -> None:
@@ -58,6 +56,9 @@ def cli() -> None:
     """Ask a folder of documents; get ranked passages, each with a citation that anyone can check."""
 
 
+cli.add_command(snapshots)
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @index_option
@@ -75,12 +76,14 @@ def cli() -> None:
 @click.option("--read-seconds", type=float, metavar="S", help="Longest time for one file (default: 120).")
 @click.option("--read-memory-mb", type=int, metavar="MB", help="Most memory for one file (default: 2048).")
 @click.option("--max-file-mb", type=int, metavar="MB", help="Largest file that is read (default: 512).")
+@click.option("--wait/--no-wait", default=True, help="Wait while another process writes the index (default: wait).")
 @click.option("--dry-run", is_flag=True, help="Report what would be done, and write nothing.")
 @click.option("--watch", "watched", is_flag=True, help="Go on, and follow every change of the files.")
 @click.option("--list", "listed", is_flag=True, help="Also name each file and what became of it.")
 @json_option
 def index(
     paths: tuple[Path, ...],
+    wait: bool,
     dry_run: bool,
     watched: bool,
     listed: bool,
@@ -90,7 +93,7 @@ def index(
     """Make the files under PATH... the whole collection of an index."""
     if dry_run and watched:
         raise click.UsageError("--dry-run writes nothing and --watch writes again and again: choose one.")
-    settings = _settings(options)
+    settings = settings_of(options)
 
     import msgspec
     from rich.console import Console
@@ -101,13 +104,13 @@ def index(
     def show(report: "IndexReport") -> None:
         if as_json:
             fields = msgspec.to_builtins(report)
-            _print_json({name: fields[name] for name in fields if listed or name != "paths"})
+            print_json({name: fields[name] for name in fields if listed or name != "paths"})
         else:
             show_index_report(report, Console(), listed=listed)
 
     if not watched:
         with progress_bar() as tell:
-            report = build(paths, settings.index, settings, tell, dry_run=dry_run)
+            report = build(paths, settings.index, settings, tell, dry_run=dry_run, wait=wait)
         show(report)
         return
 
@@ -124,6 +127,7 @@ def index(
 @click.argument("question")
 @click.option("-k", "k", type=int, default=5, show_default=True, metavar="N", help="How many passages.")
 @click.option("--max-tokens", type=int, metavar="N", help="Token budget of the passages together.")
+@click.option("--exact-search", is_flag=True, default=None, help="Compare with every passage, also in a large index.")
 @click.option("--document", multiple=True, metavar="GLOB", help="Only documents whose path matches, as in .gitignore.")
 @click.option("--format", multiple=True, metavar="NAME", help="Only documents of this format: pdf, docx, text, …")
 @click.option("--language", multiple=True, metavar="CODE", help="Only documents in this language: en, de, …")
@@ -141,10 +145,10 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
 
     names = [name for name in Filters.__struct_fields__ if name != "metadata"]
     filters = Filters(**{name: options.pop(name) for name in names}, metadata=metadata_filters(options.pop("metadata")))
-    with _open(_settings(options)) as engine:
+    with _open(settings_of(options)) as engine:
         answer = engine.ask(question, k, max_tokens, filters)
         if as_json:
-            _print_json(answer)
+            print_json(answer)
         else:
             from rich.console import Console
 
@@ -162,7 +166,7 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
 @json_option
 def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
     """Check the citations of an answer (of `ask --json`; `-` is standard input) against their source files."""
-    settings = _settings(options)
+    settings = settings_of(options)
     data = _standard_input() if str(answer) == "-" else answer.read_bytes()
 
     import msgspec
@@ -178,7 +182,7 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
         settings = msgspec.structs.replace(settings, **msgspec.structs.asdict(manifest.settings))
     verification = verify_sources(decode_answer(data), folders, settings)
     if as_json:
-        _print_json(verification)
+        print_json(verification)
     else:
         from rich.console import Console
 
@@ -195,7 +199,7 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 @click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to.")
 def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Answer questions over HTTP; the interface is described at /schema."""
-    settings = _settings(options | {"allowed_hosts": allowed_hosts or None})
+    settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
     _ensure_default_index(settings)
 
     from rag_qa.service import serve as run
@@ -213,7 +217,7 @@ def evaluate(gold: Path | None, beir: Path | None, verbose: bool, as_json: bool,
     """Check retrieval against questions with known answers."""
     if beir and (gold or options["index"]):
         raise click.UsageError("--beir brings its own questions and index: leave out --gold and --index.")
-    settings = _settings(options)
+    settings = settings_of(options)
 
     from rich.console import Console
 
@@ -239,15 +243,9 @@ def evaluate(gold: Path | None, beir: Path | None, verbose: bool, as_json: bool,
         with _open(settings) as engine, progress_bar() as tell:
             report = evaluate_gold(str(gold), questions, engine, tell)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         show_report(report, Console(highlight=False), verbose=verbose)
-
-
-def _settings(options: dict[str, Any]) -> "Settings":
-    from rag_qa.settings import load_settings
-
-    return load_settings(options, os.environ)
 
 
 def _open(settings: "Settings") -> "Engine":
@@ -275,9 +273,3 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
     return sys.stdin.buffer.read()
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))

@@ -1,10 +1,11 @@
 """What to read: the files under the paths, compared with the snapshot in use, read only where they differ from it."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -13,69 +14,75 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.chunking import CHUNKINGS, Chunker
+from rag_qa.contents import Placed
+from rag_qa.corpus import Corpus
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import InputError, SettingsError, SnapshotError
-from rag_qa.files import file_sha256, shown_path
+from rag_qa.errors import IndexDamagedError, SettingsError, SnapshotError
+from rag_qa.files import damaged, file_sha256, shown_path
+from rag_qa.manifest import Manifest
 from rag_qa.readers import ReadFile, reading_digest
 from rag_qa.readers.ocr import check_ocr
 from rag_qa.readers.pool import ReaderPool
+from rag_qa.segments import Vectors
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.snapshot import Manifest, Snapshot
 from rag_qa.sources import SourceFile, Sources
-from rag_qa.store import DocumentStore, StoredDocument
+from rag_qa.store import StoredDocument
 from rag_qa.types import Document, FailedFile, IndexedFile, document_id
 
 __all__ = ["Collection", "Previous", "Progress", "collect", "collection_of", "make_chunker"]
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage ("comparing", "reading", "cutting", "encoding", "writing"), what is done and what there is."""
+"""Called with the stage ("comparing", "reading", "encoding", "merging", …), what is done and what there is."""
 
+CHARACTERS_AHEAD = 4_000_000
+"""What is cut before it is asked for."""
+SOME = 32
+"""Passages that a new query encoder is compared on."""
 SPLITTERS = ("semantic-text-splitter", "sentencex", "tokenizers", "tiktoken")
 
 
-class Collection(Struct, frozen=True):
-    """Every file, and the documents of those that gave some, both sorted by path."""
+class Reused(Struct, frozen=True):
+    """A file whose documents are those of a file of the previous snapshot."""
 
-    files: list[IndexedFile]
-    documents: list[StoredDocument]
-    """Empty where the collection is unchanged."""
-    unchanged: bool = False
-    """Whether it is that of the snapshot in use."""
+    before: IndexedFile
+    now: IndexedFile
+
+    @property
+    def moved(self) -> bool:
+        """Whether it has another name now."""
+        return (self.before.path, self.before.source) != (self.now.path, self.now.source)
 
 
 class Previous:
     """The snapshot in use, as what need not be read again."""
 
-    def __init__(self, manifest: Manifest, store: DocumentStore) -> None:
-        self.manifest = manifest
-        self.files = store.files()
-        self._store = store
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.files = corpus.files()
         self._by_path = {file.path: file for file in self.files}
         self._by_content = {_content(file): file for file in self.files if file.sha256}
 
     @classmethod
-    def open(cls, index: Path) -> Self | None:
-        """The current snapshot, or None where there is none that could be used again."""
-        try:
-            snapshot = Snapshot.open_current(index)
-            if not snapshot.is_whole():
-                return None
-            store = DocumentStore(snapshot.documents)
-        except SnapshotError:
-            return None
-        try:
-            return cls(snapshot.manifest, store)
-        except SnapshotError:
-            store.close()
-            return None
+    def open(cls, index: Path) -> Self:
+        """The current snapshot, of which every file is read.
 
-    @cached_property
-    def _ids(self) -> dict[str, list[str]]:
-        """The ids of each file's documents; not needed where nothing has changed."""
-        ids: dict[str, list[str]] = {}
-        for info, _ in self._store.documents():
-            ids.setdefault(info.file, []).append(info.id)
-        return ids
+        Raises:
+            IndexMissingError: there is none.
+            IndexDamagedError, IndexMismatchError: nothing can be built on it.
+        """
+        corpus = Corpus.open_current(index)
+        try:
+            if wrong := damaged(corpus.snapshot.folder, corpus.manifest.files):
+                raise IndexDamagedError(f"{corpus.snapshot.folder / wrong[0]} is not what was written")
+            return cls(corpus)
+        except SnapshotError:
+            corpus.close()
+            raise
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the snapshot is made of."""
+        return self.corpus.manifest
 
     def find(self, now: IndexedFile) -> IndexedFile | None:
         """The file with this content, the one of the same path if possible."""
@@ -86,41 +93,58 @@ class Previous:
         """Whether these are all files there were, and lie where they lay."""
         return self.files == files and self.manifest.working_directory == shown_path(Path.cwd())
 
-    def documents(self, before: IndexedFile, now: IndexedFile) -> list[StoredDocument]:
-        """The documents of a file, as those of the file it is now.
+    def unmoved(self, reused: Iterable[Reused]) -> Iterator[Placed]:
+        """The documents of those files that have the names they had."""
+        paths = {file.now.path for file in reused if not file.moved}
+        return (placed for placed in self.corpus.each_placed() if placed.file in paths)
 
-        Raises:
-            IndexDamagedError: they are not what was written.
-        """
-        stored = [self._store.stored(known) for known in self._ids.get(before.path, [])]
-        return [StoredDocument(_moved(each.document, now), each.passages) for each in stored]
+    def moved(self, reused: Iterable[Reused]) -> Iterator[tuple[StoredDocument, Vectors]]:
+        """The documents of those files that have other names now, under these, with their vectors."""
+        for file in reused:
+            if file.moved:
+                for placed in self.corpus.of_file(file.before.path):
+                    stored, vectors = self.corpus.stored(placed)
+                    yield StoredDocument(_moved(stored.document, file.now), stored.passages), vectors
 
-    def texts(self) -> list[str]:
-        """The texts of all passages."""
-        return [
-            passage.text for ids in self._ids.values() for each in ids for passage in self._store.stored(each).passages
-        ]
+    def some_texts(self) -> list[str]:
+        """The texts of the first passages."""
+        rows = range(min(SOME, self.manifest.counts.passages))
+        return [passage.text for _, passage in self.corpus.passages(rows)]
 
     def close(self) -> None:
         """Closes the snapshot."""
-        self._store.close()
+        self.corpus.close()
+
+
+class Collection:
+    """What the new snapshot is to hold: documents to take over, and documents to read, which can be read once."""
+
+    def __init__(self, files: list[IndexedFile], reused: list[Reused], new: Iterator[StoredDocument]) -> None:
+        self._files = files
+        self.reused = reused
+        self.new = new
+        """The documents that are no longer or not yet what a snapshot has, cut, as they come."""
+
+    @property
+    def files(self) -> list[IndexedFile]:
+        """Every file, by path; complete when all new documents have come."""
+        return sorted([*self._files, *(file.now for file in self.reused)], key=lambda file: file.path)
 
 
 def collect(
     sources: Sources, previous: Previous | None, settings: Settings, encoder: SentenceEncoder, tell: Progress
 ) -> Collection:
-    """Reads and cuts what differs from the previous snapshot, and takes the rest from there.
+    """Compares the files with the previous snapshot; what differs is read and cut when it is asked for.
 
     Raises:
         SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
-        InputError: two documents would have the same name.
     """
     if settings.ocr:
         check_ocr(settings.ocr_language)
     chunker = make_chunker(encoder, settings)
     readings = _Readings(encoder, settings)
     files = [IndexedFile(path=failed.path, source=failed.path, reason=failed.reason) for failed in sources.failed]
-    reused: list[tuple[IndexedFile, IndexedFile]] = []
+    reused: list[Reused] = []
     to_read: dict[str, IndexedFile] = {}
     for done, file in enumerate(sources.files):
         tell("comparing", done, len(sources.files))
@@ -129,26 +153,22 @@ def collect(
         if now.reason is not None:
             files.append(now)
         elif before is not None and before.reading == readings.of(before.reason):
-            reused.append((before, _as_now(before, now)))
+            reused.append(Reused(before, _as_now(before, now)))
         else:
             to_read[now.path] = now
     tell("comparing", len(sources.files), len(sources.files))
 
-    documents: list[StoredDocument] = []
-    with ReaderPool(settings) as pool:
-        for done, (file, read) in enumerate(pool.read([file for file in sources.files if file.document in to_read])):
-            tell("reading", done, len(to_read))
-            reading = readings.of(read.reason) if read.lasting else ""
-            files.append(_as_read(to_read[file.document], read, reading))
-            documents += [StoredDocument(document, tuple(chunker.cut(document))) for document in read.documents]
-    tell("reading", len(to_read), len(to_read))
-    files = sorted([*files, *(now for _, now in reused)], key=lambda file: file.path)
-    if previous is not None and previous.is_same(files):
-        return Collection(files, [], unchanged=True)
-    for before, now in reused:
-        if previous is not None:
-            documents += previous.documents(before, now)
-    return Collection(files, _in_order(documents))
+    def read() -> Iterator[Document]:
+        with ReaderPool(settings) as pool:
+            wanted = [file for file in sources.files if file.document in to_read]
+            for done, (file, read) in enumerate(pool.read(wanted)):
+                tell("reading", done, len(to_read))
+                reading = readings.of(read.reason) if read.lasting else ""
+                files.append(_as_read(to_read[file.document], read, reading))
+                yield from read.documents
+        tell("reading", len(to_read), len(to_read))
+
+    return Collection(files, reused, cut_ahead(read(), chunker))
 
 
 def collection_of(
@@ -158,30 +178,52 @@ def collection_of(
     encoder: SentenceEncoder,
     tell: Progress,
 ) -> Collection:
-    """The collection of documents that are at hand, cut unless they are those of the previous snapshot."""
+    """The collection of documents that are at hand; those of the previous snapshot are taken over."""
     chunker = make_chunker(encoder, settings)
     reading = _Readings(encoder, settings).of(None)
-    files = sorted(
-        (IndexedFile(path=each.path, source=each.source, sha256=each.sha256, reading=reading) for each in documents),
-        key=lambda file: file.path,
-    )
-    if previous is not None and previous.is_same(files):
-        return Collection(files, [], unchanged=True)
-    cut: list[StoredDocument] = []
-    for done, document in enumerate(documents):
-        tell("cutting", done, len(documents))
-        cut.append(StoredDocument(document, tuple(chunker.cut(document))))
-    tell("cutting", len(documents), len(documents))
-    return Collection(files, _in_order(cut))
+    files: list[IndexedFile] = []
+    reused: list[Reused] = []
+    to_cut: list[Document] = []
+    for each in documents:
+        now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, reading=reading)
+        before = previous.find(now) if previous else None
+        if before is not None and before.path == now.path and before.reading == reading:
+            reused.append(Reused(before, now))
+        else:
+            files.append(now)
+            to_cut.append(each)
+
+    def read() -> Iterator[Document]:
+        for done, document in enumerate(to_cut):
+            tell("cutting", done, len(to_cut))
+            yield document
+        tell("cutting", len(to_cut), len(to_cut))
+
+    return Collection(files, reused, cut_ahead(read(), chunker))
 
 
-def _in_order(documents: Sequence[StoredDocument]) -> list[StoredDocument]:
-    names = Counter(stored.document.path for stored in documents)
-    if doubled := [name for name, count in names.items() if count > 1]:
-        raise InputError(
-            f"Two documents would both be called “{doubled[0]}”, a file and a record of a feed: rename the file."
-        )
-    return sorted(documents, key=lambda stored: (stored.document.file, stored.document.record or 0))
+def cut_ahead(documents: Iterator[Document], chunker: Chunker) -> Iterator[StoredDocument]:
+    """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
+
+    def cut(document: Document) -> StoredDocument:
+        return StoredDocument(document, tuple(chunker.cut(document)))
+
+    waiting: deque[Future[StoredDocument]] = deque()
+    with ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
+        try:
+            ahead = 0
+            for document in documents:
+                waiting.append(pool.submit(cut, document))
+                ahead += document.characters
+                while waiting and (ahead > CHARACTERS_AHEAD or waiting[0].done()):
+                    stored = waiting.popleft().result()
+                    ahead -= stored.document.characters
+                    yield stored
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def make_chunker(encoder: SentenceEncoder, settings: IndexSettings) -> Chunker:

@@ -4,23 +4,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from rag_qa.answering import cite, highlight, within_budget
+from rag_qa.contents import Placed
+from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.filters import Catalogue, Filters
-from rag_qa.lexical import LexicalIndex, analyze
+from rag_qa.lexical import analyze
+from rag_qa.manifest import Manifest
 from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.retrieval import Candidate, fuse
-from rag_qa.sentences import SentenceVectors
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.snapshot import LEXICAL, VECTORS, Manifest, Snapshot
-from rag_qa.store import DocumentStore
+from rag_qa.snapshot import Snapshot, open_current
 from rag_qa.types import (
     Answer,
     Citation,
@@ -33,12 +34,9 @@ from rag_qa.types import (
     Timings,
     document_id,
 )
-from rag_qa.vectors import VectorIndex
 from rag_qa.verifying import SourceState, Verification, source_states, verify
 
 __all__ = ["Engine", "Found", "Ranking"]
-
-Stored = TypeVar("Stored")
 
 
 class Found(Struct, frozen=True):
@@ -62,21 +60,8 @@ class Ranking(Struct, frozen=True):
 class Engine:
     """Answers questions over one snapshot of an index; safe to share between threads."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        store: DocumentStore,
-        vectors: VectorIndex,
-        sentences: SentenceVectors,
-        lexical: LexicalIndex,
-        encoder: QueryEncoder,
-        settings: Settings,
-    ) -> None:
-        self._snapshot = snapshot
-        self._store = store
-        self._vectors = vectors
-        self._sentences = sentences
-        self._lexical = lexical
+    def __init__(self, corpus: Corpus, encoder: QueryEncoder, settings: Settings) -> None:
+        self._corpus = corpus
         self._encoder = encoder
         self._settings = settings
         self._lock = Lock()
@@ -88,24 +73,26 @@ class Engine:
 
         Raises:
             IndexMissingError, IndexDamagedError: there is no index, or it cannot be used.
-            IndexMismatchError: it was built with other settings than the ones given.
+            IndexMismatchError: it was built with other settings than the ones given, or by another format version.
         """
         settings = settings or Settings()
-        snapshot = Snapshot.open_current(Path(index))
-        manifest = snapshot.manifest
-        _check_settings(manifest, settings)
-        passages, dimension = manifest.counts.passages, manifest.encoder.dimension
-        vectors = VectorIndex.load(snapshot.segment / VECTORS, passages, dimension)
-        sentences = SentenceVectors.open(snapshot.segment, passages, dimension)
-        lexical = LexicalIndex.open(snapshot.segment / LEXICAL, passages)
-        encoder = OnnxQueryEncoder.open(snapshot.encoder)
-        store = DocumentStore(snapshot.documents)  # last: it alone has to be closed
-        return cls(snapshot, store, vectors, sentences, lexical, encoder, settings)
+
+        def opened(snapshot: Snapshot) -> "Engine":
+            _check_settings(snapshot.manifest, settings)
+            encoder = OnnxQueryEncoder.open(snapshot.encoder)
+            return cls(Corpus.open(snapshot), encoder, settings)
+
+        return open_current(Path(index), opened)
 
     @property
     def manifest(self) -> Manifest:
         """What the snapshot is made of."""
-        return self._snapshot.manifest
+        return self._corpus.manifest
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Where the snapshot lies."""
+        return self._corpus.snapshot
 
     def ask(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> Answer:
         """Answers a question with its `k` best passages.
@@ -131,7 +118,7 @@ class Engine:
             raise QuestionError(
                 f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
             )
-        rarity = self._lexical.rarity(question)
+        rarity = self._corpus.lexical.rarity(question)
         passages = [
             RankedPassage(
                 rank=position + 1,
@@ -140,7 +127,7 @@ class Engine:
                 text=found.passage.text,
                 tokens=found.passage.tokens,
                 highlights=highlight(
-                    found.passage, rarity, analyze, self._sentences.scores(ranking.query, found.candidate.row)
+                    found.passage, rarity, analyze, self._corpus.sentence_scores(ranking.query, found.candidate.row)
                 ),
                 citation=cite(found.document, found.passage),
             )
@@ -171,28 +158,28 @@ class Engine:
         started = time.perf_counter()
         vector = self._encoder.encode_query(question)
         encoded = time.perf_counter()
-        dense = self._vectors.search(vector, depth, allowed)
+        dense = self._corpus.near(vector, depth, allowed, exact=self._settings.exact_search)
         near = time.perf_counter()
-        lexical = self._lexical.search(question, depth, allowed)
+        lexical = self._corpus.lexical.search(question, depth, allowed)
         worded = time.perf_counter()
-        dense |= self._vectors.scores(vector, [row for row in lexical if row not in dense])
-        nearest = self._sentences.best(vector, list(dense))
+        dense |= self._corpus.scores(vector, [row for row in lexical if row not in dense])
+        nearest = self._corpus.nearest_sentences(vector, list(dense))
         dense = {row: max(score, nearest[row]) for row, score in dense.items()}
         candidates = fuse(dense, lexical, self._settings.dense_weight)
         return Ranking(candidates, vector, (encoded - started) * 1000, (near - encoded) * 1000, (worded - near) * 1000)
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The passages and documents of candidates, in their order."""
-        stored = self._store.passages([candidate.row for candidate in candidates])
+        stored = self._corpus.passages([candidate.row for candidate in candidates])
         return [Found(candidate, *row) for candidate, row in zip(candidates, stored, strict=True)]
 
     def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
         """The documents by path, from the `offset`-th on, each with its number of passages."""
-        return self._store.documents(offset, limit)
+        return self._corpus.documents(offset, limit)
 
     def failed(self) -> list[FailedFile]:
         """The files that gave no document, by path."""
-        return [FailedFile(file.path, file.reason) for file in self._store.files() if file.reason is not None]
+        return [FailedFile(file.path, file.reason) for file in self._corpus.files() if file.reason is not None]
 
     def info(self, document_id: str) -> tuple[DocumentInfo, int]:
         """A document without its text, and its number of passages.
@@ -200,21 +187,20 @@ class Engine:
         Raises:
             NotFoundError: no document has this id.
         """
-        info, rows = _found(document_id, self._store.info(document_id))
-        return info, len(rows)
+        placed = self._placed(document_id)
+        return self._corpus.info(placed), placed.passages
 
     def document(self, document_id: str) -> Document:
         """A document with its text; errors as `info`."""
-        return _found(document_id, self._store.document(document_id))
+        return self._corpus.document(self._placed(document_id))
 
     def passages(self, document_id: str) -> list[Passage]:
         """The passages of a document in order; errors as `info`."""
-        _, rows = _found(document_id, self._store.info(document_id))
-        return [passage for _, passage in self._store.passages(rows)]
+        return self._corpus.passages_of(self._placed(document_id))
 
     def close(self) -> None:
         """Closes the files; nothing can be asked afterwards."""
-        self._store.close()
+        self._corpus.close()
 
     def __enter__(self) -> Self:
         return self
@@ -226,8 +212,8 @@ class Engine:
         """Checks an answer's citations against the documents of this snapshot, which are found by their paths."""
 
         def find(citation: Citation) -> list[Document]:
-            document = self._store.document(document_id(citation.document))
-            return [document] if document is not None else []
+            placed = self._corpus.placed(document_id(citation.document))
+            return [self._corpus.document(placed)] if placed is not None else []
 
         return verify(answer, find, same_snapshot=answer.snapshot == self.manifest.id)
 
@@ -239,8 +225,14 @@ class Engine:
         """Made when the first filter is used: it reads the descriptions of all documents."""
         with self._lock:
             if self._known is None:
-                self._known = Catalogue(self._store.documents())
+                self._known = Catalogue(self._corpus.documents())
             return self._known
+
+    def _placed(self, document_id: str) -> Placed:
+        placed = self._corpus.placed(document_id)
+        if placed is None:
+            raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
+        return placed
 
     def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
         longest, most = self._settings.max_question_characters, self._settings.max_k
@@ -256,12 +248,6 @@ class Engine:
             raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
         if max_tokens is not None and max_tokens < 1:
             raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
-
-
-def _found(document_id: str, stored: Stored | None) -> Stored:
-    if stored is None:
-        raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
-    return stored
 
 
 def _check_settings(manifest: Manifest, settings: Settings) -> None:

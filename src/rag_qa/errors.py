@@ -9,6 +9,8 @@ RagQaError
 ├── ReadError                one file gave no text; indexing reports it and goes on
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
+├── WriteError               the index could not be written: no room, a failing disk (exit 2)
+├── BusyError                another process writes the index (exit 2)
 └── SnapshotError            the index cannot be used (exit 3, HTTP 503)
     ├── IndexMissingError    nothing was indexed there
     ├── IndexDamagedError    a file of the index is missing, truncated or altered
@@ -20,6 +22,7 @@ Every message is one sentence that says what is wrong and, where something can b
 from typing import ClassVar
 
 __all__ = [
+    "BusyError",
     "EncoderError",
     "GoldError",
     "IndexDamagedError",
@@ -33,7 +36,10 @@ __all__ = [
     "SettingsError",
     "SnapshotError",
     "WorkerError",
+    "WriteError",
 ]
+
+REPAIR = "go back to another snapshot with `rag-qa snapshots rollback`, or rebuild the index with `rag-qa index`"
 
 
 class RagQaError(Exception):
@@ -79,6 +85,20 @@ class EncoderError(RagQaError):
     """The encoder's model is missing, altered or does not fit."""
 
 
+class WriteError(RagQaError):
+    """The index could not be written; it is as it was."""
+
+    def __init__(self, what: object, cause: object) -> None:
+        """Tells what could not be written, and why."""
+        super().__init__(
+            f"{what} cannot be written ({cause}): make room on the disk, and index again; the index is as it was."
+        )
+
+
+class BusyError(RagQaError):
+    """Another process writes the index."""
+
+
 class SnapshotError(RagQaError):
     """The index cannot be used."""
 
@@ -92,6 +112,11 @@ class IndexMissingError(SnapshotError):
 
 class IndexDamagedError(SnapshotError):
     """A file of the index is missing, truncated or altered."""
+
+    def __init__(self, what: str, advice: str = REPAIR) -> None:
+        """Tells what is damaged, without a full stop, and what to do."""
+        super().__init__(f"{what}: {advice}.")
+        self.what = what
 
 
 class IndexMismatchError(SnapshotError):

@@ -1,23 +1,31 @@
 """Writing that survives a crash, and checking what was written."""
 
+import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 from msgspec import Struct
 
 __all__ = [
     "FileRecord",
+    "damaged",
     "file_sha256",
-    "is_whole",
+    "link",
+    "make_folder",
     "named_path",
     "record_file",
     "shown_path",
     "sync",
+    "sync_tree",
     "write_atomically",
 ]
+
+NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FileRecord(Struct, frozen=True):
@@ -42,10 +50,16 @@ def record_file(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, file_sha256(path))
 
 
-def is_whole(folder: Path, files: Mapping[str, FileRecord]) -> bool:
-    """Whether every file is in the folder, byte for byte what was recorded."""
+def damaged(folder: Path, files: Mapping[str, FileRecord]) -> list[str]:
+    """The names of those files that are missing or not byte for byte what was recorded; reads them all."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # digesting lets other threads run
+        whole = pool.map(lambda named: _is_whole(folder / named[0], named[1]), files.items())
+        return [name for name, is_whole in zip(files, whole, strict=True) if not is_whole]
+
+
+def _is_whole(path: Path, record: FileRecord) -> bool:
     try:
-        return all(record_file(folder / name) == record for name, record in files.items())
+        return path.stat().st_size == record.size and file_sha256(path) == record.sha256
     except OSError:
         return False
 
@@ -71,10 +85,41 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_tree(folder: Path) -> None:
+    """Forces a folder and all in it to the disk."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it that are missing, so that they are still there after a crash."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync(folder.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Gives a file that never changes a second name; where the file system cannot, the target is a copy of it."""
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
+        sync(target)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replaces a small file: afterwards it holds the old or the new text, never less."""
+    for left_over in path.parent.glob(f".{path.name}.*"):  # by a run that was killed
+        left_over.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, "utf-8")
-    sync(temporary)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, "utf-8")
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync(path.parent)

@@ -1,53 +1,40 @@
-"""Documents to a snapshot: what differs is read and cut (collecting.py), what is new encoded, the whole published."""
+"""Documents to a snapshot: what differs is read and cut (collecting.py), what is new encoded, the whole published.
 
+Documents pass through in batches: at no time is more than a batch held, and the vectors of one segment.
+"""
+
+import errno
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
-from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
-from rag_qa.cache import VectorCache
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
-from rag_qa.collecting import Collection, Previous, Progress, collect, collection_of
-from rag_qa.encoder import PassageEncoder, SentenceEncoder
-from rag_qa.errors import InputError
+from rag_qa.collecting import SOME, Collection, Previous, Progress, collect, collection_of
+from rag_qa.contents import ContentsWriter
+from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoding import CachedEncoder
+from rag_qa.errors import IndexDamagedError, IndexMissingError, InputError, SnapshotError, WriteError
 from rag_qa.files import shown_path
-from rag_qa.lexical import LexicalIndex
+from rag_qa.manifest import FORMAT, Counts, EncoderRecord, Manifest
 from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
-from rag_qa.sentences import SentenceVectors
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.snapshot import (
-    DOCUMENTS,
-    FORMAT,
-    LEXICAL,
-    VECTORS,
-    Counts,
-    EncoderRecord,
-    Manifest,
-    Segment,
-    new_snapshot,
-    publish,
-    segment_folder,
-    writing,
-)
+from rag_qa.snapshot import new_snapshot, publish, writing
+from rag_qa.snapshot_writer import SnapshotWriter
 from rag_qa.sources import IGNORE_FILE, Sources, check_paths, find_sources
-from rag_qa.store import StoredDocument, write_store
-from rag_qa.types import Document, FailedFile, IndexedFile, Passage
-from rag_qa.vectors import VectorIndex
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from rag_qa.store import StoredDocument
+from rag_qa.types import Document, FailedFile, IndexedFile
 
 __all__ = ["Progress", "build", "index_documents"]
 
-COMMITTED_TOGETHER = 256  # texts encoded between two commits of the cache
+BATCH = 2048  # passages that are encoded and written together
+STAGING = "staging.sqlite"
+DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 class _Built(Struct, frozen=True):
@@ -66,6 +53,7 @@ def build(
     *,
     dry_run: bool = False,
     encoder: SentenceEncoder | None = None,
+    wait: bool = True,
 ) -> IndexReport:
     """Makes the files under `paths` the whole collection of an index, and its snapshot current.
 
@@ -78,31 +66,34 @@ def build(
         progress: told how far it is.
         dry_run: only report what would be done; nothing is written.
         encoder: the encoder that the settings name, where it is loaded already.
+        wait: while another process writes the index; otherwise that is an error.
 
     Raises:
+        BusyError: another process writes the index, and nobody wants to wait.
         InputError: a path is missing, or none of the files could be read.
         EncoderError: the encoder cannot be used.
         SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
         WorkerError: the processes that read files cannot be started.
+        WriteError: the index cannot be written; it is as it was.
     """
     started = time.perf_counter()
     index, settings, tell = Path(index), settings or Settings(), progress or _silent
     places = [Path(path) for path in paths]
     check_paths(places)  # before a folder for the index is made
     encoder = encoder or SentenceEncoder.find(settings.encoder)
-    with nullcontext() if dry_run else writing(index), _opened(index) as previous:
+    with nullcontext() if dry_run else _writing(index, tell, wait=wait), _opened(index) as (previous, rebuilt):
         sources = find_sources(places, settings.max_file_mb, leave_out=index)
         collection = collect(sources, previous, settings, encoder, tell)
-        if not collection.unchanged and not collection.documents:
+        made = _make(collection, previous, index, settings, encoder, tell, dry_run=dry_run)
+        if made is None:
             reasons = "; ".join(f"{file.path}: {file.reason}" for file in collection.files[:3]) or "there are no files"
             if others := len(collection.files[3:]):
                 reasons += f"; and {others} more"
             if sources.ignored:
                 reasons += f"; {IGNORE_FILE} leaves out {len(sources.ignored)}"
             raise InputError(f"Nothing to index in {', '.join(map(str, paths))} ({reasons}): the index is as it was.")
-        made = _make(collection, previous, index, settings, encoder, tell, dry_run=dry_run)
         before = previous.files if previous else []
-    return _report(made, before, collection.files, started, sources)
+    return _report(made, before, collection.files, started, rebuilt, sources)
 
 
 def index_documents(
@@ -115,21 +106,43 @@ def index_documents(
     started = time.perf_counter()
     settings, tell = settings or Settings(), progress or _silent
     encoder = SentenceEncoder.find(settings.encoder)
-    with writing(index), _opened(index) as previous:
+    with _writing(index, tell), _opened(index) as (previous, rebuilt):
         collection = collection_of(documents, previous, settings, encoder, tell)
         made = _make(collection, previous, index, settings, encoder, tell)
+        if made is None:
+            raise InputError("There is no document to index: the index is as it was.")
         before = previous.files if previous else []
-    return _report(made, before, collection.files, started)
+    return _report(made, before, collection.files, started, rebuilt)
 
 
 @contextmanager
-def _opened(index: Path) -> Iterator[Previous | None]:
-    previous = Previous.open(index)
+def _opened(index: Path) -> Iterator[tuple[Previous | None, str | None]]:
+    """The snapshot to build on, or why there is none although there is an index."""
     try:
-        yield previous
-    finally:
-        if previous is not None:
-            previous.close()
+        previous = Previous.open(index)
+    except IndexMissingError:
+        yield None, None
+        return
+    except IndexDamagedError as error:
+        yield None, error.what
+        return
+    except SnapshotError as error:
+        yield None, str(error).removesuffix(".")
+        return
+    with closing(previous):
+        yield previous, None
+
+
+@contextmanager
+def _writing(index: Path, tell: Progress, *, wait: bool = True) -> Iterator[None]:
+    """Holds the index; a disk that takes no more is said in a sentence."""
+    try:
+        with writing(index, wait=wait, on_wait=lambda: tell("waiting", 0, 1)):
+            yield
+    except OSError as error:
+        if error.errno in DISK_FAILURES:
+            raise WriteError(f"The index in “{index}”", error.strerror) from None
+        raise
 
 
 def _make(
@@ -141,34 +154,82 @@ def _make(
     tell: Progress,
     *,
     dry_run: bool = False,
-) -> _Built:
-    """Encodes what is new and publishes the collection, unless it is the one in use."""
-    if collection.unchanged and previous is not None:
-        if not dry_run:
-            _ensure_query_encoder(encoder, index, previous.texts)
-        return _Built(previous.manifest.id, previous.manifest.counts, encoded=0)
-    cut = [stored.passages for stored in collection.documents]
-    passages = [passage for listed in cut for passage in listed]
-    identity = _content_digest(collection.documents, encoder, settings.for_index())
-    counts = Counts(documents=len(cut), passages=len(passages), tokens=sum(passage.tokens for passage in passages))
-    if dry_run:
-        return _Built(identity, counts, _count_new(passages, index, encoder))
-    vectors, encoded = _encode(encoder, passages, index, tell)
-    _ensure_query_encoder(encoder, index, lambda: [passage.text for passage in passages])
-    manifest = Manifest(
-        id=identity,
-        build=token_hex(4),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        working_directory=shown_path(Path.cwd()),
-        settings=settings.for_index(),
-        encoder=EncoderRecord(encoder.name, encoder.digest, vectors.passages.shape[1], encoder.window),
-        counts=counts,
-        segments=(Segment("0001", counts.passages),),
-    )
-    tell("writing", 0, 1)
-    _write(index, manifest, collection, vectors)
-    tell("writing", 1, 1)
-    return _Built(identity, counts, encoded)
+) -> _Built | None:
+    """Encodes what is new and publishes the collection, unless it is the one in use; None where it is empty."""
+    with ExitStack() as held:
+        folder = None if dry_run else held.enter_context(new_snapshot(index))
+        staging = folder.folder / STAGING if folder else None
+        encoding = held.enter_context(CachedEncoder(encoder, index / "cache", tell))
+        contents = ContentsWriter(staging)
+        held.callback(contents.discard)
+        writer = None
+        if folder is not None:
+            writer = SnapshotWriter(folder, contents, previous.corpus if previous else None, settings, tell)
+            held.callback(writer.discard)
+
+        texts = list[str]()
+        for batch in _batches(collection.new, min(BATCH, settings.segment_passages)):
+            passages = [passage for stored in batch for passage in stored.passages]
+            texts += [passage.text for passage in passages[: SOME - len(texts)]]
+            if writer is None:
+                encoding.foresee(passages)
+                contents.add_unwritten(batch)
+            else:
+                writer.add(batch, encoding.encode(passages))
+        files = collection.files
+        if previous is not None and previous.is_same(files):
+            if not dry_run:
+                _ensure_query_encoder(encoder, index, previous.some_texts)
+            return _Built(previous.manifest.id, previous.manifest.counts, encoded=0)
+
+        if previous is not None:
+            for stored, vectors in previous.moved(collection.reused):
+                if writer is None:
+                    contents.add_unwritten([stored])
+                else:
+                    writer.add([stored], [vectors])
+            contents.keep(previous.unmoved(collection.reused))
+            texts = texts or previous.some_texts()
+        counts = Counts(*contents.totals())
+        if not counts.documents:
+            return None
+        identity = _content_digest(contents.digests(), encoder, settings.for_index())
+        if folder is None or writer is None or staging is None:
+            return _Built(identity, counts, encoding.touched)
+
+        encoding.keep()
+        tell("writing", 0, 1)
+        segments, linked = writer.finish(files)
+        contents.discard()
+        staging.unlink()
+        _ensure_query_encoder(encoder, index, lambda: texts)
+        manifest = Manifest(
+            id=identity,
+            sequence=0,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            working_directory=shown_path(Path.cwd()),
+            settings=settings.for_index(),
+            encoder=EncoderRecord(encoder.name, encoder.digest, writer.dimension, encoder.window),
+            counts=counts,
+            segments=segments,
+        )
+        publish(index, folder.folder, manifest, linked, settings.keep_snapshots)
+        tell("writing", 1, 1)
+        return _Built(identity, counts, encoding.touched)
+
+
+def _batches(documents: Iterable[StoredDocument], size: int) -> Iterator[list[StoredDocument]]:
+    """Documents in lists that have so many passages or little more."""
+    batch: list[StoredDocument] = []
+    passages = 0
+    for stored in documents:
+        batch.append(stored)
+        passages += len(stored.passages)
+        if passages >= size:
+            yield batch
+            batch, passages = [], 0
+    if batch:
+        yield batch
 
 
 def _report(
@@ -176,6 +237,7 @@ def _report(
     before: Sequence[IndexedFile],
     files: Sequence[IndexedFile],
     started: float,
+    rebuilt: str | None,
     sources: Sources | None = None,
 ) -> IndexReport:
     paths = changed_paths(before, files)
@@ -190,85 +252,24 @@ def _report(
         passages=PassageCounts(made.counts.passages, made.encoded, made.counts.passages - made.encoded),
         tokens=made.counts.tokens,
         seconds=round(time.perf_counter() - started, 3),
+        rebuilt=rebuilt,
         paths=paths,
     )
 
 
-class _Vectors(Struct, frozen=True):
-    """Unit vectors, float32: of the passages in context, and of all their sentences in order."""
-
-    passages: "NDArray[np.float32]"
-    sentences: "NDArray[np.float32]"
-
-
-def _encode(encoder: PassageEncoder, passages: Sequence[Passage], index: Path, tell: Progress) -> tuple[_Vectors, int]:
-    """The vectors, and for how many passages something had to be encoded; equal texts are encoded once."""
-    texts = [passage.in_context for passage in passages]
-    sentences = [sentence for passage in passages for sentence in passage.sentence_texts]
-    with closing(VectorCache(index / "cache", encoder.digest)) as cache:
-        wanted = dict.fromkeys([*texts, *sentences])
-        known = cache.find(wanted)
-        # Long texts first: texts of like length share a batch, and the progress bar errs on the safe side.
-        missing = sorted((text for text in wanted if text not in known), key=lambda text: (-len(text), text))
-        for first in range(0, len(missing), COMMITTED_TOGETHER):
-            tell("encoding", first, len(missing))
-            together = missing[first : first + COMMITTED_TOGETHER]
-            vectors = encoder.encode_passages(together)
-            cache.put(together, vectors)
-            known |= dict(zip(together, vectors, strict=True))
-        tell("encoding", len(missing), len(missing))
-    return _Vectors(_stack(known, texts), _stack(known, sentences)), _count_touched(passages, set(missing))
-
-
-def _count_new(passages: Sequence[Passage], index: Path, encoder: SentenceEncoder) -> int:
-    """For how many passages something would have to be encoded."""
-    wanted = {text for passage in passages for text in (passage.in_context, *passage.sentence_texts)}
-    if VectorCache.exists(index / "cache"):
-        with closing(VectorCache(index / "cache", encoder.digest)) as cache:
-            wanted -= cache.find(wanted).keys()
-    return _count_touched(passages, wanted)
-
-
-def _count_touched(passages: Sequence[Passage], texts: set[str]) -> int:
-    return sum(not texts.isdisjoint([passage.in_context, *passage.sentence_texts]) for passage in passages)
-
-
-def _stack(vectors: dict[str, "NDArray[np.float32]"], texts: Sequence[str]) -> "NDArray[np.float32]":
-    return np.stack([vectors[text] for text in texts])
-
-
 def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Callable[[], Sequence[str]]) -> None:
     folder = index / "encoder" / encoder.digest
-    if not OnnxQueryEncoder.is_whole(folder):
+    if OnnxQueryEncoder.damage(folder):
         export_query_encoder(encoder, folder, texts())
 
 
-def _content_digest(documents: Sequence[StoredDocument], encoder: SentenceEncoder, settings: IndexSettings) -> str:
+def _content_digest(documents: Iterable[bytes], encoder: SentenceEncoder, settings: IndexSettings) -> str:
     """The snapshot's id: equal for equal documents, passages, encoder and settings, wherever the files lie."""
     others = {name: value for name, value in msgspec.structs.asdict(settings).items() if name != "encoder"}
     digest = hashlib.sha256(msgspec.msgpack.encode((FORMAT, encoder.digest, others)))
-    for stored in documents:
-        info = msgspec.structs.replace(stored.document.info, source="")
-        digest.update(msgspec.msgpack.encode((info, stored.document.text, stored.passages)))
+    for document in documents:
+        digest.update(document)
     return digest.hexdigest()[:16]
-
-
-def _write(index: Path, manifest: Manifest, collection: Collection, vectors: _Vectors) -> None:
-    """Writes the snapshot beside the live one, opens it to see that its parts agree, and makes it current."""
-    passages = [passage for stored in collection.documents for passage in stored.passages]
-    (segment,) = manifest.segments
-    dimension = manifest.encoder.dimension
-    with new_snapshot(index) as folder:
-        write_store(folder / DOCUMENTS, collection.files, collection.documents)
-        base = segment_folder(folder, segment)
-        (base / LEXICAL).mkdir(parents=True)
-        VectorIndex.build(vectors.passages).save(base / VECTORS)
-        SentenceVectors.save(base, vectors.sentences, [len(passage.sentences) for passage in passages])
-        LexicalIndex.build(base / LEXICAL, [passage.in_context for passage in passages])
-        VectorIndex.load(base / VECTORS, segment.passages, dimension)
-        SentenceVectors.open(base, segment.passages, dimension)
-        LexicalIndex.open(base / LEXICAL, segment.passages)
-        publish(index, folder, manifest)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

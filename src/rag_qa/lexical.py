@@ -1,149 +1,44 @@
-"""Lexical search: BM25 over stemmed English words. The only file that imports tantivy.
+"""Lexical search: BM25 over stemmed English words, in all segments at once. The only file that imports tantivy.
 
-BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text that a person typed is
-never parsed as query syntax; a repeated term counts as often as it stands there.
+BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text that a person typed is never parsed as
+query syntax; a repeated term counts as often as it stands there.
+
+Each segment has a small index of its own; they are opened as one, so that the statistics behind the scores are those of
+all passages. Passages that are gone are still in the files. They are left out of the hits, and out of the statistics by
+arithmetic: the inverse document frequency of a term is set right by a boost, the mean length of a passage by a ballast
+of words that nobody can ask for (`Tombstones`). Scores are those of an index that never held them.
 """
 
+import json
 import math
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tantivy
+from msgspec import Struct, field
 from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
-from rag_qa.errors import IndexDamagedError
+from rag_qa.errors import IndexDamagedError, WriteError
+from rag_qa.stopwords import STOPWORDS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LexicalIndex", "analyze"]
+__all__ = ["LexicalIndex", "LexicalWriter", "Tombstones", "analyze", "write_ballast"]
 
 TEXT, ROW = "text", "row"
-WRITER_BYTES = 256_000_000
-# English function words and what questions are put with: they say nothing about the answer.
-STOPWORDS = frozenset(
-    [
-        "a",
-        "about",
-        "after",
-        "all",
-        "also",
-        "am",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "before",
-        "being",
-        "between",
-        "both",
-        "but",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "doing",
-        "done",
-        "during",
-        "each",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "having",
-        "he",
-        "her",
-        "here",
-        "hers",
-        "him",
-        "his",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "itself",
-        "me",
-        "might",
-        "more",
-        "most",
-        "must",
-        "my",
-        "no",
-        "nor",
-        "not",
-        "of",
-        "off",
-        "on",
-        "only",
-        "or",
-        "other",
-        "our",
-        "ours",
-        "out",
-        "over",
-        "own",
-        "same",
-        "shall",
-        "she",
-        "should",
-        "so",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "theirs",
-        "them",
-        "themselves",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "to",
-        "too",
-        "under",
-        "up",
-        "upon",
-        "very",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+META = "meta.json"
+WRITER_BYTES = 64_000_000
+ROW_BITS = 32
+"""A passage is known by the number of its segment and, in the lower bits, its row there."""
+BALLAST_TRIED = 1000
+BALLAST = "x"  # a single character: `analyze` lets no question have one
 
 
 def _text_analyzer() -> TextAnalyzer:
@@ -161,63 +56,157 @@ def analyze(text: str) -> list[str]:
     return [stem for stem in _ANALYZER.analyze(text) if len(stem) > 1 and stem not in _STOP_STEMS]
 
 
-@contextmanager
-def _damage_in(folder: Path) -> Iterator[None]:
-    """A damaged file makes tantivy raise ValueError or OSError, or panic, which is no Exception."""
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error, ValueError | OSError) or type(error).__name__ == "PanicException":
-            raise IndexDamagedError(
-                f"The words in {folder} cannot be read ({error}): rebuild with `rag-qa index`."
-            ) from None
-        raise
+class Tombstones(Struct):
+    """What the passages that are gone from a segment, or from all, still add to its statistics."""
+
+    passages: int = 0
+    words: int = 0
+    """Their lengths together, as BM25 counts them."""
+    frequencies: dict[str, int] = field(default_factory=dict)
+    """In how many of them a stem stands."""
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Adds passages that are gone now."""
+        counts = Counter(self.frequencies)
+        for text in texts:
+            stems = _ANALYZER.analyze(text)
+            self.passages += 1
+            self.words += len(stems)
+            counts.update(set(stems))
+        self.frequencies = dict(counts)
+
+    @classmethod
+    def sum(cls, parts: Iterable["Tombstones"]) -> "Tombstones":
+        """Those of several segments together."""
+        total, counts = cls(), Counter[str]()
+        for part in parts:
+            total.passages += part.passages
+            total.words += part.words
+            counts.update(part.frequencies)
+        total.frequencies = dict(counts)
+        return total
 
 
-class LexicalIndex:
-    """Words by row number; safe to share between threads."""
+class LexicalWriter:
+    """Writes the index of a segment; every method raises WriteError where it cannot."""
 
-    def __init__(self, folder: Path, index: tantivy.Index) -> None:
+    def __init__(self, folder: Path, segment: int = 0) -> None:
+        """Begins an index in an empty folder.
+
+        Args:
+            folder: where to.
+            segment: the number of the segment.
+        """
         self._folder = folder
-        self._index = index
-        self._searcher = index.searcher()
-
-    @staticmethod
-    def build(folder: Path, texts: Sequence[str]) -> None:
-        """Writes the index of `texts` to an empty folder, row i being text i."""
+        self._first = segment << ROW_BITS
+        self._rows = 0
+        self.words = 0
+        """The lengths of all texts so far, as BM25 counts them."""
         schema = SchemaBuilder()
         schema.add_text_field(TEXT, tokenizer_name="en_stem", index_option="freq")
         schema.add_integer_field(ROW, fast=True)
-        index = tantivy.Index(schema.build(), path=str(folder))
-        writer = index.writer(WRITER_BYTES, num_threads=1)  # one thread keeps rows in order
-        for row, text in enumerate(texts):
+        with self._in_a_sentence():
+            self._writer = tantivy.Index(schema.build(), path=str(folder)).writer(WRITER_BYTES, num_threads=1)
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Adds the texts of the next rows."""
+        for text in texts:
             document = tantivy.Document()
             document.add_text(TEXT, text)
-            document.add_integer(ROW, row)
-            writer.add_document(document)
-        writer.commit()
-        writer.wait_merging_threads()
+            document.add_integer(ROW, self._first + self._rows)
+            with self._in_a_sentence():
+                self._writer.add_document(document)
+            self._rows += 1
+            self.words += len(_ANALYZER.analyze(text))
+
+    def seal(self) -> None:
+        """Ends the index."""
+        with self._in_a_sentence():
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+        for path in self._folder.iterdir():
+            if path.name.startswith("."):  # locks, and a list that only a writer needs
+                path.unlink()
+
+    @contextmanager
+    def _in_a_sentence(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            raise WriteError(self._folder, error) from None
+
+
+def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> None:
+    """Writes what brings the mean length of all passages back to that of those which are left.
+
+    Args:
+        folder: an empty folder.
+        passages: how many are left, at least one with a word.
+        words: their lengths together, as BM25 counts them.
+        gone: those that are not left.
+    """
+    # B passages of b words: (words + gone.words + b) / (passages + gone.passages + B) == words / passages, with a B for
+    # which b is not negative and, words being whole, the remainder is small.
+    least = max(1, math.ceil(gone.words * passages / words) - gone.passages)
+
+    def remainder(ballast: int) -> int:
+        over = words * (gone.passages + ballast) % passages
+        return min(over, passages - over)
+
+    ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
+    filled = round(words * (gone.passages + ballast) / passages) - gone.words
+    writer = LexicalWriter(folder)
+    writer.add([f"{BALLAST} " * filled, *[""] * (ballast - 1)])
+    writer.seal()
+
+
+class LexicalIndex:
+    """Words of all segments by row number; safe to share between threads."""
+
+    def __init__(
+        self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", gone: Tombstones, where: str
+    ) -> None:
+        self._where = where
+        self._index = index
+        self._searcher = index.searcher()
+        self._rows = rows
+        self._gone = gone
+        self._live = sum(map(len, rows.values())) - gone.passages
 
     @classmethod
-    def open(cls, folder: Path, passages: int) -> "LexicalIndex":
-        """Opens what `build` wrote; nothing is written to the folder, which may be read-only.
+    def open(
+        cls,
+        folders: Mapping[int, Path],
+        rows: "Mapping[int, NDArray[np.int64]]",
+        gone: Tombstones | None = None,
+        ballast: Path | None = None,
+    ) -> "LexicalIndex":
+        """Opens what `LexicalWriter` wrote; nothing is written to the folders, which may be read-only.
+
+        Args:
+            folders: that of each segment, by its number.
+            rows: for each segment the row number of each of its passages, -1 for one that is gone.
+            gone: what those add to the statistics.
+            ballast: where `write_ballast` wrote; it has to be there where passages are gone.
 
         Raises:
-            IndexDamagedError: it cannot be read, or holds not as many texts as there are passages.
+            IndexDamagedError: a folder cannot be read, or holds not as many texts as there are passages.
         """
+        where = os.path.commonpath(folders.values())
         # tantivy makes lock files where it opens an index: it gets a folder of links, which it needs only now.
-        with _damage_in(folder), TemporaryDirectory(prefix="rag-qa-", ignore_cleanup_errors=True) as links:
-            for file in folder.iterdir():
-                if not file.name.startswith(".tantivy"):
-                    (Path(links) / file.name).symlink_to(file.resolve())
+        with TemporaryDirectory(prefix="rag-qa-", ignore_cleanup_errors=True) as links, _damage_in(where):
+            metas = {number: _linked(folder, Path(links)) for number, folder in folders.items()}
+            for number, meta in metas.items():
+                if sum(part["max_doc"] for part in meta["segments"]) != len(rows[number]):
+                    raise IndexDamagedError(
+                        f"{folders[number]} holds not the {len(rows[number])} texts that belong there"
+                    )
+            every = [*metas.values(), *([_linked(ballast, Path(links))] if ballast else [])]
+            parts = [part for meta in every for part in meta["segments"]]
+            (Path(links) / META).write_text(json.dumps({**every[0], "segments": parts}), "utf-8")
             index = tantivy.Index.open(links)
             index.config_reader(reload_policy="manual")
-            opened = cls(folder, index)
-        if opened._searcher.num_docs != passages:
-            raise IndexDamagedError(
-                f"{folder} holds not the {passages} texts that belong to the passages: rebuild with `rag-qa index`."
-            )
-        return opened
+            return cls(index, rows, gone or Tombstones(), where)
 
     def search(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> dict[int, float]:
         """The `depth` rows with the largest BM25 score, best first, equal ones by row.
@@ -231,31 +220,78 @@ class LexicalIndex:
         if not terms:
             return {}
         query = Query.boolean_query(
-            [(Occur.Should, Query.boost_query(self._term(term), count)) for term, count in terms.items()]
+            [(Occur.Should, self._term(term, count * self._correction(term))) for term, count in terms.items()]
         )
         total = self._searcher.num_docs
+        findable = self._live if allowed is None else int(allowed.sum())
         # Twice the depth, so that a tie at the cut is decided by row and not by tantivy's order.
-        limit = 2 * depth if allowed is None else 2 * depth * math.ceil(total / max(1, int(allowed.sum())))
-        found = self._hits(query, min(limit, total))
-        if allowed is not None:
-            if len(found) >= limit and sum(bool(allowed[row]) for row, _ in found) < 2 * depth:
-                found = self._hits(query, total)
-            found = [hit for hit in found if allowed[hit[0]]]
+        limit = 2 * depth if findable == total else 2 * depth * math.ceil(total / max(1, findable))
+        hits = self._hits(query, min(limit, total))
+        found = self._findable(hits, allowed)
+        if len(hits) >= limit and len(found) < 2 * depth:
+            found = self._findable(self._hits(query, total), allowed)
         return dict(sorted(found, key=lambda hit: (-hit[1], hit[0]))[:depth])
-
-    def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
-        """Rows with their scores, best first."""
-        with _damage_in(self._folder):
-            hits = self._searcher.search(query, limit=limit, count=False).hits
-            rows = self._searcher.fast_field_values(ROW, [address for _, address in hits])
-        return [(int(row), float(score)) for row, (score, _) in zip(rows, hits, strict=True) if row is not None]
 
     def rarity(self, question: str) -> dict[str, float]:
         """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""
-        total = self._searcher.num_docs
-        with _damage_in(self._folder):
-            frequencies = {term: self._searcher.doc_freq(TEXT, term) for term in set(analyze(question))}
-        return {term: math.log(1 + (total - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+        return {term: _rarity(self._live, self._frequency(term)) for term in set(analyze(question))}
 
-    def _term(self, term: str) -> Query:
-        return Query.term_query(self._index.schema, TEXT, term, index_option="freq")
+    def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
+        """Rows with their scores, best first; -1 for passages that are gone."""
+        with _damage_in(self._where):
+            hits = self._searcher.search(query, limit=limit, count=False).hits
+            keys = self._searcher.fast_field_values(ROW, [address for _, address in hits])
+        return [(self._row(key), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
+
+    def _row(self, key: float | None) -> int:
+        segment, row = divmod(int(key or 0), 1 << ROW_BITS)
+        if segment not in self._rows or row >= len(self._rows[segment]):
+            raise IndexDamagedError(f"The words in {self._where} name a passage that there is not")
+        return int(self._rows[segment][row])
+
+    @staticmethod
+    def _findable(hits: Sequence[tuple[int, float]], allowed: "NDArray[np.bool_] | None") -> list[tuple[int, float]]:
+        return [(row, score) for row, score in hits if row >= 0 and (allowed is None or allowed[row])]
+
+    def _frequency(self, term: str, *, gone: bool = False) -> int:
+        """In how many passages a term stands; with `gone`, those that are gone among them."""
+        with _damage_in(self._where):
+            every = self._searcher.doc_freq(TEXT, term)
+        return every if gone else max(0, every - self._gone.frequencies.get(term, 0))
+
+    def _correction(self, term: str) -> float:
+        """By what a term's weight in tantivy's statistics falls short of that among the passages that are left."""
+        if not self._gone.passages:
+            return 1.0
+        by_tantivy = _rarity(self._searcher.num_docs, self._frequency(term, gone=True))
+        return _rarity(self._live, self._frequency(term)) / by_tantivy
+
+    def _term(self, term: str, weight: float) -> Query:
+        return Query.boost_query(Query.term_query(self._index.schema, TEXT, term, index_option="freq"), weight)
+
+
+def _rarity(passages: int, frequency: int) -> float:
+    return math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
+
+
+def _linked(folder: Path, links: Path) -> dict[str, Any]:
+    """Links the files of an index into another folder; gives what its list of them says."""
+    for file in folder.iterdir():
+        if file.name != META and not file.name.startswith("."):
+            (links / file.name).symlink_to(file.resolve())
+    meta: dict[str, Any] = json.loads((folder / META).read_bytes())
+    return meta
+
+
+@contextmanager
+def _damage_in(where: str) -> Iterator[None]:
+    """A damaged file makes tantivy raise ValueError or OSError, or panic, which is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if (
+            isinstance(error, ValueError | LookupError | TypeError | OSError)
+            or type(error).__name__ == "PanicException"
+        ):
+            raise IndexDamagedError(f"The words in {where} cannot be read ({error})") from None
+        raise

@@ -4,8 +4,8 @@ The export is made once, when the first index is built, checked against the orig
 and kept in INDEX/encoder/<digest>/.
 """
 
+import hashlib
 import logging
-import os
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from rag_qa.encoder import SentenceEncoder, load_tokenizer
 from rag_qa.errors import EncoderError, IndexDamagedError
-from rag_qa.files import FileRecord, is_whole, record_file
+from rag_qa.files import FileRecord, damaged, make_folder, record_file, sync, sync_tree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +41,16 @@ class _Config(Struct, frozen=True):
     query_prompt: str
     lowest_cosine: float
     files: dict[str, FileRecord]
+    checksum: str = ""
+
+    def sealed(self) -> "_Config":
+        """The same with a checksum over all that it says."""
+        plain = msgspec.structs.replace(self, checksum="")
+        return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.msgpack.encode(plain)).hexdigest())
+
+    def encoded(self) -> bytes:
+        """As it is written."""
+        return msgspec.json.format(msgspec.json.encode(self))
 
 
 class OnnxQueryEncoder:
@@ -65,7 +75,7 @@ class OnnxQueryEncoder:
             return cls(folder, config)
         except Exception as error:  # onnxruntime and tokenizers raise types of their own, or Exception itself
             raise IndexDamagedError(
-                f"The query encoder in {folder} cannot be loaded ({type(error).__name__}): {ADVICE}."
+                f"The query encoder in {folder} cannot be loaded ({type(error).__name__})", ADVICE
             ) from error
 
     @staticmethod
@@ -76,21 +86,24 @@ class OnnxQueryEncoder:
             IndexDamagedError: a file is missing or has not the size it was written with.
         """
         try:
-            config = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Config)
+            data = (folder / CONFIG).read_bytes()
+            config = msgspec.json.decode(data, type=_Config)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged: {ADVICE}.") from None
+            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged", ADVICE) from None
+        if config != config.sealed() or data != config.encoded():
+            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is not what was written", ADVICE)
         for name, record in config.files.items():
             if not (folder / name).is_file() or (folder / name).stat().st_size != record.size:
-                raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated: {ADVICE}.")
+                raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated", ADVICE)
         return config
 
     @classmethod
-    def is_whole(cls, folder: Path) -> bool:
-        """Whether an export is there, byte for byte as it was written."""
+    def damage(cls, folder: Path) -> list[str]:
+        """The files of an export that are missing or not byte for byte as they were written."""
         try:
-            return is_whole(folder, cls.check(folder).files)
+            return damaged(folder, cls.check(folder).files)
         except IndexDamagedError:
-            return False
+            return [CONFIG]
 
     def encode_query(self, text: str) -> "NDArray[np.float32]":
         """A unit vector of shape (dimension,); text past the encoder's window is not seen."""
@@ -116,9 +129,9 @@ def export_query_encoder(encoder: SentenceEncoder, folder: Path, texts: Sequence
     Raises:
         EncoderError: the model cannot be exported, or the export's vectors differ from the original's.
     """
-    building = folder.with_name(f"{folder.name}.building-{os.getpid()}")
+    building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    make_folder(building)
     try:
         _write_onnx(encoder, building / MODEL)
         shutil.copyfile(encoder.folder / TOKENIZER, building / TOKENIZER)
@@ -139,10 +152,12 @@ def export_query_encoder(encoder: SentenceEncoder, folder: Path, texts: Sequence
                 f"The ONNX export of {encoder.name} differs from the original (cosine {cosine:.4f}, at least "
                 f"{LOWEST_COSINE} wanted): choose another encoder."
             )
-        config = msgspec.structs.replace(config, lowest_cosine=cosine)
-        (building / CONFIG).write_bytes(msgspec.json.format(msgspec.json.encode(config)))
+        config = msgspec.structs.replace(config, lowest_cosine=cosine).sealed()
+        (building / CONFIG).write_bytes(config.encoded())
+        sync_tree(building)
         shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
+        sync(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -5,6 +5,7 @@ precision: an inner product of unit vectors moves by less than 0.001.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from rag_qa.errors import IndexDamagedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SentenceVectors"]
+__all__ = ["SentenceVectors", "SentenceWriter"]
 
-VECTORS, STARTS = "sentences.npy", "sentence_starts.npy"
+VECTORS, STARTS = "sentences.f16", "sentence_starts.npy"
+HALF = np.dtype(np.float16)
 
 
 class SentenceVectors:
@@ -27,33 +29,22 @@ class SentenceVectors:
         self._vectors = vectors
         self._starts = starts
 
-    @staticmethod
-    def save(folder: Path, vectors: "NDArray[np.float32]", counts: Sequence[int]) -> None:
-        """Writes vectors of shape (sentences, dimension); the first `counts[0]` are those of passage 0."""
-        np.save(folder / VECTORS, vectors.astype(np.float16))
-        np.save(folder / STARTS, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
-
     @classmethod
     def open(cls, folder: Path, passages: int, dimension: int) -> "SentenceVectors":
-        """Opens what `save` wrote.
+        """Opens what `SentenceWriter` wrote.
 
         Raises:
             IndexDamagedError: it cannot be read, or does not belong to so many passages.
         """
         try:
-            vectors = np.load(folder / VECTORS, mmap_mode="r")
+            vectors = np.memmap(folder / VECTORS, dtype=HALF, mode="r")
             starts = np.load(folder / STARTS)
         except (OSError, ValueError, EOFError):
-            raise IndexDamagedError(
-                f"The sentence vectors in {folder} cannot be read: rebuild with `rag-qa index`."
-            ) from None
-        fits = len(starts) == passages + 1 and starts[0] == 0 and vectors.shape == (starts[-1], dimension)
+            raise IndexDamagedError(f"The sentence vectors in {folder} cannot be read") from None
+        fits = len(starts) == passages + 1 and starts[0] == 0 and vectors.size == starts[-1] * dimension
         if not fits or np.diff(starts).min(initial=1) < 1:
-            raise IndexDamagedError(
-                f"The sentence vectors in {folder} do not belong to the {passages} passages: "
-                "rebuild with `rag-qa index`."
-            )
-        return cls(vectors, starts)
+            raise IndexDamagedError(f"The sentence vectors in {folder} do not belong to the {passages} passages")
+        return cls(vectors.reshape(-1, dimension), starts)
 
     def best(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
         """For each of the passages, the inner product of the query with its nearest sentence."""
@@ -69,9 +60,45 @@ class SentenceVectors:
         scores: list[float] = self._scores(np.arange(self._starts[row], self._starts[row + 1]), query).tolist()
         return scores
 
+    def vectors(self, rows: range) -> "NDArray[np.float16]":
+        """The vectors of all sentences of consecutive passages, of shape (sentences, dimension)."""
+        return self._vectors[self._starts[rows.start] : self._starts[rows.stop]]
+
     def _scores(self, sentences: "NDArray[np.int64]", query: "NDArray[np.float32]") -> "NDArray[np.float32]":
         with np.errstate(invalid="ignore"):
             scores: NDArray[np.float32] = self._vectors[sentences].astype(np.float32) @ query
         if not np.isfinite(scores).all():
-            raise IndexDamagedError("The sentence vectors hold what is no number: rebuild with `rag-qa index`.")
+            raise IndexDamagedError("The sentence vectors hold what is no number")
         return scores
+
+
+class SentenceWriter:
+    """Takes the sentence vectors of a segment batch by batch."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._vectors = (folder / VECTORS).open("wb")
+        self._counts: list[NDArray[np.int64]] = []
+
+    def add(self, vectors: "NDArray[np.float16]", counts: Sequence[int]) -> None:
+        """Adds vectors of shape (sentences, dimension); the first `counts[0]` are those of the next passage."""
+        self._vectors.write(np.ascontiguousarray(vectors, dtype=HALF).data)
+        self._counts.append(np.asarray(counts, dtype=np.int64))
+
+    def sample(self, count: int, dimension: int) -> "NDArray[np.float32]":
+        """At most so many of the vectors, from all over the segment, of shape (n, dimension); float32."""
+        self._vectors.flush()
+        written = np.memmap(self._folder / VECTORS, dtype=HALF, mode="r").reshape(-1, dimension)
+        chosen = np.unique(np.linspace(0, len(written) - 1, count).astype(np.int64))
+        return written[chosen].astype(np.float32)
+
+    def seal(self) -> None:
+        """Ends the file of vectors, and writes which are whose."""
+        self._vectors.close()
+        starts = np.concatenate([np.zeros(1, dtype=np.int64), *self._counts]).cumsum()
+        np.save(self._folder / STARTS, starts)
+
+    def discard(self) -> None:
+        """Closes the files of a segment that nobody will read."""
+        with suppress(OSError):  # what could not be written is not missed
+            self._vectors.close()

@@ -61,6 +61,14 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Most memory, in megabytes, of the process that reads a file."""
     max_file_mb: Positive = 512
     """Largest file that is read, in megabytes."""
+    segment_passages: Positive = 131_072
+    """Passages of a full segment; indexing needs memory for the vectors of so many, 1.5 kB each."""
+    graph_passages: Positive = 50_000
+    """From how many passages on a segment is searched by a graph and no longer exactly."""
+    exact_search: bool = False
+    """Compare a question with every vector, also where there is a graph."""
+    keep_snapshots: Positive = 3
+    """How many snapshots there are at most after indexing."""
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
     dense_weight: Share = 0.6

@@ -1,220 +1,283 @@
 """The on-disk format: immutable snapshots, one of them current.
 
 INDEX/current                   one line: the folder name of the snapshot that answers
-INDEX/snapshots/<id>-<build>/   manifest.json, documents.sqlite, segments/<name>/{vectors.faiss,sentences.npy,
-                                sentence_starts.npy,lexical/}
+INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (contents.py), rows/<segment>.npy,
+                                segments/<segment>/ (segments.py); where passages are gone: tombstones.msgpack, ballast/
 INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
 INDEX/lock                      held by the process that writes
 
-A snapshot is written beside the live one, synced and checked, then made current by one atomic rename.
+A snapshot is written beside the live one, synced and checked, then made current by one atomic rename. Segments that two
+snapshots share are hard links.
 """
 
-import contextlib
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from msgspec import Struct
 
-from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError
-from rag_qa.files import FileRecord, is_whole, named_path, record_file, sync, write_atomically
-from rag_qa.settings import IndexSettings
+from rag_qa.errors import BusyError, IndexDamagedError, IndexMissingError, SnapshotError
+from rag_qa.files import FileRecord, file_sha256, make_folder, record_file, sync, write_atomically
+from rag_qa.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 
 __all__ = [
-    "DOCUMENTS",
-    "FORMAT",
-    "LEXICAL",
-    "VECTORS",
-    "Counts",
-    "EncoderRecord",
-    "Manifest",
-    "Segment",
     "Snapshot",
+    "SnapshotFolder",
+    "current_name",
+    "make_current",
     "new_snapshot",
+    "open_current",
+    "prune",
     "publish",
-    "segment_folder",
+    "remove",
+    "snapshot_folders",
+    "stored",
     "writing",
 ]
 
-FORMAT = 2
-KEPT_SNAPSHOTS = 3
-MANIFEST, DOCUMENTS, SEGMENTS = "manifest.json", "documents.sqlite", "segments"
-VECTORS, LEXICAL = "vectors.faiss", "lexical"
+CONTENTS, SEGMENTS, ROWS = "contents.sqlite", "segments", "rows"
+TOMBSTONES, BALLAST = "tombstones.msgpack", "ballast"
 FOLDER_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
+CHECKED_BYTES = 16_000_000
+"""Files up to this size are digested on every open: some milliseconds."""
+ALWAYS_CHECKED = "graph.faiss"
+"""It is followed blindly by native code: a wrong number in it could end the process."""
+
+Opened = TypeVar("Opened")
 
 
-class EncoderRecord(Struct, frozen=True):
-    """The encoder that made the vectors."""
+class SnapshotFolder(Struct, frozen=True):
+    """Where the parts of a snapshot lie."""
 
-    name: str
-    digest: str
-    dimension: int
-    window: int
-
-
-class Counts(Struct, frozen=True):
-    """How much there is; tokens are those of cl100k_base."""
-
-    documents: int
-    passages: int
-    tokens: int
-
-
-class Segment(Struct, frozen=True):
-    """An immutable part of the search structures."""
-
-    name: str
-    passages: int
-
-
-class Manifest(Struct, frozen=True, kw_only=True):
-    """What a snapshot is made of; `files` holds every file but the manifest itself."""
-
-    format: int = FORMAT
-    id: str
-    build: str
-    created: str
-    working_directory: str
-    settings: IndexSettings
-    encoder: EncoderRecord
-    counts: Counts
-    segments: tuple[Segment, ...]
-    files: dict[str, FileRecord] = {}
+    folder: Path
 
     @property
-    def source_folders(self) -> list[Path]:
-        """Where sources with a relative path may lie: from where the index was built, or from here."""
-        return [named_path(self.working_directory), Path()]
+    def contents(self) -> Path:
+        """The list of its files and documents."""
+        return self.folder / CONTENTS
 
     @property
-    def folder_name(self) -> str:
-        """`<id>-<build>`."""
-        return f"{self.id}-{self.build}"
+    def tombstones(self) -> Path:
+        """What passages that are gone add to the statistics, by segment."""
+        return self.folder / TOMBSTONES
+
+    @property
+    def ballast(self) -> Path:
+        """Words that outweigh those of passages that are gone."""
+        return self.folder / BALLAST
+
+    def segment(self, name: str) -> Path:
+        """The folder of a segment."""
+        return self.folder / SEGMENTS / name
+
+    def rows(self, name: str) -> Path:
+        """The row of each passage of a segment among all passages, -1 for those that are gone."""
+        return self.folder / ROWS / f"{name}.npy"
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(SnapshotFolder, frozen=True):
     """An opened snapshot: where it lies and what it is made of."""
 
     index: Path
-    folder: Path
     manifest: Manifest
 
     @classmethod
     def open_current(cls, index: Path) -> "Snapshot":
-        """Opens the snapshot that answers.
-
-        Raises:
-            IndexMissingError: nothing was indexed there.
-            IndexDamagedError: a file is missing or truncated.
-            IndexMismatchError: it was written by another format version.
-        """
-        current = index / "current"
-        if not current.is_file():
-            raise IndexMissingError(
-                f"There is no index in “{index}”: build it with `rag-qa index PATH --index {index}`."
-            )
-        name = current.read_text("utf-8", errors="replace").strip()
-        if not FOLDER_NAME.fullmatch(name):
-            raise IndexDamagedError(f"{current} names no snapshot: rebuild the index with `rag-qa index`.")
-        return cls.open(index, index / "snapshots" / name)
+        """Opens the snapshot that answers; errors as `current_name` and `open`."""
+        return open_current(index, lambda snapshot: snapshot)
 
     @classmethod
     def open(cls, index: Path, folder: Path) -> "Snapshot":
-        """Opens one snapshot, checking its manifest and the size of every file; errors as `open_current`."""
-        path = folder / MANIFEST
-        try:
-            data = path.read_bytes()
-            version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw(b"0"))
-            if bytes(version) != b"%d" % FORMAT:
-                raise IndexMismatchError(
-                    f"The index in “{index}” has format {bytes(version).decode()}, this version of rag_qa reads "
-                    f"format {FORMAT}: rebuild it with `rag-qa index`."
-                )
-            manifest = msgspec.json.decode(data, type=Manifest)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            raise IndexDamagedError(f"{path} is missing or damaged: rebuild the index with `rag-qa index`.") from None
+        """Opens one snapshot, checking its manifest, the size of every file and the bytes of those that steer.
+
+        Raises:
+            IndexDamagedError: a file is missing, truncated or altered.
+            IndexMismatchError: it was written by another format version.
+        """
+        manifest = read_manifest(folder)
         for name, record in manifest.files.items():
             file = folder / name
             if not file.is_file() or file.stat().st_size != record.size:
-                raise IndexDamagedError(f"{file} is missing or truncated: rebuild the index with `rag-qa index`.")
-        return cls(index, folder, manifest)
-
-    def is_whole(self) -> bool:
-        """Whether every file is byte for byte what was written; reads them all."""
-        return is_whole(self.folder, self.manifest.files)
+                raise IndexDamagedError(f"{file} is missing or truncated")
+            if (record.size <= CHECKED_BYTES or file.name == ALWAYS_CHECKED) and file_sha256(file) != record.sha256:
+                raise IndexDamagedError(f"{file} is not what was written")
+        return cls(folder, index, manifest)
 
     @property
-    def documents(self) -> Path:
-        """The file of documents and passages."""
-        return self.folder / DOCUMENTS
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.folder.name
 
     @property
     def encoder(self) -> Path:
         """The folder of the query encoder."""
         return self.index / "encoder" / self.manifest.encoder.digest
 
-    @property
-    def segment(self) -> Path:
-        """The folder of the one segment."""
-        (segment,) = self.manifest.segments
-        return segment_folder(self.folder, segment)
+
+def current_name(index: Path) -> str:
+    """The folder name of the snapshot that answers.
+
+    Raises:
+        IndexMissingError: nothing was indexed there.
+        IndexDamagedError: `current` is missing or names no snapshot.
+    """
+    current = index / "current"
+    if not current.is_file():
+        if any(snapshot_folders(index)):
+            raise IndexDamagedError(f"{current} is missing")
+        raise IndexMissingError(f"There is no index in “{index}”: build it with `rag-qa index PATH --index {index}`.")
+    name = current.read_text("utf-8", errors="replace").strip()
+    if not FOLDER_NAME.fullmatch(name):
+        raise IndexDamagedError(f"{current} names no snapshot")
+    return name
 
 
-def segment_folder(folder: Path, segment: Segment) -> Path:
-    """Where a segment of the snapshot in `folder` lies."""
-    return folder / SEGMENTS / segment.name
+def open_current(index: Path, opening: Callable[[Snapshot], Opened]) -> Opened:
+    """Opens the snapshot that answers, by a function that opens more of it.
+
+    Should another one become current meanwhile, and this one be removed, that one is opened.
+    """
+    while True:
+        name = current_name(index)
+        try:
+            return opening(Snapshot.open(index, index / "snapshots" / name))
+        except IndexDamagedError:
+            if current_name(index) == name:
+                raise
+
+
+def snapshot_folders(index: Path) -> Iterator[Path]:
+    """The folder of every snapshot, whole or not."""
+    with suppress(OSError):
+        for folder in (index / "snapshots").iterdir():
+            if FOLDER_NAME.fullmatch(folder.name):
+                yield folder
+
+
+def stored(index: Path) -> list[tuple[Path, Manifest]]:
+    """The snapshots whose manifest can be read, newest first; of their files nothing is said."""
+    found: list[tuple[Path, Manifest]] = []
+    for folder in snapshot_folders(index):
+        with suppress(SnapshotError):
+            found.append((folder, read_manifest(folder)))
+    return sorted(found, key=lambda each: each[1].sequence, reverse=True)
 
 
 @contextmanager
-def writing(index: Path) -> Iterator[None]:
-    """Holds the index for the one process that writes; another one waits. The lock ends with its process."""
-    index.mkdir(parents=True, exist_ok=True)
-    with FileLock(index / "lock"):
-        yield
+def writing(index: Path, *, wait: bool = True, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Holds the index for the one process that writes; the lock ends with its process.
 
+    Args:
+        index: folder of the index, made if it is missing.
+        wait: until another process has finished; otherwise that is an error.
+        on_wait: called before waiting.
 
-@contextmanager
-def new_snapshot(index: Path) -> Iterator[Path]:
-    """An empty folder to write a snapshot to; removed again unless `publish` has moved it. Needs `writing`."""
-    for left_over in (index / "snapshots").glob(".building-*"):  # by a run that was killed
-        shutil.rmtree(left_over, ignore_errors=True)
-    folder = index / "snapshots" / f".building-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
+    Raises:
+        BusyError: another process writes, and nobody wants to wait.
+    """
+    make_folder(index)
+    lock = FileLock(index / "lock")
     try:
-        yield folder
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise BusyError(
+                f"Another process is writing the index in “{index}”: try again when it has finished, or leave out "
+                "--no-wait."
+            ) from None
+        if on_wait:
+            on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def new_snapshot(index: Path) -> Iterator[SnapshotFolder]:
+    """An empty folder to write a snapshot to; removed again unless `publish` has moved it. Needs `writing`."""
+    _sweep(index)
+    folder = index / "snapshots" / f".building-{secrets.token_hex(4)}"
+    make_folder(folder)
+    try:
+        yield SnapshotFolder(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(index: Path, folder: Path, manifest: Manifest) -> Snapshot:
-    """Seals a written folder with its manifest, checks it, makes it current and removes the oldest snapshots."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".tantivy")]
-    records = {path.relative_to(folder).as_posix(): record_file(path) for path in files}
-    manifest = msgspec.structs.replace(manifest, files=records)
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-    for path in [*files, folder / MANIFEST, *(path for path in folder.rglob("*") if path.is_dir()), folder]:
+def publish(index: Path, folder: Path, manifest: Manifest, linked: Mapping[str, FileRecord], keep: int) -> Snapshot:
+    """Seals a written folder with its manifest, makes it current and removes the oldest snapshots. Needs `writing`.
+
+    Args:
+        index: folder of the index.
+        folder: what `new_snapshot` gave.
+        manifest: without `sequence` and `files`.
+        linked: the files that are hard links to those of a snapshot whose files were checked; they are not read.
+        keep: how many snapshots there are afterwards, at most.
+    """
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    for name, path in files.items():
+        if name not in linked:
+            sync(path)
+    manifest = msgspec.structs.replace(
+        manifest,
+        sequence=1 + max((other.sequence for _, other in stored(index)), default=0),
+        files={name: linked.get(name) or record_file(path) for name, path in files.items()},
+    )
+    name = write_manifest(folder, manifest)
+    for path in (folder / MANIFEST, *(path for path in folder.rglob("*") if path.is_dir()), folder):
         sync(path)
-    final = index / "snapshots" / manifest.folder_name
+    final = index / "snapshots" / name
     folder.rename(final)
     sync(final.parent)
     snapshot = Snapshot.open(index, final)
-    write_atomically(index / "current", f"{manifest.folder_name}\n")
-    _prune(index, keep=manifest.folder_name)
+    make_current(index, name)
+    prune(index, keep)
     return snapshot
 
 
-def _prune(index: Path, keep: str) -> None:
-    """Removes all but the newest snapshots; what cannot be opened may be of another version and stays."""
-    found: list[tuple[str, Path]] = []
-    for folder in (index / "snapshots").iterdir():
-        if FOLDER_NAME.fullmatch(folder.name) and folder.name != keep:
-            with contextlib.suppress(IndexDamagedError, IndexMismatchError):
-                found.append((Snapshot.open(index, folder).manifest.created, folder))
-    for _, folder in sorted(found, reverse=True)[KEPT_SNAPSHOTS - 1 :]:
-        shutil.rmtree(folder, ignore_errors=True)
+def make_current(index: Path, name: str) -> None:
+    """Lets the snapshot of this name answer. Needs `writing`."""
+    write_atomically(index / "current", f"{name}\n")
+
+
+def prune(index: Path, keep: int) -> list[str]:
+    """Removes all but the newest snapshots and the current one; gives the names of those removed. Needs `writing`.
+
+    What cannot be read may be of another version and stays. Query encoders that no snapshot needs are removed too.
+    """
+    _sweep(index)
+    current = current_name(index)
+    others = [folder for folder, _ in stored(index) if folder.name != current]
+    removed = others[max(0, keep - 1) :]
+    for folder in removed:
+        remove(folder)
+    left = stored(index)
+    if len(left) == len(list(snapshot_folders(index))):
+        needed = {manifest.encoder.digest for _, manifest in left}
+        for folder in (index / "encoder").glob("*"):
+            if folder.name not in needed:
+                shutil.rmtree(folder, ignore_errors=True)
+    return [folder.name for folder in removed]
+
+
+def remove(folder: Path) -> None:
+    """Removes a snapshot at once; its files may go later. Needs `writing`."""
+    going = folder.with_name(f".removing-{folder.name}")
+    folder.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
+
+
+def _sweep(index: Path) -> None:
+    """Removes what a run that was killed has left."""
+    for pattern in (".building-*", ".removing-*"):
+        for left_over in (index / "snapshots").glob(pattern):
+            shutil.rmtree(left_over, ignore_errors=True)

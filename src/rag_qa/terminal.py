@@ -35,10 +35,14 @@ PLAIN_MARK = "**"  # around highlights where there are no colours
 def progress_bar() -> "Iterator[Tell]":
     """A progress bar on standard error; gives the function that is told how far the work is."""
     columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks = {}
 
         def tell(stage: str, done: int, total: int) -> None:
+            if stage == "waiting":
+                bar.console.print("Another process is writing this index: waiting until it has finished.")
+                return
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
@@ -85,6 +89,8 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
         f"{report.documents} documents, {passages.total} passages ({passages.encoded} encoded, {passages.cached} "
         f"cached), {report.tokens} tokens, {report.seconds:.1f} s, snapshot {report.snapshot}"
     )
+    if report.rebuilt:
+        console.print(Text(_name(f"All was read anew: {report.rebuilt}."), style="yellow"), soft_wrap=True)
     if listed:
         for state, paths in report.paths.items():
             for path in paths:

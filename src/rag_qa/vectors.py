@@ -1,5 +1,11 @@
-"""Dense search: exact inner product over unit vectors. The only file that imports faiss."""
+"""Dense search in one segment: inner product over unit vectors. The only file that imports faiss.
 
+The vectors lie in a flat index, which is searched exactly. A large segment has a graph over them as well (HNSW, Malkov
+and Yashunin 2018), which finds most of the nearest in a fraction of the time. Both are mapped into memory, not read.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,80 +13,182 @@ import faiss
 import numpy as np
 
 from rag_qa.errors import IndexDamagedError
+from rag_qa.manifest import Graph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-__all__ = ["VectorIndex"]
+__all__ = ["VectorIndex", "VectorWriter"]
+
+VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
+FLOAT = np.dtype(np.float32)
+READ_TOGETHER = 16_384  # vectors
+# Chosen by benchmarks/graph.py: docs/decisions/0010-graph.md.
+LINKS = 32
+CONSTRUCTION_EFFORT = 80
+EFFORTS = (128, 256, 512, 1024)
+RECALL_WANTED, LOWEST_RECALL = 0.99, 0.98
+RECALL_DEPTH = 100
+SHARE_FOR_GRAPH = 0.6
+"""Of the vectors that may be found: below, exact search over them costs less than a graph of the same recall."""
 
 
 class VectorIndex:
-    """Vectors by row number; safe to share between threads."""
+    """The vectors of a segment by row number; safe to share between threads."""
 
-    def __init__(self, index: faiss.IndexFlatIP) -> None:
-        self._index = index
-
-    @classmethod
-    def build(cls, vectors: "NDArray[np.float32]") -> "VectorIndex":
-        """An index over vectors of shape (passages, dimension), row i being passage i."""
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        index.add(vectors)
-        return cls(index)
+    def __init__(self, flat: faiss.IndexFlatIP, graph: faiss.IndexHNSW | None = None, effort: int = 0) -> None:
+        self._flat = flat
+        self._graph = graph
+        self._effort = effort
 
     @classmethod
-    def load(cls, path: Path, passages: int, dimension: int) -> "VectorIndex":
-        """Opens what `save` wrote.
+    def open(cls, folder: Path, passages: int, dimension: int, graph: Graph | None) -> "VectorIndex":
+        """Opens what `VectorWriter` wrote.
 
         Raises:
             IndexDamagedError: it cannot be read, or holds not as many vectors as there are passages.
         """
-        try:
-            index = faiss.read_index(str(path))
-        except RuntimeError:
-            raise IndexDamagedError(f"The vectors in {path} cannot be read: rebuild with `rag-qa index`.") from None
-        if not isinstance(index, faiss.IndexFlatIP) or (index.ntotal, index.d) != (passages, dimension):
+        path = folder / VECTORS
+        flat = _read(path, faiss.IO_FLAG_MMAP_IFC)
+        if not isinstance(flat, faiss.IndexFlatIP) or (flat.ntotal, flat.d) != (passages, dimension):
             raise IndexDamagedError(
-                f"{path} holds not the {passages} vectors of {dimension} numbers that belong to the passages: "
-                "rebuild with `rag-qa index`."
+                f"{path} holds not the {passages} vectors of {dimension} numbers that belong to the passages"
             )
-        return cls(index)
-
-    def save(self, path: Path) -> None:
-        """Writes the index to a file."""
-        faiss.write_index(self._index, str(path))
+        if graph is None:
+            return cls(flat)
+        path = folder / GRAPH
+        links = _read(path, faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_SKIP_STORAGE)
+        if not isinstance(links, faiss.IndexHNSW) or (links.ntotal, links.d) != (passages, dimension):
+            raise IndexDamagedError(f"{path} is not the graph of the {passages} vectors beside it")
+        links.storage, links.own_fields = flat, False
+        return cls(flat, links, graph.effort)
 
     def search(
-        self, query: "NDArray[np.float32]", depth: int, allowed: "NDArray[np.bool_] | None" = None
+        self,
+        query: "NDArray[np.float32]",
+        depth: int,
+        allowed: "NDArray[np.bool_] | None" = None,
+        *,
+        exact: bool = False,
     ) -> dict[int, float]:
         """The `depth` rows with the largest inner product, best first, equal ones by row.
 
         Args:
             query: a unit vector of shape (dimension,).
             depth: how many rows.
-            allowed: for each row whether it may be found; the search is exact, however few they are.
+            allowed: for each row whether it may be found.
+            exact: never use the graph.
         """
-        if allowed is None:
-            scores, rows = self._index.search(query[np.newaxis], min(depth, self._index.ntotal))
-        else:
-            # On a flat index this visits the allowed rows only: docs/decisions/0008-filters.md.
+        total = self._flat.ntotal
+        found = total if allowed is None else int(np.count_nonzero(allowed))
+        if found == 0:
+            return {}
+        selector = None
+        if found < total and allowed is not None:
             bits = np.packbits(allowed, bitorder="little")
-            only = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type] # stubs
-            scores, rows = self._index.search(query[np.newaxis], min(depth, int(allowed.sum())), params=only)
-        _check_finite(scores)
-        hits = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type] # stubs
+        depth = min(depth, found)
+        if self._graph is None or exact or found < SHARE_FOR_GRAPH * total:
+            # On a flat index a selector visits the allowed rows only: docs/decisions/0008-filters.md.
+            how = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg] # stubs
+            scores, rows = self._flat.search(query[np.newaxis], depth, params=how)
+        else:
+            effort = max(depth, self._effort * total // found)
+            how = faiss.SearchParametersHNSW(efSearch=effort, sel=selector)  # type: ignore[attr-defined] # stubs
+            scores, rows = self._graph.search(query[np.newaxis], depth, params=how)
+        hits = [hit for hit in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if hit[0] >= 0]
+        _check_finite(scores[0][: len(hits)])
         return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0])))
 
-    def scores(self, query: "NDArray[np.float32]", rows: "Sequence[int]") -> dict[int, float]:
+    def scores(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
         """The inner product of the query with each of the rows."""
         if not rows:
             return {}
-        scores = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64)) @ query
+        scores = self._flat.reconstruct_batch(np.asarray(rows, dtype=np.int64)) @ query
         _check_finite(scores)
         return dict(zip(rows, scores.tolist(), strict=True))
+
+    def vectors(self, rows: range) -> "NDArray[np.float32]":
+        """The vectors of consecutive rows, of shape (len(rows), dimension)."""
+        found: NDArray[np.float32] = self._flat.reconstruct_n(rows.start, len(rows))
+        return found
+
+
+class VectorWriter:
+    """Takes the vectors of a segment batch by batch; they wait in a file, so that only the end needs memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.dimension = 0
+        """Of the vectors that were added."""
+        self._spool = (folder / SPOOL).open("wb")
+
+    def add(self, vectors: "NDArray[np.float32]") -> None:
+        """Adds unit vectors of shape (n, dimension)."""
+        self.dimension = vectors.shape[1]
+        self._spool.write(np.ascontiguousarray(vectors, dtype=FLOAT).data)
+
+    def seal(self, graph_passages: int, questions: "NDArray[np.float32]") -> Graph | None:
+        """Writes the flat index and, from `graph_passages` vectors on, the graph.
+
+        A graph that stays below a recall@100 of .98 is left out: the segment is then searched exactly.
+
+        Args:
+            graph_passages: from how many vectors on.
+            questions: unit vectors of shape (n, dimension) to measure the graph with.
+        """
+        self._spool.close()
+        passages = (self._folder / SPOOL).stat().st_size // (self.dimension * FLOAT.itemsize)
+        index: faiss.IndexFlatIP | faiss.IndexHNSWFlat = faiss.IndexFlatIP(self.dimension)
+        if passages >= graph_passages:
+            index = faiss.IndexHNSWFlat(self.dimension, LINKS, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = CONSTRUCTION_EFFORT
+        for vectors in self._waiting():
+            index.add(vectors)
+        (self._folder / SPOOL).unlink()
+        if isinstance(index, faiss.IndexFlatIP):
+            faiss.write_index(index, str(self._folder / VECTORS))
+            return None
+        flat = faiss.downcast_index(index.storage)
+        faiss.write_index(flat, str(self._folder / VECTORS))
+        graph = _measured(index, flat, questions)
+        if graph is not None:
+            faiss.write_index(index, str(self._folder / GRAPH), faiss.IO_FLAG_SKIP_STORAGE)  # type: ignore[call-overload]
+        return graph
+
+    def discard(self) -> None:
+        """Closes the files of a segment that nobody will read."""
+        with suppress(OSError):  # what could not be written is not missed
+            self._spool.close()
+
+    def _waiting(self) -> "Iterator[NDArray[np.float32]]":
+        with (self._folder / SPOOL).open("rb") as file:
+            while len(vectors := np.fromfile(file, dtype=FLOAT, count=READ_TOGETHER * self.dimension)):
+                yield vectors.reshape(-1, self.dimension)
+
+
+def _measured(index: faiss.IndexHNSW, flat: faiss.Index, questions: "NDArray[np.float32]") -> Graph | None:
+    """The graph with the least effort that reaches the recall wanted, or None where none is good enough."""
+    depth = min(RECALL_DEPTH, flat.ntotal)
+    _, exact = flat.search(questions, depth)
+    recall = 0.0
+    for effort in EFFORTS:
+        how = faiss.SearchParametersHNSW(efSearch=effort)  # type: ignore[attr-defined] # stubs
+        _, found = index.search(questions, depth, params=how)
+        shared = [len(np.intersect1d(*pair)) for pair in zip(exact, found, strict=True)]
+        recall = float(np.mean(shared)) / depth
+        if recall >= RECALL_WANTED:
+            break
+    return Graph(LINKS, effort, round(recall, 4)) if recall >= LOWEST_RECALL else None
+
+
+def _read(path: Path, flags: int) -> faiss.Index:
+    try:
+        return faiss.read_index(str(path), flags)
+    except RuntimeError:
+        raise IndexDamagedError(f"{path} cannot be read") from None
 
 
 def _check_finite(scores: "NDArray[np.float32]") -> None:
     if not np.isfinite(scores).all():
-        raise IndexDamagedError("The vectors hold what is no number: rebuild with `rag-qa index`.")
+        raise IndexDamagedError("The vectors hold what is no number")

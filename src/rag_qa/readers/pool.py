@@ -30,6 +30,7 @@ __all__ = ["ReaderPool"]
 
 COMMAND = (sys.executable, "-m", "rag_qa.readers.worker")
 AHEAD = 4  # files in work or waiting, for each worker; results are given in order, so more would only fill memory
+BYTES_AHEAD = 32_000_000  # of all these files together; a larger file waits until it is alone
 SECONDS_BETWEEN_CHECKS = 0.02
 SECONDS_TO_START = 60
 MEGABYTE = 1_000_000
@@ -61,13 +62,18 @@ class ReaderPool:
         Raises:
             WorkerError: no process could be started.
         """
-        waiting: deque[tuple[SourceFile, Future[ReadFile]]] = deque()
+        waiting: deque[tuple[SourceFile, int, Future[ReadFile]]] = deque()
+        ahead = 0
         for file in files:
-            waiting.append((file, self._threads.submit(self._read, file)))
-            if len(waiting) >= AHEAD * len(self._workers):
-                done, future = waiting.popleft()
+            size = _size(file)
+            while waiting and (ahead + size > BYTES_AHEAD or len(waiting) >= AHEAD * len(self._workers)):
+                done, its_size, future = waiting.popleft()
+                ahead -= its_size
                 yield done, future.result()
-        for done, future in waiting:
+            waiting.append((file, size, self._threads.submit(self._read, file)))
+            ahead += size
+        while waiting:
+            done, _, future = waiting.popleft()
             yield done, future.result()
 
     def close(self) -> None:
@@ -211,6 +217,12 @@ class _Worker:
     @property
     def _too_much_memory(self) -> str:
         return f"it needs more than read_memory_mb, {self._settings.read_memory_mb} MB: raise that setting"
+
+
+def _size(file: SourceFile) -> int:
+    with suppress(OSError):
+        return file.location.stat().st_size
+    return 0
 
 
 def _crash(code: int) -> ReadFile:

@@ -1,8 +1,9 @@
-"""The application: routes, limits and errors around one engine that loads in the lifespan."""
+"""The application: routes, limits and errors around an engine that loads in the lifespan and follows the index."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio.to_thread
 from litestar import Litestar
@@ -11,6 +12,7 @@ from litestar.types import ASGIApp
 
 from rag_qa.engine import Engine
 from rag_qa.service.hosts import AllowedHosts
+from rag_qa.service.live import LiveEngine
 from rag_qa.service.problems import exception_handlers
 from rag_qa.service.routes import handlers
 from rag_qa.service.schema import openapi_config
@@ -24,17 +26,21 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
 
     Args:
         settings: index, limits and allowed hosts.
-        load_engine: what opens the engine; `Engine.open` with the settings by default.
+        load_engine: what opens the engine, again for every new snapshot; `Engine.open` with the settings by default.
     """
     load = load_engine or partial(Engine.open, settings.index, settings)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        app.state.engine = await anyio.to_thread.run_sync(load)
+        live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), load)
+        app.state.live = live
         try:
-            yield
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(live.follow)
+                yield
+                tasks.cancel_scope.cancel()
         finally:
-            app.state.engine.close()
+            live.close()
 
     app = Litestar(
         handlers,

@@ -1,9 +1,9 @@
 """Examples for the OpenAPI document; a test checks that the service accepts and returns their form."""
 
 from rag_qa.filters import Filters
+from rag_qa.manifest import Counts, EncoderRecord
 from rag_qa.service.problems import Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, SnapshotView
-from rag_qa.snapshot import Counts, EncoderRecord
 from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
 from rag_qa.verifying import CheckedCitation, Verification
 

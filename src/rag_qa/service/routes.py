@@ -1,6 +1,7 @@
 """The routes; each asks the engine in a thread and returns what it says."""
 
-from typing import Annotated, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
@@ -17,6 +18,9 @@ from rag_qa.service.problems import MEDIA_TYPE, Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
 from rag_qa.types import Answer
 from rag_qa.verifying import Verification
+
+if TYPE_CHECKING:
+    from rag_qa.service.live import LiveEngine
 
 __all__ = ["handlers"]
 
@@ -61,7 +65,8 @@ def ask(
 ) -> Answer:
     """Ranked, cited passages for a question."""
     _refuse_unknown(request, set())
-    return _engine(state).ask(data.question, data.k, data.max_tokens, data.filters)
+    with _engine(state) as engine:
+        return engine.ask(data.question, data.k, data.max_tokens, data.filters)
 
 
 @get(
@@ -93,7 +98,8 @@ def ask_by_url(
         date_to=date_to,
         metadata=metadata_filters(metadata or ()),
     )
-    return _engine(state).ask(q, k, max_tokens, filters)
+    with _engine(state) as engine:
+        return engine.ask(q, k, max_tokens, filters)
 
 
 @post(
@@ -111,7 +117,8 @@ def verify(
 ) -> Verification:
     """What became of each citation of an answer, in the snapshot that is served."""
     _refuse_unknown(request, set())
-    return _engine(state).verify(data)
+    with _engine(state) as engine:
+        return engine.verify(data)
 
 
 @get(
@@ -128,9 +135,9 @@ def documents(
 ) -> DocumentPage:
     """The documents of the snapshot, sorted by path."""
     _refuse_unknown(request, {"offset", "limit"})
-    engine = _engine(state)
-    shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
-    return DocumentPage(total=engine.manifest.counts.documents, offset=offset, documents=shown)
+    with _engine(state) as engine:
+        shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
+        return DocumentPage(total=engine.manifest.counts.documents, offset=offset, documents=shown)
 
 
 @get(
@@ -141,7 +148,8 @@ def documents(
 )
 def document(document_id: str, state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
-    return DocumentDetail.of(*_engine(state).info(document_id))
+    with _engine(state) as engine:
+        return DocumentDetail.of(*engine.info(document_id))
 
 
 @get(
@@ -156,7 +164,8 @@ def document_text(
 ) -> Response[str]:
     """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote."""
     _refuse_unknown(request, {"start", "end"})
-    text = _engine(state).document(document_id).text
+    with _engine(state) as engine:
+        text = engine.document(document_id).text
     stop = len(text) if end is None else end
     if not 0 <= start <= stop <= len(text):
         raise InputError(
@@ -173,8 +182,8 @@ def document_text(
 )
 def snapshot(state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""
-    engine = _engine(state)
-    return SnapshotView.of(engine.manifest, engine.failed())
+    with _engine(state) as engine:
+        return SnapshotView.of(engine.manifest, engine.failed())
 
 
 @get("/health/live", sync_to_thread=False, summary="Is the process there?")
@@ -198,9 +207,10 @@ def home() -> Redirect:
 handlers = [ask, ask_by_url, verify, documents, document, document_text, snapshot, live, ready, home]
 
 
-def _engine(state: State) -> Engine:
-    engine: Engine = state.engine
-    return engine
+def _engine(state: State) -> AbstractContextManager[Engine]:
+    """The engine that answers now, for one request."""
+    live: LiveEngine = state.live
+    return live.lend()
 
 
 def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from rag_qa.filters import Filters
-from rag_qa.snapshot import Counts, EncoderRecord, Manifest
+from rag_qa.manifest import Counts, EncoderRecord, Manifest
 from rag_qa.types import DocumentInfo, FailedFile, Heading
 
 __all__ = ["AskRequest", "DocumentDetail", "DocumentEntry", "DocumentPage", "Health", "SnapshotView"]

@@ -1,0 +1,129 @@
+"""What a snapshot says of itself: manifest.json.
+
+The name of a snapshot's folder is <id>-<build>. <id> is the digest of what was indexed; <build> is the beginning of the
+digest of manifest.json, so that the name vouches for the manifest, and the manifest for all other files.
+"""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from rag_qa.errors import IndexDamagedError, IndexMismatchError
+from rag_qa.files import FileRecord, named_path
+from rag_qa.settings import IndexSettings
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Counts",
+    "EncoderRecord",
+    "Graph",
+    "Manifest",
+    "Segment",
+    "read_manifest",
+    "write_manifest",
+]
+
+FORMAT = 3
+MANIFEST = "manifest.json"
+
+
+class EncoderRecord(Struct, frozen=True):
+    """The encoder that made the vectors."""
+
+    name: str
+    digest: str
+    dimension: int
+    window: int
+
+
+class Counts(Struct, frozen=True):
+    """How much there is; tokens are those of cl100k_base."""
+
+    documents: int
+    passages: int
+    tokens: int
+
+
+class Graph(Struct, frozen=True):
+    """What the graph over a segment's vectors was built and measured with."""
+
+    links: int
+    effort: int
+    """How many candidates a search holds: efSearch."""
+    recall: float
+    """recall@100 against exact search, mean over sentences of the segment as questions, when it was built."""
+
+
+class Segment(Struct, frozen=True):
+    """An immutable part of the collection."""
+
+    number: int
+    passages: int
+    """Those that are gone among them."""
+    words: int
+    """Their lengths together, as BM25 counts them."""
+    graph: Graph | None = None
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return f"{self.number:06}"
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """What a snapshot is made of; `files` holds every file but the manifest itself."""
+
+    format: int = FORMAT
+    id: str
+    sequence: int
+    """Later snapshots have larger numbers, whatever the clock says."""
+    created: str
+    working_directory: str
+    settings: IndexSettings
+    encoder: EncoderRecord
+    counts: Counts
+    segments: tuple[Segment, ...]
+    files: dict[str, FileRecord] = {}
+
+    @property
+    def source_folders(self) -> list[Path]:
+        """Where sources with a relative path may lie: from where the index was built, or from here."""
+        return [named_path(self.working_directory), Path()]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a snapshot; only its own bytes are checked.
+
+    Raises:
+        IndexDamagedError: it is missing or altered.
+        IndexMismatchError: it was written by another format version.
+    """
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw(b"0"))
+        if bytes(version) != b"%d" % FORMAT:
+            raise IndexMismatchError(
+                f"The snapshot {folder} has format {bytes(version).decode()[:20]}, this version of rag_qa reads format "
+                f"{FORMAT}: use the version that wrote it, or rebuild the index with `rag-qa index`."
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        raise IndexDamagedError(f"{path} is missing or damaged") from None
+    if folder.name != _folder_name(manifest.id, data):
+        raise IndexDamagedError(f"{path} is not what was written")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> str:
+    """Writes the manifest into a snapshot's folder; gives the name that the folder must have."""
+    data = msgspec.json.format(msgspec.json.encode(manifest))
+    (folder / MANIFEST).write_bytes(data)
+    return _folder_name(manifest.id, data)
+
+
+def _folder_name(identity: str, manifest: bytes) -> str:
+    return f"{identity}-{hashlib.sha256(manifest).hexdigest()[:8]}"

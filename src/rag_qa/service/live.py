@@ -1,0 +1,103 @@
+"""The engine that answers, and its replacement while questions are being answered."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import anyio
+import anyio.to_thread
+
+from rag_qa.engine import Engine
+from rag_qa.errors import RagQaError
+from rag_qa.snapshot import current_name
+
+__all__ = ["LiveEngine"]
+
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_TRIES = 5  # to open a snapshot that could not be opened
+LOGGER = logging.getLogger("rag_qa.service")
+
+
+class _Lent:
+    """An engine with the number of requests that use it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.users = 0
+        self.retired = False
+
+
+class LiveEngine:
+    """Lends the engine of the current snapshot.
+
+    A request keeps the engine it was lent to its end, so that no answer mixes two snapshots. An engine that was
+    replaced is closed when its last request has ended.
+    """
+
+    def __init__(self, index: Path, load: Callable[[], Engine]) -> None:
+        """Loads the first engine; errors as `load`.
+
+        Args:
+            index: folder of the index.
+            load: opens the engine of the current snapshot.
+        """
+        self._index = index
+        self._load = load
+        self._lock = Lock()
+        self._lent = _Lent(load())
+        self._refused = ""
+        """Why the snapshot that is current was not taken the last time, so that this is logged once."""
+        self._not_before = 0.0
+
+    @contextmanager
+    def lend(self) -> Iterator[Engine]:
+        """The engine that answers now."""
+        with self._lock:
+            lent = self._lent
+            lent.users += 1
+        try:
+            yield lent.engine
+        finally:
+            self._give_back(lent)
+
+    async def follow(self) -> None:
+        """Changes over to every snapshot that becomes current, until it is cancelled."""
+        while True:
+            await anyio.sleep(SECONDS_BETWEEN_LOOKS)
+            await anyio.to_thread.run_sync(self.look)
+
+    def look(self) -> None:
+        """Changes over if another snapshot is current; where it cannot be used, the one that answers stays."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            if current_name(self._index) == self._lent.engine.snapshot.name:
+                return
+            new = _Lent(self._load())
+        except (OSError, RagQaError) as error:
+            self._not_before = time.monotonic() + SECONDS_BETWEEN_TRIES
+            if str(error) != self._refused:
+                LOGGER.error("snapshot %s still answers: %s", self._lent.engine.snapshot.name, error)
+            self._refused = str(error)
+            return
+        with self._lock:
+            old, self._lent = self._lent, new
+            old.users += 1
+            old.retired = True
+        self._give_back(old)
+        self._refused = ""
+        LOGGER.info("snapshot %s answers", new.engine.snapshot.name)
+
+    def close(self) -> None:
+        """Closes the engine; nothing is lent afterwards."""
+        self._lent.engine.close()
+
+    def _give_back(self, lent: _Lent) -> None:
+        with self._lock:
+            lent.users -= 1
+            unused = lent.retired and lent.users == 0
+        if unused:
+            lent.engine.close()

@@ -1,0 +1,50 @@
+"""Search structures of one segment, and an encoder without a model, for tests that need nothing else."""
+
+import zlib
+
+import numpy as np
+
+from rag_qa.encoder import SentenceEncoder
+from rag_qa.lexical import LexicalIndex, LexicalWriter
+from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.vectors import VectorIndex, VectorWriter
+
+
+def built_lexical(folder, texts) -> LexicalIndex:
+    """An index of texts, row i being text i."""
+    write_lexical(folder, texts, 1)
+    return LexicalIndex.open({1: folder}, {1: np.arange(len(texts))})
+
+
+def write_lexical(folder, texts, segment):
+    folder.mkdir(exist_ok=True)
+    writer = LexicalWriter(folder, segment)
+    writer.add(texts)
+    writer.seal()
+    return writer.words
+
+
+def built_vectors(folder, vectors, graph_passages=10**9, questions=None) -> VectorIndex:
+    """An index of vectors, row i being vector i."""
+    folder.mkdir(exist_ok=True)
+    writer = VectorWriter(folder)
+    writer.add(vectors[:1])
+    writer.add(vectors[1:])
+    graph = writer.seal(graph_passages, vectors[:100] if questions is None else questions)
+    return VectorIndex.open(folder, len(vectors), vectors.shape[1], graph)
+
+
+class HashEncoder(SentenceEncoder):
+    """Vectors from a checksum of the text, without a model: for tests in which only what becomes of them matters.
+
+    It bears the digest of the real one, so that the query encoder that is there already is taken for its own.
+    """
+
+    def encode_passages(self, texts):
+        vectors = np.stack([np.random.default_rng(zlib.crc32(text.encode())).standard_normal(384) for text in texts])
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    @classmethod
+    def make(cls):
+        real = SentenceEncoder.find(DEFAULT_ENCODER)
+        return cls(real.name, real.folder)

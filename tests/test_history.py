@@ -1,0 +1,279 @@
+"""Snapshots: listed, checked, compared, gone back to; damage is found wherever it is."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag_qa import Engine, build
+from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
+from rag_qa.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
+from rag_qa.settings import Settings
+
+QUESTION = "When does the harbour open?"
+
+
+@pytest.fixture
+def papers(tmp_path) -> Path:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The harbour opens in March.")
+    (folder / "b.txt").write_text("The lighthouse was built by Anna Berg in 1887.")
+    return folder
+
+
+@pytest.fixture
+def index(papers, with_encoder) -> Path:
+    """An index with three snapshots, in each of which the harbour opens in another month."""
+    index = with_encoder()
+    build([papers], index)
+    (papers / "a.txt").write_text("The harbour opens in April.")
+    (papers / "c.txt").write_text("A ferry leaves every hour.")
+    build([papers], index)
+    (papers / "a.txt").write_text("The harbour opens in May.")
+    (papers / "b.txt").unlink()
+    build([papers], index)
+    return index
+
+
+def current(index) -> Path:
+    return index / "snapshots" / (index / "current").read_text().strip()
+
+
+def month(index) -> str:
+    with Engine.open(index) as engine:
+        return engine.ask(QUESTION).passages[0].text.split()[-1].rstrip(".")
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "rag_qa", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_list_and_find(index):
+    listed = entries(index)
+    assert [entry.sequence for entry in listed] == [3, 2, 1]
+    assert [entry.current for entry in listed] == [True, False, False]
+    assert [entry.counts.documents for entry in listed] == [2, 3, 2]
+    assert find(index, "current") == current(index)
+    assert find(index, "previous").name == listed[1].name
+    assert find(index, listed[2].name[:10]).name == listed[2].name
+    with pytest.raises(InputError, match="no snapshot “zz”"):
+        find(index, "zz")
+    with pytest.raises(InputError, match="no snapshot “”"):
+        find(index, "")
+    (current(index).with_name(listed[2].name[:16] + "-00000000")).mkdir()
+    with pytest.raises(InputError, match="may be any of"):
+        find(index, listed[2].name[:16])
+
+
+def test_diff(index):
+    first, second, third = (find(index, entry.name) for entry in reversed(entries(index)))
+    found = diff(first, third)
+    assert (found.added, found.changed, found.removed, found.settings) == (["c.txt"], ["a.txt"], ["b.txt"], {})
+    back = diff(third, first)
+    assert (back.added, back.changed, back.removed) == (["b.txt"], ["a.txt"], ["c.txt"])
+    same = diff(second, second)
+    assert (same.added, same.changed, same.removed) == ([], [], [])
+
+
+def test_diff_tells_of_settings(index, papers):
+    build([papers], index, Settings(passage_tokens=20))
+    found = diff(find(index, "previous"), find(index, "current"))
+    assert found.settings == {"passage_tokens": ["180", "20"]}
+    assert found.removed == []
+
+
+def test_rollback_goes_back_and_indexing_goes_on(index, papers):
+    assert month(index) == "May"
+    now, before = roll_back(index)
+    assert (month(index), before) == ("April", entries(index)[0].name)
+    assert now.folder == current(index)
+    roll_back(index)
+    assert month(index) == "March"
+    with pytest.raises(InputError, match="no earlier snapshot"):
+        roll_back(index)
+    roll_back(index, entries(index)[0].name)
+    assert month(index) == "May"
+    roll_back(index, "previous")
+    report = build([papers], index)
+    assert (report.files.changed, report.passages.encoded) == (1, 0)
+    assert month(index) == "May"
+    assert entries(index)[0].sequence == 4
+
+
+@pytest.mark.parametrize("text", ["", "0123456789abcdef-01234567", "../../etc", "/etc/passwd", None])
+def test_rollback_helps_where_current_is_broken(index, text):
+    if text is None:
+        (index / "current").unlink()
+    else:
+        (index / "current").write_text(text)
+    result = run("ask", QUESTION, "--index", index)
+    assert result.returncode == 3
+    assert "rag-qa snapshots rollback" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert run("snapshots", "rollback", "--index", index).returncode == 0
+    assert month(index) == "May"
+
+
+def test_nobody_goes_back_to_a_damaged_snapshot(index):
+    damaged = find(index, "previous")
+    flip(next(damaged.rglob("sentences.f16")))
+    with pytest.raises(IndexDamagedError, match=r"sentences\.f16 is damaged, so nothing was changed: go back with"):
+        roll_back(index)
+    assert month(index) == "May"
+
+
+def test_prune(index):
+    names = [entry.name for entry in entries(index)]
+    roll_back(index, names[2])
+    pruned = prune_snapshots(index, 1)
+    assert pruned.removed == names[:2]  # what is current stays
+    assert [entry.name for entry in entries(index)] == [names[2]]
+    assert month(index) == "March"
+    assert list((index / "encoder").iterdir())
+
+
+def test_prune_removes_what_is_damaged_and_not_what_is_of_another_version(index):
+    damaged, newer = find(index, "previous"), find(index, entries(index)[2].name)
+    flip(damaged / "manifest.json")
+    manifest = newer / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
+    problems = {entry.name: entry.problem for entry in entries(index)}
+    assert "not what was written" in problems[damaged.name] or "damaged" in problems[damaged.name]
+    assert "has format 4, this version of rag_qa reads format 3" in problems[newer.name]
+    pruned = prune_snapshots(index, 3)
+    assert pruned.removed == [damaged.name]
+    assert newer.is_dir()
+
+
+def test_the_clock_does_not_decide_which_snapshot_is_newest(index, papers, monkeypatch):
+    import datetime
+
+    class Earlier(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(1999, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr("rag_qa.indexing.datetime", Earlier)
+    (papers / "a.txt").write_text("The harbour opens in June.")
+    build([papers], index)
+    assert entries(index)[0].created.startswith("1999")
+    assert entries(index)[0].current
+    assert [entry.sequence for entry in entries(index)] == [4, 3, 2]  # the first one was the oldest
+    assert month(index) == "June"
+    roll_back(index)
+    assert month(index) == "May"
+
+
+def flip(path, place=None, bit=1):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if place is None else place] ^= bit
+    path.write_bytes(data)
+
+
+def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, papers):
+    build([papers], index, Settings(segment_passages=1, graph_passages=1))
+    (papers / "c.txt").unlink()
+    settings = Settings(segment_passages=1, graph_passages=1)
+    build([papers], index, settings)
+    with Engine.open(index) as engine:
+        right = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
+    folder = current(index)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert len(files) > 12
+    for path in files:
+        data = path.read_bytes()
+        for place in {0, len(data) // 3, len(data) // 2, len(data) - 1} if data else set():
+            flip(path, place, 1 << place % 8)
+            verified = verify_snapshot(index, folder)
+            assert any(str(path) in named for named in verified.damaged), path
+            try:
+                with Engine.open(index) as engine:
+                    assert [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages] == right
+            except (IndexDamagedError, IndexMismatchError):
+                pass
+            path.write_bytes(data)
+    assert not verify_snapshot(index, folder).damaged
+
+
+def test_verify_finds_what_does_not_belong_and_a_damaged_encoder(index):
+    stranger = current(index) / "segments" / "stranger"
+    stranger.write_text("?")
+    assert verify_snapshot(index, current(index)).damaged == [f"{stranger} (not of this snapshot)"]
+    stranger.unlink()
+    (config,) = index.rglob("encoder.json")
+    data = config.read_bytes()
+    config.unlink()  # the files of the encoder are links to those of other tests
+    config.write_bytes(data.replace(b"256", b"255"))
+    assert verify_snapshot(index, current(index)).damaged == [str(config)]
+
+
+def test_on_the_command_line(index, papers):
+    listed = json.loads(run("snapshots", "list", "--index", index, "--json").stdout)
+    assert [entry["sequence"] for entry in listed] == [3, 2, 1]
+    plain = run("snapshots", "list", "--index", index)
+    assert plain.stdout.splitlines()[0].startswith(f"* {listed[0]['name']}")
+    assert "2 documents, 2 passages, 1 segments" in plain.stdout
+    shown = run("snapshots", "show", "--index", index)
+    assert "exact search" in shown.stdout
+    assert json.loads(run("snapshots", "show", "previous", "--index", index, "--json").stdout)["sequence"] == 2
+    changes = run("snapshots", "diff", "previous", "--index", index)
+    assert changes.stdout.splitlines() == [
+        "changed  a.txt", "removed  b.txt", "0 added, 1 changed, 1 removed"
+    ]  # fmt: skip
+    as_json = json.loads(run("snapshots", "diff", "previous", "current", "--index", index, "--json").stdout)
+    assert as_json["changed"] == ["a.txt"]
+    rolled = run("snapshots", "rollback", "--index", index)
+    assert f"{listed[1]['name']} answers now instead of {listed[0]['name']}" in rolled.stdout
+    again = json.loads(run("snapshots", "rollback", listed[0]["name"], "--index", index, "--json").stdout)
+    assert again == {"current": listed[0]["name"], "before": listed[1]["name"]}
+    assert "1 removed, 2 kept" in run("snapshots", "prune", "--keep", "2", "--index", index).stdout
+    assert "removed" in json.loads(run("snapshots", "prune", "--index", index, "--json").stdout)
+    whole = run("snapshots", "verify", "--all", "--index", index)
+    assert (whole.returncode, whole.stdout.count("whole")) == (0, 2)
+
+
+def test_damage_on_the_command_line_says_what_to_do(index):
+    flip(next(current(index).rglob("vectors.faiss")))
+    result = run("snapshots", "verify", "--index", index)
+    assert result.returncode == 3
+    assert "vectors.faiss" in result.stdout
+    assert f"go back with `rag-qa snapshots rollback {find(index, 'previous').name}`" in result.stderr
+    as_json = run("snapshots", "verify", "--index", index, "--json")
+    assert as_json.returncode == 3
+    assert json.loads(as_json.stdout)[0]["damaged"]
+    assert run("snapshots", "rollback", "--index", index).returncode == 0
+    assert run("snapshots", "verify", "--index", index).returncode == 0
+    prune = run("snapshots", "prune", "--keep", "1", "--index", index)
+    assert prune.returncode == 0, prune.stderr
+    flip(next(current(index).rglob("contents.sqlite")))
+    alone = run("snapshots", "verify", "--index", index)
+    assert "no other snapshot is whole; rebuild the index with `rag-qa index`" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["verify", "nothing"], 2, "There is no snapshot “nothing”"),
+        (["rollback", "nothing"], 2, "There is no snapshot “nothing”"),
+        (["diff", "nothing"], 2, "There is no snapshot “nothing”"),
+        (["show", "../.."], 2, "There is no snapshot “../..”"),
+        (["prune", "--keep", "0"], 2, "--keep"),
+    ],
+)
+def test_bad_input_on_the_command_line(index, arguments, code, sentence):
+    result = run("snapshots", *arguments, "--index", index)
+    assert result.returncode == code
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_snapshots_of_no_index(tmp_path):
+    for command in ("list", "show", "verify", "rollback", "prune"):
+        result = run("snapshots", command, "--index", tmp_path / "none")
+        assert result.returncode == 3
+        assert "There is no index in" in result.stderr
+    assert not (tmp_path / "none").exists()

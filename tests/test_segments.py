@@ -1,0 +1,256 @@
+"""An index that was made in many steps answers as one that was made at once."""
+
+import os
+import random
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_qa import Engine, build
+from rag_qa.corpus import Corpus
+from rag_qa.errors import IndexDamagedError
+from rag_qa.settings import Settings
+from rag_qa.snapshot_writer import to_merge
+
+QUESTIONS = [
+    "When does the harbour open?",
+    "Who pays a fee of ten crowns?",
+    "lighthouse",
+    "Is fishing forbidden near the pier?",
+    "What did the pilot say about ice?",
+    "ships ships ships and a ferry",
+]
+SUBJECTS = ["The harbour", "A ship", "The lighthouse", "The pilot", "Fishing", "The ferry", "Ice", "The pier"]
+REST = ["opens in March", "pays a fee of ten crowns", "was built in 1887", "is forbidden", "leaves every hour"]
+
+
+def sentence(chance):
+    return f"{chance.choice(SUBJECTS)} {chance.choice(REST)}{chance.choice(['', ' again', ' and again in May'])}."
+
+
+def text(chance):
+    return "\n\n".join(" ".join(sentence(chance) for _ in range(chance.randrange(1, 6))) for _ in range(3))
+
+
+def contents(index):
+    with Engine.open(index) as engine:
+        return [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]
+
+
+def rankings(index):
+    """What is found, place and marks, then the scores, which differ in the last digits."""
+    with Engine.open(index) as engine:
+        found = [engine.ask(question, k=8).passages for question in QUESTIONS]
+    places = [
+        [(p.citation.document, p.citation.start, [(mark.start, mark.end) for mark in p.highlights]) for p in passages]
+        for passages in found
+    ]
+    return places, np.array([[p.score for p in passages] for passages in found])
+
+
+def assert_same(found, expected):
+    assert found[0] == expected[0]
+    assert found[1] == pytest.approx(expected[1], abs=1e-4)
+
+
+def vectors(index):
+    """Passage and sentence vectors by document and place."""
+    corpus = Corpus.open_current(index)
+    found = {}
+    for placed in corpus.each_placed():
+        _, both = corpus.stored(placed)
+        found[placed.path] = (both.passages.copy(), both.sentences.astype(np.float32))
+    corpus.close()
+    return found
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Segments are never merged for their tombstones."""
+    monkeypatch.setattr("rag_qa.snapshot_writer.MOST_GONE", 1.0)
+
+
+SMALL = Settings(passage_tokens=24, segment_passages=8)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_many_steps_end_where_one_does(seed, tmp_path, with_encoder, patient):
+    chance = random.Random(seed)
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    index = with_encoder("steps")
+    build([folder], index, SMALL)
+    for step in range(5):
+        files = sorted(folder.iterdir())
+        chance.choice(files).write_text(text(chance))
+        chance.choice(files[:5]).rename(folder / f"renamed {step}.txt")
+        sorted(folder.iterdir())[chance.randrange(5, 9)].unlink()
+        (folder / f"new {step}.txt").write_text(text(chance))
+        report = build([folder], index, SMALL)
+    with Engine.open(index) as engine:
+        manifest = engine.manifest
+        assert len(manifest.segments) > 2
+        assert sum(segment.passages for segment in manifest.segments) > manifest.counts.passages
+        assert engine.snapshot.tombstones.is_file()
+    once = with_encoder("once")
+    assert build([folder], once).snapshot != report.snapshot  # other settings
+    assert build([folder], once, Settings(passage_tokens=24)).snapshot == report.snapshot
+    assert contents(index) == contents(once)
+    assert_same(rankings(index), rankings(once))
+    stepped, whole = vectors(index), vectors(once)
+    assert stepped.keys() == whole.keys()
+    for path, (passages, sentences) in stepped.items():
+        assert np.abs(passages - whole[path][0]).max() < 1e-5
+        assert np.abs(sentences - whole[path][1]).max() < 2e-3  # a last bit of half precision
+
+
+def test_a_small_change_links_what_stays(tmp_path, with_encoder, patient):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(20):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    index = with_encoder()
+    build([folder], index, SMALL)
+    before = {path.stat().st_ino for path in index.rglob("vectors.faiss")}
+    assert len(before) > 3
+    (folder / "07.txt").write_text("The harbour opens in April.")
+    report = build([folder], index, SMALL)
+    assert report.passages.encoded == 1
+    current = index / "snapshots" / (index / "current").read_text().strip()
+    after = {path.stat().st_ino for path in current.rglob("vectors.faiss")}
+    assert before <= after
+    assert len(after) == len(before) + 1
+
+
+def test_a_segment_with_many_tombstones_is_written_anew(tmp_path, with_encoder):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(10):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    index = with_encoder()
+    build([folder], index, SMALL)
+    for number in range(10):
+        if number % 2:
+            (folder / f"{number:02}.txt").unlink()
+    build([folder], index, SMALL)
+    with Engine.open(index) as engine:
+        gone = sum(segment.passages for segment in engine.manifest.segments) - engine.manifest.counts.passages
+        assert gone <= 0.2 * engine.manifest.counts.passages
+    assert contents(index) == contents_of_new(folder, with_encoder)
+
+
+def contents_of_new(folder, with_encoder):
+    index = with_encoder("new")
+    build([folder], index, Settings(passage_tokens=24))
+    return contents(index)
+
+
+def test_a_collection_with_graphs_answers_as_without(tmp_path, with_encoder):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(60):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    index = with_encoder()
+    build([folder], index, Settings(passage_tokens=24, graph_passages=50))
+    with Engine.open(index) as engine:
+        (segment,) = engine.manifest.segments
+        assert segment.graph is not None
+        assert segment.graph.recall >= 0.98
+    with Engine.open(index) as by_graph, Engine.open(index, Settings(exact_search=True)) as exact:
+        for question in QUESTIONS:
+            found, wanted = by_graph.ask(question), exact.ask(question)
+            assert [p.citation for p in found.passages] == [p.citation for p in wanted.passages]
+
+
+def test_what_is_merged():
+    assert to_merge({}, 5, 100) == []
+    assert to_merge({1: (500, 500)}, 1, 10_000) == []  # small beside it: stays
+    assert to_merge({1: (500, 500)}, 50, 10_000) == [1]
+    assert to_merge({1: (5000, 5000), 2: (90, 90), 3: (400, 400)}, 10, 10_000) == [2, 3, 1]  # one leads to the next
+    assert to_merge({1: (10_000, 10_000)}, 5000, 10_000) == []  # full
+    assert to_merge({1: (7900, 10_000)}, 0, 10_000) == [1]  # full of holes
+    assert to_merge({1: (8100, 10_000)}, 0, 10_000) == []
+    assert to_merge({1: (50, 50), 2: (60, 60)}, 0, 10_000) == []  # nothing new, nothing to do
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=200))
+def test_segments_stay_few_and_each_passage_is_copied_few_times(changes):
+    full, segments, copied = 2000, {}, 0
+    for number, fresh in enumerate(changes):
+        merged = to_merge(segments, fresh, full)
+        taken = sum(segments.pop(other)[0] for other in merged)
+        copied += taken
+        segments[number] = (fresh + taken, fresh + taken)
+    total = sum(changes)
+    growing = [size for size, _ in segments.values() if size < full]
+    assert len(growing) <= 2 + np.log10(full)
+    assert copied <= 25 * total
+
+
+def test_a_manifest_that_names_a_missing_segment(index_copy):
+    current = index_copy / "snapshots" / (index_copy / "current").read_text().strip()
+    (current / "segments" / "000001").rename(current / "elsewhere")
+    with pytest.raises(IndexDamagedError, match=r"segments/000001/\S+ is missing or truncated: go back"):
+        Engine.open(index_copy)
+
+
+def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
+    monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", 0)
+    (path,) = index_copy.rglob("rows/*.npy")
+    rows = np.load(path)
+    for wrong in (rows[::-1] * 0, rows + 1):
+        np.save(path, wrong)
+        with pytest.raises(IndexDamagedError, match="do not make up its passages"):
+            Engine.open(index_copy)
+    np.save(path, rows[::-1])  # every passage is there, but under the row of another
+    with Engine.open(index_copy) as engine:
+        for info, _ in engine.documents():
+            for passage in engine.passages(info.id):
+                assert engine.document(info.id).text[passage.start : passage.end] == passage.text
+
+
+def test_tombstones_that_do_not_fit_are_damage(index_copy):
+    corpus = Corpus.open_current(index_copy)
+    corpus.close()
+    from rag_qa.lexical import Tombstones
+
+    corpus.snapshot.tombstones.write_bytes(msgspec.msgpack.encode({"000001": Tombstones(passages=1)}))
+    with pytest.raises(IndexDamagedError, match="does not belong to the passages that are gone"):
+        Corpus.open_current(index_copy)
+    corpus.snapshot.tombstones.write_bytes(b"\xc1")
+    with pytest.raises(IndexDamagedError, match="cannot be read"):
+        Corpus.open_current(index_copy)
+
+
+def test_where_files_cannot_be_linked_they_are_copied(tmp_path, with_encoder, patient, monkeypatch):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(12):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    index = with_encoder()
+    build([folder], index, SMALL)
+
+    def refuse(*_):
+        raise OSError(95, os.strerror(95))
+
+    monkeypatch.setattr(os, "link", refuse)
+    (folder / "07.txt").write_text("The harbour opens in April.")
+    build([folder], index, SMALL)
+    assert {path.stat().st_nlink for path in index.rglob("vectors.faiss")} == {1}
+    assert_same(rankings(index), rankings_of_new(folder, with_encoder, monkeypatch))
+
+
+def rankings_of_new(folder, with_encoder, monkeypatch):
+    monkeypatch.undo()
+    index = with_encoder("new")
+    build([folder], index, Settings(passage_tokens=24))
+    return rankings(index)
