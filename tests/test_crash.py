@@ -1,6 +1,7 @@
 """Whatever happens to the process, the disk or the power, the index that was there is there, and whole."""
 
 import errno
+import gc
 import os
 import random
 import shutil
@@ -270,6 +271,11 @@ def test_a_full_disk_changes_nothing(tmp_path, small_disk, with_encoder, encoder
     assert report.documents == 220
     assert check_whole(index, {report.snapshot})
     assert not list((index / "snapshots").glob(".*"))
+    gc.collect()  # runs that failed may hold files open until then
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
+    assert check_whole(index, {report.snapshot})
+    with pytest.raises(WriteError, match="Read-only file system"):
+        build([folder], index, SETTINGS, encoder=encoder_of_hashes)
 
 
 def test_one_writer_at_a_time(index_copy, root, tmp_path):

@@ -11,6 +11,7 @@ from rag_qa import Engine, build
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
 from rag_qa.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
 from rag_qa.settings import Settings
+from rag_qa.snapshot import writing
 
 QUESTION = "When does the harbour open?"
 
@@ -102,6 +103,16 @@ def test_rollback_goes_back_and_indexing_goes_on(index, papers):
     assert (report.files.changed, report.passages.encoded) == (1, 0)
     assert month(index) == "May"
     assert entries(index)[0].sequence == 4
+
+
+def test_rollback_does_not_wait_for_an_indexer_and_prune_does(index):
+    with writing(index):
+        assert run("snapshots", "rollback", "--index", index).returncode == 0
+        assert month(index) == "April"
+        command = [sys.executable, "-m", "rag_qa", "snapshots", "prune", "--index", str(index)]
+        pruning = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "waiting until it has finished" in pruning.stderr.readline()
+    assert "0 removed, 3 kept" in pruning.communicate(timeout=60)[0]
 
 
 @pytest.mark.parametrize("text", ["", "0123456789abcdef-01234567", "../../etc", "/etc/passwd", None])

@@ -1,6 +1,7 @@
 """The two search structures on small collections with numbers that can be computed by hand."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -166,3 +167,16 @@ def test_a_graph_that_finds_too_little_is_left_out(tmp_path, monkeypatch):
     index = built_vectors(tmp_path, vectors, graph_passages=10)
     assert not (tmp_path / "graph.faiss").exists()
     assert index.search(vectors[0], 100) == index.search(vectors[0], 100, exact=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="needs /proc to see what is mapped")
+def test_an_index_that_is_let_go_of_is_no_longer_mapped(tmp_path):
+    index = built_vectors(tmp_path, near_a_plane(3000), graph_passages=10)
+    assert mapped(tmp_path) == {"vectors.faiss", "graph.faiss"}
+    del index
+    assert mapped(tmp_path) == set()
+
+
+def mapped(folder):
+    with open("/proc/self/maps") as maps:
+        return {line.rsplit("/", 1)[-1].strip() for line in maps if str(folder) in line}

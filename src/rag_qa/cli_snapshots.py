@@ -1,5 +1,6 @@
 """The command `snapshots`: what an index was, and going back to it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,11 @@ def rollback(snapshot: str | None, as_json: bool, **options: Any) -> None:  # no
 def prune(keep: int | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Remove all but the newest snapshots and the current one."""
     from rag_qa.history import prune_snapshots
+    from rag_qa.terminal import WAITING
 
     settings = settings_of(options | {"keep_snapshots": keep})
-    pruned = prune_snapshots(Path(settings.index), settings.keep_snapshots)
+    waiting = partial(click.echo, WAITING, err=True)
+    pruned = prune_snapshots(Path(settings.index), settings.keep_snapshots, waiting)
     if as_json:
         print_json(pruned)
     else:

@@ -176,10 +176,11 @@ class Corpus:
         return stored, vectors
 
     def close(self) -> None:
-        """Closes the files."""
+        """Closes the files; nothing can be read afterwards."""
         self._contents.close()
         for segment in self._segments.values():
             segment.close()
+        self._segments.clear()  # and with them what is mapped into memory
 
     def _infos(self, placed: Sequence[Placed]) -> list[DocumentInfo]:
         """Documents in their order, read segment by segment."""

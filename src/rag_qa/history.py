@@ -1,6 +1,6 @@
 """The snapshots of an index: listing, checking, comparing, going back, removing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -170,24 +170,26 @@ def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | No
         IndexDamagedError: the snapshot is damaged; the current one stays.
         InputError: there is no such snapshot.
     """
-    _current(index)  # before a folder is made for the lock
-    with writing(index):
-        folder = find(index, named) if named else _previous(index)
-        verified = verify_snapshot(index, folder)
-        if verified.damaged:
-            raise IndexDamagedError(
-                f"{verified.damaged[0]} is damaged, so nothing was changed", advice(index, [verified])
-            )
-        snapshot = Snapshot.open(index, folder)
-        before = _current(index)
-        make_current(index, folder.name)
-        return snapshot, before
+    before = _current(index)
+    folder = find(index, named) if named else _previous(index)
+    verified = verify_snapshot(index, folder)
+    if verified.damaged:
+        raise IndexDamagedError(f"{verified.damaged[0]} is damaged, so nothing was changed", advice(index, [verified]))
+    snapshot = Snapshot.open(index, folder)
+    make_current(snapshot)
+    return snapshot, before
 
 
-def prune_snapshots(index: Path, keep: int) -> Pruned:
-    """Removes all but the newest `keep` snapshots and the current one, and those that are damaged."""
+def prune_snapshots(index: Path, keep: int, on_wait: Callable[[], None] | None = None) -> Pruned:
+    """Removes all but the newest `keep` snapshots and the current one, and those whose manifest is damaged.
+
+    Args:
+        index: folder of the index.
+        keep: how many.
+        on_wait: called before waiting for another process that writes.
+    """
     current_name(index)
-    with writing(index):
+    with writing(index, on_wait=on_wait):
         removed = prune(index, keep)
         for folder in list(snapshot_folders(index)):
             if folder.name != current_name(index) and _is_damaged(folder):

@@ -105,8 +105,11 @@ class LexicalWriter:
         schema = SchemaBuilder()
         schema.add_text_field(TEXT, tokenizer_name="en_stem", index_option="freq")
         schema.add_integer_field(ROW, fast=True)
-        with self._in_a_sentence():
-            self._writer = tantivy.Index(schema.build(), path=str(folder)).writer(WRITER_BYTES, num_threads=1)
+        try:
+            index = tantivy.Index(schema.build(), path=str(folder))
+            self._writer: tantivy.IndexWriter | None = index.writer(WRITER_BYTES, num_threads=1)
+        except (ValueError, OSError) as error:
+            raise WriteError(folder, error) from None
 
     def add(self, texts: Iterable[str]) -> None:
         """Adds the texts of the next rows."""
@@ -114,24 +117,31 @@ class LexicalWriter:
             document = tantivy.Document()
             document.add_text(TEXT, text)
             document.add_integer(ROW, self._first + self._rows)
-            with self._in_a_sentence():
-                self._writer.add_document(document)
+            with self._in_a_sentence() as writer:
+                writer.add_document(document)
             self._rows += 1
             self.words += len(_ANALYZER.analyze(text))
 
     def seal(self) -> None:
         """Ends the index."""
-        with self._in_a_sentence():
-            self._writer.commit()
-            self._writer.wait_merging_threads()
+        with self._in_a_sentence() as writer:
+            writer.commit()
+            writer.wait_merging_threads()
+        self.discard()
         for path in self._folder.iterdir():
             if path.name.startswith("."):  # locks, and a list that only a writer needs
                 path.unlink()
 
+    def discard(self) -> None:
+        """Lets go of the files."""
+        self._writer = None
+
     @contextmanager
-    def _in_a_sentence(self) -> Iterator[None]:
+    def _in_a_sentence(self) -> Iterator[tantivy.IndexWriter]:
+        if self._writer is None:
+            raise WriteError(self._folder, "it is closed")
         try:
-            yield
+            yield self._writer
         except (ValueError, OSError) as error:
             raise WriteError(self._folder, error) from None
 

@@ -146,3 +146,4 @@ class SegmentWriter:
         self._store.discard()
         self._vectors.discard()
         self._sentences.discard()
+        self._lexical.discard()

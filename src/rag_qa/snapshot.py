@@ -5,7 +5,8 @@ INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (contents.py), ro
                                 segments/<segment>/ (segments.py); where passages are gone: tombstones.msgpack, ballast/
 INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
-INDEX/lock                      held by the process that writes
+INDEX/lock                      held by the process that writes snapshots
+INDEX/current.lock              held for a moment, while another snapshot is made current and old ones are removed
 
 A snapshot is written beside the live one, synced and checked, then made current by one atomic rename. Segments that two
 snapshots share are hard links.
@@ -239,14 +240,20 @@ def publish(index: Path, folder: Path, manifest: Manifest, linked: Mapping[str, 
     folder.rename(final)
     sync(final.parent)
     snapshot = Snapshot.open(index, final)
-    make_current(index, name)
+    make_current(snapshot)
     prune(index, keep)
     return snapshot
 
 
-def make_current(index: Path, name: str) -> None:
-    """Lets the snapshot of this name answer. Needs `writing`."""
-    write_atomically(index / "current", f"{name}\n")
+def make_current(snapshot: Snapshot) -> None:
+    """Lets a snapshot answer, for which no process that writes need be waited for.
+
+    Raises:
+        IndexDamagedError: it is not there any more.
+    """
+    with FileLock(snapshot.index / "current.lock"):
+        read_manifest(snapshot.folder)
+        write_atomically(snapshot.index / "current", f"{snapshot.name}\n")
 
 
 def prune(index: Path, keep: int) -> list[str]:
@@ -255,11 +262,12 @@ def prune(index: Path, keep: int) -> list[str]:
     What cannot be read may be of another version and stays. Query encoders that no snapshot needs are removed too.
     """
     _sweep(index)
-    current = current_name(index)
-    others = [folder for folder, _ in stored(index) if folder.name != current]
-    removed = others[max(0, keep - 1) :]
-    for folder in removed:
-        remove(folder)
+    with FileLock(index / "current.lock"):
+        current = current_name(index)
+        others = [folder for folder, _ in stored(index) if folder.name != current]
+        removed = others[max(0, keep - 1) :]
+        for folder in removed:
+            remove(folder)
     left = stored(index)
     if len(left) == len(list(snapshot_folders(index))):
         needed = {manifest.encoder.digest for _, manifest in left}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
     from rag_qa.indexing import Progress as Tell
     from rag_qa.verifying import Verification
 
-__all__ = ["printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
+__all__ = ["WAITING", "printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
 
 LONGEST_QUOTE = 240
 LONGEST_SECTION = 80
@@ -28,6 +28,7 @@ CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) n
 NAME_CONTROLS = CONTROLS | dict.fromkeys([10, 9, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F)], " ")
 NAME_CONTROLS |= dict.fromkeys(range(0x2066, 0x206A), " ")
 MARK = "bold yellow"
+WAITING = "Another process is writing this index: waiting until it has finished."
 PLAIN_MARK = "**"  # around highlights where there are no colours
 
 
@@ -41,7 +42,7 @@ def progress_bar() -> "Iterator[Tell]":
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage == "waiting":
-                bar.console.print("Another process is writing this index: waiting until it has finished.")
+                bar.console.print(WAITING)
                 return
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)

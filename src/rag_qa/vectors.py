@@ -61,6 +61,8 @@ class VectorIndex:
         if not isinstance(links, faiss.IndexHNSW) or (links.ntotal, links.d) != (passages, dimension):
             raise IndexDamagedError(f"{path} is not the graph of the {passages} vectors beside it")
         links.storage, links.own_fields = flat, False
+        # The assignment gave it away: nobody would let go of it, nor of the file.
+        flat.thisown = True  # type: ignore[attr-defined] # of every object that SWIG makes
         return cls(flat, links, graph.effort)
 
     def search(
