@@ -417,6 +417,16 @@ def test_a_file_with_the_name_of_a_record_is_refused(folder, with_encoder):
         build([folder], with_encoder())
 
 
+def test_a_file_that_takes_the_name_of_a_record_later_is_refused(folder, with_encoder):
+    index = with_encoder()
+    (folder / "feed.jsonl").write_text('{"text": "Ships pay."}')
+    report = build([folder], index)
+    (folder / "feed.jsonl#1").write_text("Ships pay more.")
+    with pytest.raises(InputError, match=r"both be called “feed\.jsonl#1”"):
+        build([folder], index)
+    assert Engine.open(index).manifest.id == report.snapshot
+
+
 def test_ocr_without_tesseract_is_refused_at_once(folder, with_encoder, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SettingsError, match="Tesseract is not installed: install it"):

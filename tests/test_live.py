@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from rag_qa import build
+from rag_qa.errors import repair
 from rag_qa.history import roll_back
 from rag_qa.service.live import LiveEngine
 
@@ -168,8 +169,7 @@ def test_what_cannot_be_opened_is_not_taken_and_tried_again_later(live, caplog, 
     live.look()
     live.look()
     assert [record.getMessage() for record in caplog.records] == [
-        f"snapshot {NAMES[0]} still answers: {live.current} names no snapshot: go back to another snapshot with "
-        "`rag-qa snapshots rollback`, or rebuild the index with `rag-qa index`."
+        f"snapshot {NAMES[0]} still answers: {live.current} names no snapshot: {repair(live.current.parent)}."
     ]
     live.current.write_text(NAMES[2])
     live.look()
@@ -177,3 +177,16 @@ def test_what_cannot_be_opened_is_not_taken_and_tried_again_later(live, caplog, 
     monkeypatch.setattr(live, "_not_before", 0.0)
     live.look()
     assert live.loaded[-1].name == NAMES[2]
+
+
+def test_whatever_goes_wrong_the_engine_that_answers_goes_on(live, caplog, monkeypatch):
+    def fail():
+        raise MemoryError
+
+    monkeypatch.setattr(live, "_load", fail)
+    live.current.write_text(NAMES[1])
+    live.look()
+    assert len(caplog.records) == 1
+    with live.lend() as engine:
+        assert engine.name == NAMES[0]
+        assert not engine.closed

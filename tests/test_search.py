@@ -8,7 +8,8 @@ import pytest
 from structures import built_lexical, built_vectors, write_lexical
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.lexical import LexicalIndex, Tombstones, analyze, write_ballast
+from rag_qa.lexical import LexicalIndex, analyze
+from rag_qa.tombstones import Tombstones, write_ballast
 from rag_qa.vectors import VectorIndex
 
 TEXTS = [

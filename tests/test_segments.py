@@ -14,6 +14,7 @@ from rag_qa.corpus import Corpus
 from rag_qa.errors import IndexDamagedError
 from rag_qa.settings import Settings
 from rag_qa.snapshot_writer import to_merge
+from rag_qa.tombstones import Tombstones
 
 QUESTIONS = [
     "When does the harbour open?",
@@ -204,6 +205,7 @@ def test_a_manifest_that_names_a_missing_segment(index_copy):
 
 def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
     monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", 0)
+    monkeypatch.setattr("rag_qa.snapshot.ALWAYS_CHECKED", ())
     (path,) = index_copy.rglob("rows/*.npy")
     rows = np.load(path)
     for wrong in (rows[::-1] * 0, rows + 1):
@@ -220,8 +222,6 @@ def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
 def test_tombstones_that_do_not_fit_are_damage(index_copy):
     corpus = Corpus.open_current(index_copy)
     corpus.close()
-    from rag_qa.lexical import Tombstones
-
     corpus.snapshot.tombstones.write_bytes(msgspec.msgpack.encode({"000001": Tombstones(passages=1)}))
     with pytest.raises(IndexDamagedError, match="does not belong to the passages that are gone"):
         Corpus.open_current(index_copy)

@@ -161,16 +161,19 @@ def test_a_wrong_method_is_a_problem(client):
 def test_documents_and_their_text(client, root):
     listed = client.get("/documents").json()
     assert listed["total"] == 3
+    snapshot = client.get("/snapshot").json()["id"]
+    assert listed["snapshot"] == snapshot
     assert [entry["document"] for entry in listed["documents"]] == sorted(p.name for p in (root / "seeds").iterdir())
     assert client.get("/documents?offset=1&limit=1").json()["documents"] == listed["documents"][1:2]
     entry = listed["documents"][0]
     detail = client.get(f"/documents/{entry['id']}").json()
-    assert detail.items() >= entry.items()
+    assert detail.items() >= {**entry, "snapshot": snapshot}.items()
     text = (root / "seeds" / entry["document"]).read_bytes().decode()
     response = client.get(f"/documents/{entry['id']}/text")
     assert response.text == text
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["x-snapshot"] == snapshot
     assert client.get(f"/documents/{entry['id']}/text?start=10&end=30").text == text[10:30]
     for query in (f"start={len(text) + 1}", "start=5&end=3", "start=-1", f"end={len(text) + 1}"):
         check_problem(client.get(f"/documents/{entry['id']}/text?{query}"), 400, "no stretch of this document")

@@ -3,8 +3,9 @@
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from rag_qa.errors import WriteError
 __all__ = ["VectorCache"]
 
 Float = TypeVar("Float", np.float16, np.float32)
+Result = TypeVar("Result")
 
 FILE = "vectors.sqlite"
 VERSION = 2
@@ -40,13 +42,19 @@ class VectorCache:
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        """Whether anything was ever kept there."""
-        return (folder / FILE).is_file()
+        """Whether there is a cache of this version, which opening does not change."""
+        path = folder / FILE
+        if not path.is_file():
+            return False
+        try:
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+                return bool(connection.execute("PRAGMA user_version").fetchone() == (VERSION,))
+        except sqlite3.Error:
+            return False
 
     def commit(self) -> None:
         """Sees that what was put in is kept."""
-        with self._in_a_sentence():
-            self._connection.commit()
+        self._do(lambda cache: cache.commit())
         self._committed = time.monotonic()
 
     def close(self) -> None:
@@ -62,36 +70,31 @@ class VectorCache:
         wanted, found = list(keys), dict[str, NDArray[Float]]()
         for first in range(0, len(wanted), KEYS_PER_QUERY):
             some = wanted[first : first + KEYS_PER_QUERY]
-            rows = self._execute(
-                f"SELECT key, vector, checksum FROM vectors WHERE key IN ({','.join('?' * len(some))})",  # noqa: S608
-                some,
-            )
-            for key, vector, checksum in rows:
+            statement = f"SELECT key, vector, checksum FROM vectors WHERE key IN ({','.join('?' * len(some))})"  # noqa: S608
+            for key, vector, checksum in self._do(partial(_rows_of, statement, some)):
                 if _checksum(vector) == checksum:
                     found[keys[key]] = np.frombuffer(vector, dtype=kind)
         return found
 
     def put(self, vectors: Mapping[str, NDArray[Float]], kind: type[Float]) -> None:
         """Keeps vectors of shape (dimension,) and this precision, by text."""
-        stored = ((self._key(text, kind), vector.astype(kind).tobytes()) for text, vector in vectors.items())
-        with self._in_a_sentence():
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                ((key, vector, _checksum(vector)) for key, vector in stored),
-            )
+        plain = [(self._key(text, kind), vector.astype(kind).tobytes()) for text, vector in vectors.items()]
+        rows = [(key, vector, _checksum(vector)) for key, vector in plain]
+        self._do(lambda cache: cache.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows))
         if time.monotonic() - self._committed > SECONDS_BETWEEN_COMMITS:
             self.commit()
 
-    def _execute(self, statement: str, values: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+    def _do(self, what: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Does something with the file; where that is damaged, with a new one: all in it can be computed again."""
         with self._in_a_sentence():
             try:
-                return self._connection.execute(statement, values).fetchall()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:  # damaged: all in it can be computed again
+                return what(self._connection)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
                 self._connection.close()
                 self._connection = _begun_anew(self._path)
-                return []
+                return what(self._connection)
 
     def _key(self, text: str, kind: type[Float]) -> bytes:
         return hashlib.sha256(b"\0".join((self._encoder, kind.__name__.encode(), text.encode()))).digest()
@@ -104,14 +107,24 @@ class VectorCache:
             raise WriteError(f"The cache of vectors, {self._path},", error) from None
 
 
+def _rows_of(statement: str, values: Sequence[bytes], cache: sqlite3.Connection) -> list[tuple[bytes, bytes, bytes]]:
+    return cache.execute(statement, values).fetchall()
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is to blame, and not another process that writes, or the disk."""
+    return not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     """Opens the file; one that is no cache of this version is begun anew, since all in it can be computed again."""
+    connection = _connect(path)
     try:
-        connection = _connect(path)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError:  # locked, or no space: nothing is wrong with the file
-        raise
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not _is_damage(error):
+            raise
         return _begun_anew(path)
     if version == VERSION:
         return connection

@@ -99,7 +99,11 @@ def index(
     from rich.console import Console
 
     from rag_qa.indexing import build
-    from rag_qa.terminal import progress_bar, show_index_report
+    from rag_qa.terminal import WAITING, progress_bar, show_index_report
+
+    def tell_of_waiting(stage: str, *_: int) -> None:
+        if stage == "waiting":
+            click.echo(WAITING, err=True)
 
     def show(report: "IndexReport") -> None:
         if as_json:
@@ -116,7 +120,7 @@ def index(
 
     from rag_qa.watching import watch
 
-    for outcome in watch(paths, Path(settings.index), settings):
+    for outcome in watch(paths, Path(settings.index), settings, tell_of_waiting, wait=wait):
         if isinstance(outcome, RagQaError):
             click.echo(str(outcome), err=True)
         else:
@@ -260,6 +264,11 @@ def _ensure_default_index(settings: "Settings") -> None:
     """Builds the default index if nobody named one and it is not there, so that the first command answers."""
     if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
         return
+
+    from rag_qa.snapshot import snapshot_folders
+
+    if any(snapshot_folders(Path(settings.index))):
+        return  # `current` is lost, and opening the index says so
 
     from rag_qa.indexing import build
     from rag_qa.terminal import progress_bar

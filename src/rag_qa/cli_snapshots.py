@@ -24,13 +24,15 @@ def snapshots() -> None:
 @json_option
 def list_snapshots(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """List all snapshots, newest first."""
+    from rag_qa.errors import IndexDamagedError, repair
     from rag_qa.history import entries
+    from rag_qa.snapshot import current_name
 
-    found = entries(_index(options))
+    index = _index(options)
+    found = entries(index)
     if as_json:
         print_json(found)
-        return
-    for entry in found:
+    for entry in found if not as_json else []:
         mark = "*" if entry.current else " "
         if entry.counts is None:
             click.echo(f"{mark} {entry.name}  {entry.problem}")
@@ -39,6 +41,8 @@ def list_snapshots(as_json: bool, **options: Any) -> None:  # noqa: ANN401
                 f"{mark} {entry.name}  {entry.created}  {entry.counts.documents} documents, "
                 f"{entry.counts.passages} passages, {entry.segments} segments, {_megabytes(entry.bytes)}"
             )
+    if not any(entry.current for entry in found):
+        raise IndexDamagedError(f"“{current_name(index)}”, which “current” names, is not there", repair(index))
 
 
 @snapshots.command()
@@ -78,7 +82,7 @@ def show(snapshot: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
 @json_option
 def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Check every file of SNAPSHOT (default: current) byte for byte."""
-    from rag_qa.errors import IndexDamagedError
+    from rag_qa.errors import IndexDamagedError, IndexMismatchError
     from rag_qa.history import advice, entries, find, verify_snapshot
 
     index = _index(options)
@@ -89,11 +93,15 @@ def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  
     else:
         for each in verified:
             said = f"damaged: {', '.join(each.damaged)}" if each.damaged else f"whole, {each.files} files"
-            click.echo(f"{each.name}  {said}")
+            click.echo(f"{each.name}  {each.problem or said}")
+            for path in each.strangers:
+                click.echo(f"{each.name}  not of this snapshot: {path}")
     broken = [name for each in verified for name in each.damaged]
     if broken:
-        others = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise IndexDamagedError(f"{broken[0]}{others} not as written", advice(index, verified))
+        others = f", and so are {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise IndexDamagedError(f"{broken[0]} is not what was written{others}", advice(index, verified))
+    if not every and verified[0].problem:
+        raise IndexMismatchError(verified[0].problem)
 
 
 @snapshots.command()
@@ -101,7 +109,7 @@ def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  
 @index_option
 @json_option
 def rollback(snapshot: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Let SNAPSHOT (default: the one before the current one) answer; a running server follows."""
+    """Let SNAPSHOT (default: the next older one) answer; a running server follows."""
     from rag_qa.history import roll_back
 
     now, before = roll_back(_index(options), snapshot)
@@ -118,7 +126,7 @@ def rollback(snapshot: str | None, as_json: bool, **options: Any) -> None:  # no
 @index_option
 @json_option
 def prune(keep: int | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Remove all but the newest snapshots and the current one."""
+    """Remove all but the newest snapshots and the current one, and those that nobody can read any more."""
     from rag_qa.history import prune_snapshots
     from rag_qa.terminal import WAITING
 
@@ -142,7 +150,7 @@ def diff(before: str, after: str, as_json: bool, **options: Any) -> None:  # noq
     from rag_qa.terminal import printable
 
     index = _index(options)
-    found = history.diff(history.find(index, before), history.find(index, after))
+    found = history.diff(index, history.find(index, before), history.find(index, after))
     if as_json:
         print_json(found)
         return

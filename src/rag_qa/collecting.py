@@ -3,9 +3,9 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -119,7 +119,7 @@ class Previous:
 class Collection:
     """What the new snapshot is to hold: documents to take over, and documents to read, which can be read once."""
 
-    def __init__(self, files: list[IndexedFile], reused: list[Reused], new: Iterator[StoredDocument]) -> None:
+    def __init__(self, files: list[IndexedFile], reused: list[Reused], new: Generator[StoredDocument]) -> None:
         self._files = files
         self.reused = reused
         self.new = new
@@ -158,7 +158,7 @@ def collect(
             to_read[now.path] = now
     tell("comparing", len(sources.files), len(sources.files))
 
-    def read() -> Iterator[Document]:
+    def read() -> Generator[Document]:
         with ReaderPool(settings) as pool:
             wanted = [file for file in sources.files if file.document in to_read]
             for done, (file, read) in enumerate(pool.read(wanted)):
@@ -193,7 +193,7 @@ def collection_of(
             files.append(now)
             to_cut.append(each)
 
-    def read() -> Iterator[Document]:
+    def read() -> Generator[Document]:
         for done, document in enumerate(to_cut):
             tell("cutting", done, len(to_cut))
             yield document
@@ -202,14 +202,14 @@ def collection_of(
     return Collection(files, reused, cut_ahead(read(), chunker))
 
 
-def cut_ahead(documents: Iterator[Document], chunker: Chunker) -> Iterator[StoredDocument]:
+def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[StoredDocument]:
     """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
 
     def cut(document: Document) -> StoredDocument:
         return StoredDocument(document, tuple(chunker.cut(document)))
 
     waiting: deque[Future[StoredDocument]] = deque()
-    with ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
+    with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
         try:
             ahead = 0
             for document in documents:

@@ -7,7 +7,7 @@ passages have the row numbers by which the stages know them.
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import msgspec
@@ -71,12 +71,8 @@ class Layout(Struct, frozen=True):
     first_rows: NDArray[np.int64]
     """In the segment."""
     passages: NDArray[np.int64]
-
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        """The row of each document's first passage among all passages, in order."""
-        starts: NDArray[np.int64] = np.cumsum(self.passages) - self.passages
-        return starts
+    starts: NDArray[np.int64]
+    """The row of each document's first passage among all passages, in order."""
 
 
 class Contents(CheckedDatabase):
@@ -96,10 +92,7 @@ class Contents(CheckedDatabase):
     def documents(self, offset: int = 0, limit: int | None = None) -> list[Placed]:
         """The documents in order, from the `offset`-th on."""
         end = sys.maxsize if limit is None else min(offset + limit, sys.maxsize)
-        statement = (
-            f"SELECT number, {COLUMNS}, checksum FROM documents WHERE number >= ? AND number < ? ORDER BY number"  # noqa: S608
-        )
-        return [self._placed(*row) for row in self.query(statement, (min(offset, end), end))]
+        return self._select("number >= ? AND number < ?", min(offset, end), end)
 
     def each(self) -> Iterator[Placed]:
         """The documents in order, of which only some are held at a time."""
@@ -111,24 +104,23 @@ class Contents(CheckedDatabase):
 
     def document(self, document_id: str) -> Placed | None:
         """A document by its id, or None if there is none."""
-        statement = f"SELECT number, {COLUMNS}, checksum FROM documents WHERE id = ?"  # noqa: S608 - a constant
-        placed = [self._placed(*row) for row in self.query(statement, [document_id])]
-        return placed[0] if placed else None
+        return next(iter(self._select("id = ?", document_id)), None)
 
     def of_file(self, path: str) -> list[Placed]:
         """The documents of a file, in order."""
-        statement = f"SELECT number, {COLUMNS}, checksum FROM documents WHERE file = ? ORDER BY number"  # noqa: S608
-        return [self._placed(*row) for row in self.query(statement, [path])]
+        return self._select("file = ?", path)
 
     def in_segment(self, segment: int) -> list[Placed]:
         """The documents that lie in a segment, in order."""
-        statement = f"SELECT number, {COLUMNS}, checksum FROM documents WHERE segment = ? ORDER BY number"  # noqa: S608
-        return [self._placed(*row) for row in self.query(statement, [segment])]
+        return self._select("segment = ?", segment)
 
-    def _placed(self, number: int, *columns: object) -> Placed:
-        *values, expected = columns
-        self.check(msgspec.convert(expected, bytes), number, *values)
-        return msgspec.convert(dict(zip(Placed.__struct_fields__, values, strict=True)), Placed)
+    def _select(self, where: str, *values: object) -> list[Placed]:
+        statement = f"SELECT number, {COLUMNS}, checksum FROM documents WHERE {where} ORDER BY number"  # noqa: S608
+        placed: list[Placed] = []
+        for number, *columns, expected in self.query(statement, values):
+            self.check(expected, number, *columns)
+            placed.append(Placed(*columns))
+        return placed
 
 
 class ContentsWriter(DatabaseWriter):
@@ -144,23 +136,36 @@ class ContentsWriter(DatabaseWriter):
             InputError: another document has the same name.
         """
         document = stored.document
-        row = (document.id, document.path, document.file, document.record or 0)
-        where = (segment, place, first_row, len(stored.passages), stored.tokens, stored.digest)
-        try:
-            self.insert("documents", [(*row, *where)])
-        except sqlite3.IntegrityError:
-            raise InputError(
-                f"Two documents would both be called “{document.path}”, a file and a record of a feed: rename the file."
-            ) from None
-
-    def add_unwritten(self, documents: Iterable[StoredDocument]) -> None:
-        """Adds documents that lie nowhere, for what can be said without writing them; errors as `add`."""
-        for stored in documents:
-            self.add(stored, 0, 0, 0)
+        placed = Placed(
+            id=document.id,
+            path=document.path,
+            file=document.file,
+            record=document.record or 0,
+            segment=segment,
+            place=place,
+            first_row=first_row,
+            passages=len(stored.passages),
+            tokens=stored.tokens,
+            digest=stored.digest,
+        )
+        self.keep([placed])
 
     def keep(self, documents: Iterable[Placed]) -> None:
-        """Adds documents that stay where they lie."""
-        self.insert("documents", (msgspec.structs.astuple(placed) for placed in documents))
+        """Adds documents that stay where they lie; errors as `add`."""
+        path = ""
+
+        def rows() -> Iterator[tuple[object, ...]]:
+            nonlocal path
+            for placed in documents:
+                path = placed.path
+                yield msgspec.structs.astuple(placed)
+
+        try:
+            self.insert("documents", rows())
+        except sqlite3.IntegrityError:
+            raise InputError(
+                f"Two documents would both be called “{path}”, a file and a record of a feed: rename the file."
+            ) from None
 
     def move(self, document_id: str, segment: int, place: int, first_row: int) -> None:
         """Tells that a document was copied to another segment."""
@@ -190,8 +195,10 @@ class ContentsWriter(DatabaseWriter):
 
     def layout(self) -> Layout:
         """Where the passages lie."""
-        rows = self.execute(f"SELECT segment, first_row, passages FROM documents ORDER BY {ORDER}")  # noqa: S608
-        return Layout(*np.array(rows, dtype=np.int64).reshape(-1, 3).T)
+        rows = self.each(f"SELECT segment, first_row, passages FROM documents ORDER BY {ORDER}")  # noqa: S608
+        numbers = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
+        segments, first_rows, passages = numbers.reshape(-1, 3).T
+        return Layout(segments, first_rows, passages, np.cumsum(passages) - passages)
 
     def write(self, path: Path, files: Sequence[IndexedFile]) -> None:
         """Writes files, sorted by path, and documents to a file of their own."""

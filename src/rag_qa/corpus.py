@@ -14,11 +14,12 @@ import numpy as np
 
 from rag_qa.contents import Contents, Placed
 from rag_qa.errors import IndexDamagedError
-from rag_qa.lexical import LexicalIndex, Tombstones
+from rag_qa.lexical import LexicalIndex
 from rag_qa.manifest import Manifest, Segment
 from rag_qa.segments import OpenSegment, Vectors, lexical_folder
 from rag_qa.snapshot import Snapshot, open_current
 from rag_qa.store import StoredDocument
+from rag_qa.tombstones import Tombstones
 from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ class CheckedDatabase:
             some = values[first : first + VALUES_PER_QUERY]
             yield from self.query(f"{statement} ({','.join('?' * len(some))})", some)
 
-    def check(self, expected: bytes, *parts: object) -> None:
+    def check(self, expected: object, *parts: object) -> None:
         """Sees that a row is what was written.
 
         Raises:

@@ -82,11 +82,12 @@ class CachedEncoder:
             [len(passage.sentences) for passage in passages],
         )
 
-    def foresee(self, passages: Sequence[Passage]) -> None:
-        """Counts for how many passages something would have to be encoded; nothing is written."""
+    def foresee(self, passages: Sequence[Passage]) -> tuple[()]:
+        """Counts for how many passages something would have to be encoded; gives nothing, and writes nothing."""
         if self._cache is None and VectorCache.exists(self._folder):
             self._cache = VectorCache(self._folder, self._encoder.digest)
         self.touched += _count_touched(passages, self._look_up(passages).missing)
+        return ()
 
     def keep(self) -> None:
         """Sees that every vector made so far is in the cache.

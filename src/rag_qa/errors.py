@@ -19,9 +19,11 @@ RagQaError
 Every message is one sentence that says what is wrong and, where something can be done, what to do.
 """
 
+import errno
 from typing import ClassVar
 
 __all__ = [
+    "DISK_FAILURES",
     "BusyError",
     "EncoderError",
     "GoldError",
@@ -37,9 +39,24 @@ __all__ = [
     "SnapshotError",
     "WorkerError",
     "WriteError",
+    "repair",
 ]
 
 REPAIR = "go back to another snapshot with `rag-qa snapshots rollback`, or rebuild the index with `rag-qa index`"
+MAKE_ROOM = "make room on the disk"
+CHECK_DISK = "see that the disk is in order and can be written to"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FAILURES = {*DISK_FULL, errno.EIO, errno.EROFS, None}
+"""Numbers of errors that speak of the disk; numpy gives none where it could not write all."""
+
+
+def repair(index: object) -> str:
+    """What to do where something in an index is damaged."""
+    given = f" --index {index}"
+    return (
+        f"go back to another snapshot with `rag-qa snapshots rollback{given}`, or rebuild the index with `rag-qa index "
+        f"PATH{given}`"
+    )
 
 
 class RagQaError(Exception):
@@ -90,9 +107,10 @@ class WriteError(RagQaError):
 
     def __init__(self, what: object, cause: object) -> None:
         """Tells what could not be written, and why."""
-        super().__init__(
-            f"{what} cannot be written ({cause}): make room on the disk, and index again; the index is as it was."
-        )
+        number = cause.errno if isinstance(cause, OSError) else errno.ENOSPC
+        told = cause.strerror or cause if isinstance(cause, OSError) else cause
+        remedy = MAKE_ROOM if number in DISK_FULL else CHECK_DISK
+        super().__init__(f"{what} cannot be written ({told}): {remedy}, and index again; the index is as it was.")
 
 
 class BusyError(RagQaError):
@@ -121,3 +139,8 @@ class IndexDamagedError(SnapshotError):
 
 class IndexMismatchError(SnapshotError):
     """The index was built with other settings or by another format version."""
+
+    def __init__(self, message: str, found: int | None = None) -> None:
+        """Takes the message, and the format version that was found where it is that."""
+        super().__init__(message)
+        self.found = found

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -9,16 +10,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
+import numpy as np
 from msgspec import Struct
 
 __all__ = [
     "FileRecord",
     "damaged",
     "file_sha256",
+    "is_whole",
     "link",
     "make_folder",
     "named_path",
     "record_file",
+    "save_array",
     "shown_path",
     "sync",
     "sync_tree",
@@ -50,16 +54,28 @@ def record_file(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, file_sha256(path))
 
 
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Writes an array as `np.save` does, which itself does not notice when the last bytes find no room.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    data = io.BytesIO()
+    np.save(data, array)
+    path.write_bytes(data.getbuffer())
+
+
 def damaged(folder: Path, files: Mapping[str, FileRecord]) -> list[str]:
     """The names of those files that are missing or not byte for byte what was recorded; reads them all."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # digesting lets other threads run
-        whole = pool.map(lambda named: _is_whole(folder / named[0], named[1]), files.items())
+        whole = pool.map(lambda named: is_whole(folder / named[0], named[1]), files.items())
         return [name for name, is_whole in zip(files, whole, strict=True) if not is_whole]
 
 
-def _is_whole(path: Path, record: FileRecord) -> bool:
+def is_whole(path: Path, record: FileRecord, *, by_size: bool = False) -> bool:
+    """Whether a file is there and what was recorded; with `by_size`, its bytes are not read."""
     try:
-        return path.stat().st_size == record.size and file_sha256(path) == record.sha256
+        return path.stat().st_size == record.size and (by_size or file_sha256(path) == record.sha256)
     except OSError:
         return False
 

@@ -7,21 +7,12 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from rag_qa.contents import Contents
-from rag_qa.errors import IndexDamagedError, InputError, SnapshotError
+from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError, SnapshotError
 from rag_qa.files import damaged
-from rag_qa.manifest import MANIFEST, Counts, Manifest, read_manifest
+from rag_qa.manifest import FORMAT, MANIFEST, Counts, Manifest, read_manifest
+from rag_qa.publishing import make_current, prune, remove, writing
 from rag_qa.query_encoder import OnnxQueryEncoder
-from rag_qa.snapshot import (
-    Snapshot,
-    SnapshotFolder,
-    current_name,
-    make_current,
-    prune,
-    remove,
-    snapshot_folders,
-    stored,
-    writing,
-)
+from rag_qa.snapshot import Snapshot, current_name, snapshot_folders, stored
 
 __all__ = [
     "Difference",
@@ -55,13 +46,22 @@ class Entry(Struct, frozen=True, kw_only=True):
     """Why nothing more can be said of it."""
 
 
-class Verified(Struct, frozen=True):
+class Verified(Struct, frozen=True, kw_only=True):
     """What checking a snapshot byte for byte has shown."""
 
     name: str
-    files: int
-    damaged: list[str]
+    files: int = 0
+    damaged: list[str] = []
     """Files that are missing or altered, as paths."""
+    strangers: list[str] = []
+    """Files that do not belong to it; they do no harm."""
+    problem: str | None = None
+    """Why it could not be checked: it is of another version."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be answered from."""
+        return not self.damaged and self.problem is None
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -138,22 +138,33 @@ def verify_snapshot(index: Path, folder: Path) -> Verified:
     try:
         manifest = read_manifest(folder)
     except IndexDamagedError:
-        return Verified(folder.name, 1, [str(folder / MANIFEST)])
-    wrong = [str(folder / name) for name in damaged(folder, manifest.files)]
-    listed = {folder / MANIFEST, *(folder / name for name in manifest.files)}
-    wrong += [f"{path} (not of this snapshot)" for path in folder.rglob("*") if path.is_file() and path not in listed]
+        return Verified(name=folder.name, files=1, damaged=[str(folder / MANIFEST)])
+    except IndexMismatchError as error:
+        return Verified(name=folder.name, problem=str(error))
     encoder = index / "encoder" / manifest.encoder.digest
-    wrong += [str(encoder / name) for name in OnnxQueryEncoder.damage(encoder)]
-    return Verified(folder.name, len(listed), sorted(wrong))
+    wrong = [folder / name for name in damaged(folder, manifest.files)]
+    wrong += [encoder / name for name in OnnxQueryEncoder.damage(encoder)]
+    listed = {folder / MANIFEST, *(folder / name for name in manifest.files)}
+    strangers = [path for path in folder.rglob("*") if path.is_file() and path not in listed]
+    return Verified(
+        name=folder.name,
+        files=len(listed),
+        damaged=sorted(map(str, wrong)),
+        strangers=sorted(map(str, strangers)),
+    )
 
 
 def advice(index: Path, verified: Sequence[Verified]) -> str:
-    """What to do about damaged snapshots: go back to the newest whole one, or rebuild."""
+    """What to do about snapshots that are not whole: go back to the newest whole one, or rebuild."""
     seen = {each.name: each for each in verified}
+    current = _current(index)
+    if current in seen and seen[current].whole:
+        return "the snapshot that answers is whole; `rag-qa snapshots prune` can remove older ones"
+    rebuild = f"rebuild the index with `rag-qa index PATH --index {index}`"
     for folder, _ in stored(index):
-        if not (seen.get(folder.name) or verify_snapshot(index, folder)).damaged:
-            return f"go back with `rag-qa snapshots rollback {folder.name}`, or rebuild the index with `rag-qa index`"
-    return "no other snapshot is whole; rebuild the index with `rag-qa index`"
+        if (seen.get(folder.name) or verify_snapshot(index, folder)).whole:
+            return f"go back with `rag-qa snapshots rollback {folder.name} --index {index}`, or {rebuild}"
+    return f"no other snapshot is whole; {rebuild}"
 
 
 def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | None]:
@@ -161,17 +172,19 @@ def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | No
 
     Args:
         index: folder of the index.
-        named: as `find`; by default the one before the current one, or the newest where there is no current one.
+        named: as `find`; by default the next older one, or the newest where there is no current one.
 
     Returns:
         The snapshot that answers now, and the name of the one that did.
 
     Raises:
         IndexDamagedError: the snapshot is damaged; the current one stays.
+        IndexMismatchError: it is of another version.
         InputError: there is no such snapshot.
     """
     before = _current(index)
     folder = find(index, named) if named else _previous(index)
+    read_manifest(folder)
     verified = verify_snapshot(index, folder)
     if verified.damaged:
         raise IndexDamagedError(f"{verified.damaged[0]} is damaged, so nothing was changed", advice(index, [verified]))
@@ -181,31 +194,40 @@ def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | No
 
 
 def prune_snapshots(index: Path, keep: int, on_wait: Callable[[], None] | None = None) -> Pruned:
-    """Removes all but the newest `keep` snapshots and the current one, and those whose manifest is damaged.
+    """Removes all but the newest `keep` snapshots and the current one, and those that nobody can read any more.
+
+    Those are snapshots of older formats, and with a damaged manifest.
 
     Args:
         index: folder of the index.
         keep: how many.
         on_wait: called before waiting for another process that writes.
+
+    Raises:
+        IndexDamagedError: the current one is damaged; then all stay.
     """
-    current_name(index)
+    Snapshot.open_current(index)
     with writing(index, on_wait=on_wait):
         removed = prune(index, keep)
         for folder in list(snapshot_folders(index)):
-            if folder.name != current_name(index) and _is_damaged(folder):
+            if _is_lost(folder):
                 remove(folder)
                 removed.append(folder.name)
         return Pruned(removed, sorted(folder.name for folder in snapshot_folders(index)))
 
 
-def diff(before: Path, after: Path) -> Difference:
-    """Compares the documents of two snapshots, given by their folders."""
-    manifests = [read_manifest(folder) for folder in (before, after)]
-    old, new = (_digests(folder) for folder in (before, after))
+def diff(index: Path, before: Path, after: Path) -> Difference:
+    """Compares the documents of two snapshots, given by their folders.
+
+    Raises:
+        IndexDamagedError, IndexMismatchError: one of them cannot be read.
+    """
+    snapshots = [Snapshot.open(index, folder) for folder in (before, after)]
+    old, new = (_digests(snapshot) for snapshot in snapshots)
     return Difference(
         before=before.name,
         after=after.name,
-        settings=_differing(*manifests),
+        settings=_differing(*(snapshot.manifest for snapshot in snapshots)),
         added=sorted(new.keys() - old.keys()),
         changed=sorted(path for path in new.keys() & old.keys() if new[path] != old[path]),
         removed=sorted(old.keys() - new.keys()),
@@ -243,19 +265,20 @@ def _problem(folder: Path) -> str:
     return ""
 
 
-def _is_damaged(folder: Path) -> bool:
+def _is_lost(folder: Path) -> bool:
+    """Whether neither this version nor a later one can read a snapshot."""
     try:
         read_manifest(folder)
     except IndexDamagedError:
         return True
-    except SnapshotError:  # of another version: it is somebody's
-        return False
+    except IndexMismatchError as error:
+        return error.found is not None and error.found < FORMAT
     return False
 
 
-def _digests(folder: Path) -> dict[str, bytes]:
+def _digests(snapshot: Snapshot) -> dict[str, bytes]:
     """The digest of every document of a snapshot, by path."""
-    with closing(Contents(SnapshotFolder(folder).contents)) as contents:
+    with closing(Contents(snapshot.contents)) as contents:
         return {placed.path: placed.digest for placed in contents.each()}
 
 

@@ -1,11 +1,11 @@
 """Documents to a snapshot: what differs is read and cut (collecting.py), what is new encoded, the whole published.
 
-Documents pass through in batches: at no time is more than a batch held, and the vectors of one segment.
+Documents pass through in batches: at no time is more held than some files, a batch, and the vectors of one segment.
 """
 
-import errno
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -17,24 +17,33 @@ from msgspec import Struct
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.collecting import SOME, Collection, Previous, Progress, collect, collection_of
 from rag_qa.contents import ContentsWriter
+from rag_qa.corpus import Corpus
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.encoding import CachedEncoder
-from rag_qa.errors import IndexDamagedError, IndexMissingError, InputError, SnapshotError, WriteError
+from rag_qa.errors import (
+    DISK_FAILURES,
+    IndexDamagedError,
+    IndexMissingError,
+    InputError,
+    SnapshotError,
+    WriteError,
+)
 from rag_qa.files import shown_path
 from rag_qa.manifest import FORMAT, Counts, EncoderRecord, Manifest
+from rag_qa.publishing import new_snapshot, publish, writing
 from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
+from rag_qa.segments import Vectors
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.snapshot import new_snapshot, publish, writing
+from rag_qa.snapshot import Snapshot
 from rag_qa.snapshot_writer import SnapshotWriter
 from rag_qa.sources import IGNORE_FILE, Sources, check_paths, find_sources
 from rag_qa.store import StoredDocument
-from rag_qa.types import Document, FailedFile, IndexedFile
+from rag_qa.types import Document, FailedFile, IndexedFile, Passage
 
 __all__ = ["Progress", "build", "index_documents"]
 
 BATCH = 2048  # passages that are encoded and written together
 STAGING = "staging.sqlite"
-DISK_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 class _Built(Struct, frozen=True):
@@ -141,8 +150,21 @@ def _writing(index: Path, tell: Progress, *, wait: bool = True) -> Iterator[None
             yield
     except OSError as error:
         if error.errno in DISK_FAILURES:
-            raise WriteError(f"The index in “{index}”", error.strerror) from None
+            raise WriteError(f"The index in “{index}”", error) from None
         raise
+
+
+class _Foreseen:
+    """Takes what a dry run would write, in the place of `SnapshotWriter`."""
+
+    def __init__(self, contents: ContentsWriter) -> None:
+        self._contents = contents
+
+    def add(self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]) -> None:
+        """Counts documents that are not written."""
+        deque(vectors, maxlen=0)
+        for stored in documents:
+            self._contents.add(stored, segment=0, place=0, first_row=0)
 
 
 def _make(
@@ -157,65 +179,92 @@ def _make(
 ) -> _Built | None:
     """Encodes what is new and publishes the collection, unless it is the one in use; None where it is empty."""
     with ExitStack() as held:
-        folder = None if dry_run else held.enter_context(new_snapshot(index))
-        staging = folder.folder / STAGING if folder else None
         encoding = held.enter_context(CachedEncoder(encoder, index / "cache", tell))
+        held.enter_context(closing(collection.new))
+        if dry_run:
+            contents = ContentsWriter(None)
+            held.callback(contents.discard)
+            _take(collection, previous, contents, _Foreseen(contents), encoding.foresee, settings)
+            return _built(collection, previous, contents, encoder, encoding, settings)
+
+        folder = held.enter_context(new_snapshot(index))
+        staging = folder.folder / STAGING
         contents = ContentsWriter(staging)
         held.callback(contents.discard)
-        writer = None
-        if folder is not None:
-            writer = SnapshotWriter(folder, contents, previous.corpus if previous else None, settings, tell)
-            held.callback(writer.discard)
-
-        texts = list[str]()
-        for batch in _batches(collection.new, min(BATCH, settings.segment_passages)):
-            passages = [passage for stored in batch for passage in stored.passages]
-            texts += [passage.text for passage in passages[: SOME - len(texts)]]
-            if writer is None:
-                encoding.foresee(passages)
-                contents.add_unwritten(batch)
-            else:
-                writer.add(batch, encoding.encode(passages))
-        files = collection.files
-        if previous is not None and previous.is_same(files):
-            if not dry_run:
-                _ensure_query_encoder(encoder, index, previous.some_texts)
-            return _Built(previous.manifest.id, previous.manifest.counts, encoded=0)
-
-        if previous is not None:
-            for stored, vectors in previous.moved(collection.reused):
-                if writer is None:
-                    contents.add_unwritten([stored])
-                else:
-                    writer.add([stored], [vectors])
-            contents.keep(previous.unmoved(collection.reused))
-            texts = texts or previous.some_texts()
-        counts = Counts(*contents.totals())
-        if not counts.documents:
+        writer = SnapshotWriter(folder, contents, previous.corpus if previous else None, settings, tell)
+        held.callback(writer.discard)
+        texts = _take(collection, previous, contents, writer, encoding.encode, settings)
+        built = _built(collection, previous, contents, encoder, encoding, settings)
+        if built is None:
             return None
-        identity = _content_digest(contents.digests(), encoder, settings.for_index())
-        if folder is None or writer is None or staging is None:
-            return _Built(identity, counts, encoding.touched)
-
+        if previous is not None:
+            texts = texts or previous.some_texts()
+        _ensure_query_encoder(encoder, index, texts)
+        if previous is not None and previous.is_same(collection.files):
+            return built
         encoding.keep()
         tell("writing", 0, 1)
-        segments, linked = writer.finish(files)
+        segments, linked = writer.finish(collection.files)
         contents.discard()
         staging.unlink()
-        _ensure_query_encoder(encoder, index, lambda: texts)
         manifest = Manifest(
-            id=identity,
+            id=built.snapshot,
             sequence=0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             working_directory=shown_path(Path.cwd()),
             settings=settings.for_index(),
             encoder=EncoderRecord(encoder.name, encoder.digest, writer.dimension, encoder.window),
-            counts=counts,
+            counts=built.counts,
             segments=segments,
         )
-        publish(index, folder.folder, manifest, linked, settings.keep_snapshots)
+        publish(index, folder.folder, manifest, linked, settings.keep_snapshots, _check)
         tell("writing", 1, 1)
-        return _Built(identity, counts, encoding.touched)
+        return built
+
+
+def _take(
+    collection: Collection,
+    previous: Previous | None,
+    contents: ContentsWriter,
+    writer: SnapshotWriter | _Foreseen,
+    encode: Callable[[Sequence[Passage]], Iterable[Vectors]],
+    settings: Settings,
+) -> list[str]:
+    """Takes all documents through to `writer` and `contents`, unless nothing has changed; gives some new texts."""
+    texts: list[str] = []
+    for batch in _batches(collection.new, min(BATCH, settings.segment_passages)):
+        passages = [passage for stored in batch for passage in stored.passages]
+        texts += [passage.text for passage in passages[: SOME - len(texts)]]
+        writer.add(batch, encode(passages))
+    if previous is not None and not previous.is_same(collection.files):
+        for stored, vectors in previous.moved(collection.reused):
+            writer.add([stored], [vectors])
+        contents.keep(previous.unmoved(collection.reused))
+    return texts
+
+
+def _built(
+    collection: Collection,
+    previous: Previous | None,
+    contents: ContentsWriter,
+    encoder: SentenceEncoder,
+    encoding: CachedEncoder,
+    settings: Settings,
+) -> _Built | None:
+    """What the documents that were taken make, or None where there are none."""
+    if previous is not None and previous.is_same(collection.files):
+        return _Built(previous.manifest.id, previous.manifest.counts, encoded=0)
+    counts = Counts(*contents.totals())
+    identity = _content_digest(contents.digests(), encoder, settings.for_index())
+    return _Built(identity, counts, encoding.touched) if counts.documents else None
+
+
+def _check(snapshot: Snapshot) -> None:
+    """Sees that a snapshot can be opened; where it cannot, it was not written as it should have been."""
+    try:
+        Corpus.open(snapshot).close()
+    except IndexDamagedError as error:
+        raise WriteError(snapshot.folder, error.what) from None
 
 
 def _batches(documents: Iterable[StoredDocument], size: int) -> Iterator[list[StoredDocument]]:
@@ -257,10 +306,10 @@ def _report(
     )
 
 
-def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Callable[[], Sequence[str]]) -> None:
+def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Sequence[str]) -> None:
     folder = index / "encoder" / encoder.digest
     if OnnxQueryEncoder.damage(folder):
-        export_query_encoder(encoder, folder, texts())
+        export_query_encoder(encoder, folder, texts)
 
 
 def _content_digest(documents: Iterable[bytes], encoder: SentenceEncoder, settings: IndexSettings) -> str:

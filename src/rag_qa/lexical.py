@@ -4,11 +4,10 @@ BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text t
 query syntax; a repeated term counts as often as it stands there.
 
 Each segment has a small index of its own; they are opened as one, so that the statistics behind the scores are those of
-all passages. Passages that are gone are still in the files. They are left out of the hits, and out of the statistics by
-arithmetic: the inverse document frequency of a term is set right by a boost, the mean length of a passage by a ballast
-of words that nobody can ask for (`Tombstones`). Scores are those of an index that never held them.
+all passages. Passages that are gone do not count: tombstones.py.
 """
 
+import errno
 import json
 import math
 import os
@@ -17,10 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import tantivy
-from msgspec import Struct, field
 from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from rag_qa.errors import IndexDamagedError, WriteError
@@ -30,15 +28,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LexicalIndex", "LexicalWriter", "Tombstones", "analyze", "write_ballast"]
+__all__ = ["Gone", "LexicalIndex", "LexicalWriter", "analyze", "stems"]
 
 TEXT, ROW = "text", "row"
 META = "meta.json"
+SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES}
+"""Numbers of errors that speak of the machine and not of the file."""
 WRITER_BYTES = 64_000_000
 ROW_BITS = 32
 """A passage is known by the number of its segment and, in the lower bits, its row there."""
-BALLAST_TRIED = 1000
-BALLAST = "x"  # a single character: `analyze` lets no question have one
 
 
 def _text_analyzer() -> TextAnalyzer:
@@ -51,40 +49,28 @@ _ANALYZER = _text_analyzer()
 _STOP_STEMS = frozenset(stem for word in STOPWORDS for stem in _ANALYZER.analyze(word))
 
 
+def stems(text: str) -> list[str]:
+    """The stems of a text as BM25 counts them, repeated as they stand there."""
+    return _ANALYZER.analyze(text)
+
+
 def analyze(text: str) -> list[str]:
     """The stems of a text, without stopwords and single characters, repeated as they stand there."""
-    return [stem for stem in _ANALYZER.analyze(text) if len(stem) > 1 and stem not in _STOP_STEMS]
+    return [stem for stem in stems(text) if len(stem) > 1 and stem not in _STOP_STEMS]
 
 
-class Tombstones(Struct):
-    """What the passages that are gone from a segment, or from all, still add to its statistics."""
+class Gone(Protocol):
+    """What passages that have no row any more add to the statistics."""
 
-    passages: int = 0
-    words: int = 0
-    """Their lengths together, as BM25 counts them."""
-    frequencies: dict[str, int] = field(default_factory=dict)
-    """In how many of them a stem stands."""
+    @property
+    def passages(self) -> int:
+        """How many they are."""
+        ...
 
-    def add(self, texts: Iterable[str]) -> None:
-        """Adds passages that are gone now."""
-        counts = Counter(self.frequencies)
-        for text in texts:
-            stems = _ANALYZER.analyze(text)
-            self.passages += 1
-            self.words += len(stems)
-            counts.update(set(stems))
-        self.frequencies = dict(counts)
-
-    @classmethod
-    def sum(cls, parts: Iterable["Tombstones"]) -> "Tombstones":
-        """Those of several segments together."""
-        total, counts = cls(), Counter[str]()
-        for part in parts:
-            total.passages += part.passages
-            total.words += part.words
-            counts.update(part.frequencies)
-        total.frequencies = dict(counts)
-        return total
+    @property
+    def frequencies(self) -> Mapping[str, int]:
+        """In how many of them a stem stands."""
+        ...
 
 
 class LexicalWriter:
@@ -120,7 +106,7 @@ class LexicalWriter:
             with self._in_a_sentence() as writer:
                 writer.add_document(document)
             self._rows += 1
-            self.words += len(_ANALYZER.analyze(text))
+            self.words += len(stems(text))
 
     def seal(self) -> None:
         """Ends the index."""
@@ -146,49 +132,25 @@ class LexicalWriter:
             raise WriteError(self._folder, error) from None
 
 
-def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> None:
-    """Writes what brings the mean length of all passages back to that of those which are left.
-
-    Args:
-        folder: an empty folder.
-        passages: how many are left, at least one with a word.
-        words: their lengths together, as BM25 counts them.
-        gone: those that are not left.
-    """
-    # B passages of b words: (words + gone.words + b) / (passages + gone.passages + B) == words / passages, with a B for
-    # which b is not negative and, words being whole, the remainder is small.
-    least = max(1, math.ceil(gone.words * passages / words) - gone.passages)
-
-    def remainder(ballast: int) -> int:
-        over = words * (gone.passages + ballast) % passages
-        return min(over, passages - over)
-
-    ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
-    filled = round(words * (gone.passages + ballast) / passages) - gone.words
-    writer = LexicalWriter(folder)
-    writer.add([f"{BALLAST} " * filled, *[""] * (ballast - 1)])
-    writer.seal()
-
-
 class LexicalIndex:
     """Words of all segments by row number; safe to share between threads."""
 
     def __init__(
-        self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", gone: Tombstones, where: str
+        self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", gone: Gone | None, where: str
     ) -> None:
         self._where = where
         self._index = index
         self._searcher = index.searcher()
         self._rows = rows
         self._gone = gone
-        self._live = sum(map(len, rows.values())) - gone.passages
+        self._live = sum(map(len, rows.values())) - (gone.passages if gone else 0)
 
     @classmethod
     def open(
         cls,
         folders: Mapping[int, Path],
         rows: "Mapping[int, NDArray[np.int64]]",
-        gone: Tombstones | None = None,
+        gone: Gone | None = None,
         ballast: Path | None = None,
     ) -> "LexicalIndex":
         """Opens what `LexicalWriter` wrote; nothing is written to the folders, which may be read-only.
@@ -197,26 +159,28 @@ class LexicalIndex:
             folders: that of each segment, by its number.
             rows: for each segment the row number of each of its passages, -1 for one that is gone.
             gone: what those add to the statistics.
-            ballast: where `write_ballast` wrote; it has to be there where passages are gone.
+            ballast: an index that sets the mean length right; it has to be there where passages are gone.
 
         Raises:
             IndexDamagedError: a folder cannot be read, or holds not as many texts as there are passages.
         """
         where = os.path.commonpath(folders.values())
         # tantivy makes lock files where it opens an index: it gets a folder of links, which it needs only now.
-        with TemporaryDirectory(prefix="rag-qa-", ignore_cleanup_errors=True) as links, _damage_in(where):
-            metas = {number: _linked(folder, Path(links)) for number, folder in folders.items()}
-            for number, meta in metas.items():
-                if sum(part["max_doc"] for part in meta["segments"]) != len(rows[number]):
-                    raise IndexDamagedError(
-                        f"{folders[number]} holds not the {len(rows[number])} texts that belong there"
-                    )
-            every = [*metas.values(), *([_linked(ballast, Path(links))] if ballast else [])]
-            parts = [part for meta in every for part in meta["segments"]]
-            (Path(links) / META).write_text(json.dumps({**every[0], "segments": parts}), "utf-8")
-            index = tantivy.Index.open(links)
-            index.config_reader(reload_policy="manual")
-            return cls(index, rows, gone or Tombstones(), where)
+        with TemporaryDirectory(prefix="rag-qa-", ignore_cleanup_errors=True) as links:
+            with _damage_in(where):
+                metas = {number: _meta(folder) for number, folder in folders.items()}
+                for number, meta in metas.items():
+                    if sum(part["max_doc"] for part in meta["segments"]) != len(rows[number]):
+                        raise IndexDamagedError(f"{folders[number]} holds not the {len(rows[number])} texts it should")
+                every = [*metas.values(), *([_meta(ballast)] if ballast else [])]
+                merged = {**every[0], "segments": [part for meta in every for part in meta["segments"]]}
+            for folder in [*folders.values(), *([ballast] if ballast else [])]:
+                _link(folder, Path(links))
+            (Path(links) / META).write_text(json.dumps(merged), "utf-8")
+            with _damage_in(where):
+                index = tantivy.Index.open(links)
+                index.config_reader(reload_policy="manual")
+                return cls(index, rows, gone, where)
 
     def search(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> dict[int, float]:
         """The `depth` rows with the largest BM25 score, best first, equal ones by row.
@@ -267,11 +231,11 @@ class LexicalIndex:
         """In how many passages a term stands; with `gone`, those that are gone among them."""
         with _damage_in(self._where):
             every = self._searcher.doc_freq(TEXT, term)
-        return every if gone else max(0, every - self._gone.frequencies.get(term, 0))
+        return every if gone or not self._gone else max(0, every - self._gone.frequencies.get(term, 0))
 
     def _correction(self, term: str) -> float:
         """By what a term's weight in tantivy's statistics falls short of that among the passages that are left."""
-        if not self._gone.passages:
+        if not self._gone or not self._gone.passages:
             return 1.0
         by_tantivy = _rarity(self._searcher.num_docs, self._frequency(term, gone=True))
         return _rarity(self._live, self._frequency(term)) / by_tantivy
@@ -284,13 +248,17 @@ def _rarity(passages: int, frequency: int) -> float:
     return math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
 
 
-def _linked(folder: Path, links: Path) -> dict[str, Any]:
-    """Links the files of an index into another folder; gives what its list of them says."""
+def _meta(folder: Path) -> dict[str, Any]:
+    """What an index says of its files."""
+    meta: dict[str, Any] = json.loads((folder / META).read_bytes())
+    return meta
+
+
+def _link(folder: Path, links: Path) -> None:
+    """Links the files of an index into another folder."""
     for file in folder.iterdir():
         if file.name != META and not file.name.startswith("."):
             (links / file.name).symlink_to(file.resolve())
-    meta: dict[str, Any] = json.loads((folder / META).read_bytes())
-    return meta
 
 
 @contextmanager

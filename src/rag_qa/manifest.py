@@ -4,13 +4,14 @@ The name of a snapshot's folder is <id>-<build>. <id> is the digest of what was 
 digest of manifest.json, so that the name vouches for the manifest, and the manifest for all other files.
 """
 
+import errno
 import hashlib
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from rag_qa.errors import IndexDamagedError, IndexMismatchError
+from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord, named_path
 from rag_qa.settings import IndexSettings
 
@@ -23,10 +24,13 @@ __all__ = [
     "Manifest",
     "Segment",
     "read_manifest",
+    "segment_name",
     "write_manifest",
 ]
 
 FORMAT = 3
+MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EIO}
+"""Numbers of errors that speak of the file; others, such as of permissions, are no damage."""
 MANIFEST = "manifest.json"
 
 
@@ -70,7 +74,12 @@ class Segment(Struct, frozen=True):
     @property
     def name(self) -> str:
         """What its folder is called."""
-        return f"{self.number:06}"
+        return segment_name(self.number)
+
+
+def segment_name(number: int) -> str:
+    """What the folder of a segment is called."""
+    return f"{number:06}"
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -94,6 +103,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
         return [named_path(self.working_directory), Path()]
 
 
+class _Version(Struct, frozen=True):
+    """All that is known of a manifest of another version."""
+
+    format: int
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a snapshot; only its own bytes are checked.
 
@@ -104,17 +119,22 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
-        version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw(b"0"))
-        if bytes(version) != b"%d" % FORMAT:
+        version = msgspec.json.decode(data, type=_Version).format
+        if version != FORMAT:
             raise IndexMismatchError(
-                f"The snapshot {folder} has format {bytes(version).decode()[:20]}, this version of rag_qa reads format "
-                f"{FORMAT}: use the version that wrote it, or rebuild the index with `rag-qa index`."
+                f"The snapshot {folder} has format {version}, this version of rag_qa reads format {FORMAT}: use the "
+                f"version that wrote it, or rebuild the index with `rag-qa index PATH --index {folder.parent.parent}`.",
+                found=version,
             )
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        raise IndexDamagedError(f"{path} is missing or damaged") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise IndexDamagedError(f"{path} is damaged", repair(folder.parent.parent)) from None
+    except OSError as error:
+        if error.errno not in MISSING:
+            raise
+        raise IndexDamagedError(f"{path} is missing or cannot be read", repair(folder.parent.parent)) from None
     if folder.name != _folder_name(manifest.id, data):
-        raise IndexDamagedError(f"{path} is not what was written")
+        raise IndexDamagedError(f"{path} is not what was written", repair(folder.parent.parent))
     return manifest
 
 

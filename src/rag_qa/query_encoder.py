@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from rag_qa.encoder import SentenceEncoder, load_tokenizer
 from rag_qa.errors import EncoderError, IndexDamagedError
-from rag_qa.files import FileRecord, damaged, make_folder, record_file, sync, sync_tree
+from rag_qa.files import FileRecord, damaged, is_whole, make_folder, record_file, sync, sync_tree
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class OnnxQueryEncoder:
     def __init__(self, folder: Path, config: _Config) -> None:
         import onnxruntime
 
+        self._folder = folder
         self._config = config
         self._tokenizer = load_tokenizer(folder / TOKENIZER)
         self._tokenizer.enable_truncation(config.window)
@@ -85,23 +86,17 @@ class OnnxQueryEncoder:
         Raises:
             IndexDamagedError: a file is missing or has not the size it was written with.
         """
-        try:
-            data = (folder / CONFIG).read_bytes()
-            config = msgspec.json.decode(data, type=_Config)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged", ADVICE) from None
-        if config != config.sealed() or data != config.encoded():
-            raise IndexDamagedError(f"The query encoder {folder / CONFIG} is not what was written", ADVICE)
+        config = _read_config(folder)
         for name, record in config.files.items():
-            if not (folder / name).is_file() or (folder / name).stat().st_size != record.size:
+            if not is_whole(folder / name, record, by_size=True):
                 raise IndexDamagedError(f"The query encoder's {folder / name} is missing or truncated", ADVICE)
         return config
 
-    @classmethod
-    def damage(cls, folder: Path) -> list[str]:
+    @staticmethod
+    def damage(folder: Path) -> list[str]:
         """The files of an export that are missing or not byte for byte as they were written."""
         try:
-            return damaged(folder, cls.check(folder).files)
+            return damaged(folder, _read_config(folder).files)
         except IndexDamagedError:
             return [CONFIG]
 
@@ -115,7 +110,22 @@ class OnnxQueryEncoder:
         }
         feed = {name: np.array([columns[name]], dtype=np.int64) for name in self._inputs}
         (vectors,) = self._session.run([OUTPUT], feed)
-        return np.asarray(vectors[0], dtype=np.float32)
+        vector = np.asarray(vectors[0], dtype=np.float32)
+        if not np.isfinite(vector).all():
+            raise IndexDamagedError(f"The query encoder {self._folder / MODEL} gives what is no number", ADVICE)
+        return vector
+
+
+def _read_config(folder: Path) -> _Config:
+    """What belongs to an export; errors as `OnnxQueryEncoder.check`."""
+    try:
+        data = (folder / CONFIG).read_bytes()
+        config = msgspec.json.decode(data, type=_Config)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        raise IndexDamagedError(f"The query encoder {folder / CONFIG} is missing or damaged", ADVICE) from None
+    if config != config.sealed() or data != config.encoded():
+        raise IndexDamagedError(f"The query encoder {folder / CONFIG} is not what was written", ADVICE)
+    return config
 
 
 def export_query_encoder(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> None:

@@ -7,13 +7,13 @@ SEGMENT/lexical/                            words (lexical.py)
 """
 
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rag_qa.errors import WriteError
+from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.lexical import LexicalWriter
 from rag_qa.manifest import Segment
 from rag_qa.sentences import SentenceVectors, SentenceWriter
@@ -78,7 +78,7 @@ class OpenSegment:
 
 
 class SegmentWriter:
-    """Writes a segment, document by document; every method raises WriteError where it cannot."""
+    """Writes a segment, document by document; every method raises WriteError or OSError where it cannot."""
 
     def __init__(self, folder: Path, number: int) -> None:
         """Begins a segment.
@@ -134,12 +134,14 @@ class SegmentWriter:
         try:
             questions = self._sentences.sample(MEASURED_QUESTIONS, self.dimension)
             graph = self._vectors.seal(graph_passages, questions)
+            self._sentences.seal()
+            segment = Segment(self.number, self.passages, self._lexical.words, graph)
+            OpenSegment.open(self._folder, segment, self.dimension).close()
         except RuntimeError as error:  # faiss knows no other
             raise WriteError(self._folder, error) from None
-        self._sentences.seal()
-        segment = Segment(self.number, self.passages, self._lexical.words, graph)
-        with closing(OpenSegment.open(self._folder, segment, self.dimension)):
-            return segment
+        except IndexDamagedError as error:  # the last bytes of something found no room, and nobody said so
+            raise WriteError(self._folder, error.what) from None
+        return segment
 
     def discard(self) -> None:
         """Closes the files of a segment that nobody will read."""

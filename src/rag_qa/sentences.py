@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rag_qa.errors import IndexDamagedError
+from rag_qa.files import save_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,8 @@ HALF = np.dtype(np.float16)
 class SentenceVectors:
     """The vectors of each passage's sentences, by the passage's row number; safe to share between threads."""
 
-    def __init__(self, vectors: "NDArray[np.float16]", starts: "NDArray[np.int64]") -> None:
+    def __init__(self, path: Path, vectors: "NDArray[np.float16]", starts: "NDArray[np.int64]") -> None:
+        self._path = path
         self._vectors = vectors
         self._starts = starts
 
@@ -41,10 +43,10 @@ class SentenceVectors:
             starts = np.load(folder / STARTS)
         except (OSError, ValueError, EOFError):
             raise IndexDamagedError(f"The sentence vectors in {folder} cannot be read") from None
-        fits = len(starts) == passages + 1 and starts[0] == 0 and vectors.size == starts[-1] * dimension
+        fits = len(starts) == passages + 1 and starts[0] == 0 and vectors.size == int(starts[-1]) * dimension
         if not fits or np.diff(starts).min(initial=1) < 1:
             raise IndexDamagedError(f"The sentence vectors in {folder} do not belong to the {passages} passages")
-        return cls(vectors.reshape(-1, dimension), starts)
+        return cls(folder / VECTORS, vectors.reshape(-1, dimension), starts)
 
     def best(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
         """For each of the passages, the inner product of the query with its nearest sentence."""
@@ -68,7 +70,7 @@ class SentenceVectors:
         with np.errstate(invalid="ignore"):
             scores: NDArray[np.float32] = self._vectors[sentences].astype(np.float32) @ query
         if not np.isfinite(scores).all():
-            raise IndexDamagedError("The sentence vectors hold what is no number")
+            raise IndexDamagedError(f"{self._path} holds what is no number")
         return scores
 
 
@@ -96,7 +98,7 @@ class SentenceWriter:
         """Ends the file of vectors, and writes which are whose."""
         self._vectors.close()
         starts = np.concatenate([np.zeros(1, dtype=np.int64), *self._counts]).cumsum()
-        np.save(self._folder / STARTS, starts)
+        save_array(self._folder / STARTS, starts)
 
     def discard(self) -> None:
         """Closes the files of a segment that nobody will read."""

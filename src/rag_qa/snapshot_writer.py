@@ -12,13 +12,13 @@ import numpy as np
 
 from rag_qa.contents import ContentsWriter, Layout
 from rag_qa.corpus import Corpus, read_tombstones
-from rag_qa.files import FileRecord, link, make_folder
-from rag_qa.lexical import Tombstones, write_ballast
-from rag_qa.manifest import Segment
+from rag_qa.files import FileRecord, link, make_folder, save_array
+from rag_qa.manifest import Segment, segment_name
 from rag_qa.segments import SegmentWriter, Vectors
 from rag_qa.settings import Settings
 from rag_qa.snapshot import SnapshotFolder
 from rag_qa.store import StoredDocument
+from rag_qa.tombstones import Tombstones, write_ballast
 from rag_qa.types import IndexedFile
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SnapshotWriter:
             self._seal()
         if self._open is None:
             number = 1 + max([*self._before, *(segment.number for segment in self._sealed)], default=0)
-            self._open = SegmentWriter(self._folder.segment(f"{number:06}"), number)
+            self._open = SegmentWriter(self._folder.segment(segment_name(number)), number)
         return self._open.number, self._open.add(documents, vectors)
 
     def _seal(self) -> None:
@@ -149,9 +149,9 @@ class SnapshotWriter:
         return records
 
     def _write_rows(self, segments: Sequence[Segment], layout: Layout) -> None:
-        make_folder(self._folder.rows("").parent)
+        make_folder(self._folder.row_folder)
         for segment in segments:
-            np.save(self._folder.rows(segment.name), _rows(segment, layout))
+            save_array(self._folder.rows(segment.name), _rows(segment, layout))
 
     def _write_tombstones(
         self, segments: Sequence[Segment], kept: Mapping[int, Segment], live: Mapping[int, int]
@@ -164,9 +164,10 @@ class SnapshotWriter:
         gone = {segment.name: before.get(segment.name) or Tombstones() for segment in holey}
         for segment in holey:
             left = {placed.id for placed in self._contents.in_segment(segment.number)}
-            for placed in self._of_previous.in_segment(segment.number):
-                if placed.id not in left:
-                    gone[segment.name].add(passage.in_context for passage in self._of_previous.passages_of(placed))
+            removed = (placed for placed in self._of_previous.in_segment(segment.number) if placed.id not in left)
+            gone[segment.name].add(
+                passage.in_context for placed in removed for passage in self._of_previous.passages_of(placed)
+            )
         self._folder.tombstones.write_bytes(msgspec.msgpack.encode(gone))
         total = Tombstones.sum(gone.values())
         words = sum(segment.words for segment in segments) - total.words

@@ -108,7 +108,7 @@ class DocumentStore(CheckedDatabase):
         statement = f"SELECT text, {DESCRIPTION} FROM documents d WHERE place IN"  # noqa: S608 - constants
         for text, *columns in self.query_in(statement, [place]):
             described = self._described(columns)
-            if _sha256(text) == described.text_sha256:
+            if isinstance(text, str) and _sha256(text) == described.text_sha256:
                 return Document(**msgspec.structs.asdict(described.info), text=text), described.rows
         raise self.damaged()
 

@@ -23,7 +23,7 @@ __all__ = ["VectorIndex", "VectorWriter"]
 VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
 FLOAT = np.dtype(np.float32)
 READ_TOGETHER = 16_384  # vectors
-# Chosen by benchmarks/graph.py: docs/decisions/0010-graph.md.
+# Chosen by benchmarks/segments.py: docs/decisions/0010-graph.md.
 LINKS = 32
 CONSTRUCTION_EFFORT = 80
 EFFORTS = (128, 256, 512, 1024)
@@ -36,7 +36,10 @@ SHARE_FOR_GRAPH = 0.6
 class VectorIndex:
     """The vectors of a segment by row number; safe to share between threads."""
 
-    def __init__(self, flat: faiss.IndexFlatIP, graph: faiss.IndexHNSW | None = None, effort: int = 0) -> None:
+    def __init__(
+        self, path: Path, flat: faiss.IndexFlatIP, graph: faiss.IndexHNSW | None = None, effort: int = 0
+    ) -> None:
+        self._path = path
         self._flat = flat
         self._graph = graph
         self._effort = effort
@@ -55,7 +58,7 @@ class VectorIndex:
                 f"{path} holds not the {passages} vectors of {dimension} numbers that belong to the passages"
             )
         if graph is None:
-            return cls(flat)
+            return cls(path, flat)
         path = folder / GRAPH
         links = _read(path, faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_SKIP_STORAGE)
         if not isinstance(links, faiss.IndexHNSW) or (links.ntotal, links.d) != (passages, dimension):
@@ -63,7 +66,7 @@ class VectorIndex:
         links.storage, links.own_fields = flat, False
         # The assignment gave it away: nobody would let go of it, nor of the file.
         flat.thisown = True  # type: ignore[attr-defined] # of every object that SWIG makes
-        return cls(flat, links, graph.effort)
+        return cls(folder / VECTORS, flat, links, graph.effort)
 
     def search(
         self,
@@ -99,7 +102,7 @@ class VectorIndex:
             how = faiss.SearchParametersHNSW(efSearch=effort, sel=selector)  # type: ignore[attr-defined] # stubs
             scores, rows = self._graph.search(query[np.newaxis], depth, params=how)
         hits = [hit for hit in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if hit[0] >= 0]
-        _check_finite(scores[0][: len(hits)])
+        self._check_finite(scores[0][: len(hits)])
         return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0])))
 
     def scores(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
@@ -107,13 +110,17 @@ class VectorIndex:
         if not rows:
             return {}
         scores = self._flat.reconstruct_batch(np.asarray(rows, dtype=np.int64)) @ query
-        _check_finite(scores)
+        self._check_finite(scores)
         return dict(zip(rows, scores.tolist(), strict=True))
 
     def vectors(self, rows: range) -> "NDArray[np.float32]":
         """The vectors of consecutive rows, of shape (len(rows), dimension)."""
         found: NDArray[np.float32] = self._flat.reconstruct_n(rows.start, len(rows))
         return found
+
+    def _check_finite(self, scores: "NDArray[np.float32]") -> None:
+        if not np.isfinite(scores).all():
+            raise IndexDamagedError(f"{self._path} holds what is no number")
 
 
 class VectorWriter:
@@ -138,6 +145,9 @@ class VectorWriter:
         Args:
             graph_passages: from how many vectors on.
             questions: unit vectors of shape (n, dimension) to measure the graph with.
+
+        Raises:
+            OSError, RuntimeError: it cannot be written.
         """
         self._spool.close()
         passages = (self._folder / SPOOL).stat().st_size // (self.dimension * FLOAT.itemsize)
@@ -189,8 +199,3 @@ def _read(path: Path, flags: int) -> faiss.Index:
         return faiss.read_index(str(path), flags)
     except RuntimeError:
         raise IndexDamagedError(f"{path} cannot be read") from None
-
-
-def _check_finite(scores: "NDArray[np.float32]") -> None:
-    if not np.isfinite(scores).all():
-        raise IndexDamagedError("The vectors hold what is no number")

@@ -29,6 +29,8 @@ def watch(
     settings: Settings,
     progress: Progress | None = None,
     stop: Event | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[IndexReport | RagQaError]:
     """Builds the index, and again after every burst of changes, until it is stopped.
 
@@ -38,6 +40,7 @@ def watch(
         settings: as `build` takes them.
         progress: told how far each run is.
         stop: ends the watch when it is set.
+        wait: as `build` takes it; a change that comes while another process writes is then followed with the next one.
 
     Yields:
         The report of each run, or why it could not be done; the next change is a new try.
@@ -71,7 +74,7 @@ def watch(
                 continue  # a heartbeat; the first one starts the first run, with the watch already on
             runs += 1
             try:
-                yield build(paths, index, settings, progress, encoder=encoder)
+                yield build(paths, index, settings, progress, encoder=encoder, wait=wait)
             except (RagQaError, OSError) as error:
                 if runs == 1:
                     raise

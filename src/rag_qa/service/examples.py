@@ -67,13 +67,14 @@ ENTRY = DocumentEntry(
 )
 DOCUMENT = DocumentDetail(
     **{name: getattr(ENTRY, name) for name in DocumentEntry.__struct_fields__},
+    snapshot=ANSWER.snapshot,
     reader="text/2",
     record=None,
     page_unit="page",
     page_starts=(),
     headings=(),
 )
-DOCUMENT_PAGE = DocumentPage(total=1, offset=0, documents=[ENTRY])
+DOCUMENT_PAGE = DocumentPage(snapshot=ANSWER.snapshot, total=1, offset=0, documents=[ENTRY])
 SNAPSHOT = SnapshotView(
     id=ANSWER.snapshot,
     created="2026-03-01T09:00:00+00:00",

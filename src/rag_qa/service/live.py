@@ -77,11 +77,13 @@ class LiveEngine:
             if current_name(self._index) == self._lent.engine.snapshot.name:
                 return
             new = _Lent(self._load())
-        except (OSError, RagQaError) as error:
+        except Exception as error:
             self._not_before = time.monotonic() + SECONDS_BETWEEN_TRIES
-            if str(error) != self._refused:
-                LOGGER.error("snapshot %s still answers: %s", self._lent.engine.snapshot.name, error)
-            self._refused = str(error)
+            if repr(error) != self._refused:
+                ours = isinstance(error, OSError | RagQaError)
+                name = self._lent.engine.snapshot.name
+                LOGGER.error("snapshot %s still answers: %s", name, error, exc_info=None if ours else error)
+            self._refused = repr(error)
             return
         with self._lock:
             old, self._lent = self._lent, new

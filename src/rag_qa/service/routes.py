@@ -27,6 +27,7 @@ __all__ = ["handlers"]
 MOST_LISTED = 1000
 MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 MOST_SKIPPED = 2**62
+SNAPSHOT_HEADER = "X-Snapshot"
 SEVERAL = {"document", "format", "language", "metadata"}
 """Parameters that may be given several times."""
 
@@ -125,7 +126,7 @@ def verify(
     "/documents",
     sync_to_thread=True,
     summary="List the documents",
-    responses=_answers(200, DocumentPage, examples.DOCUMENT_PAGE, 400),
+    responses=_answers(200, DocumentPage, examples.DOCUMENT_PAGE, 400, 503),
 )
 def documents(
     request: Request[Any, Any, State],
@@ -137,19 +138,20 @@ def documents(
     _refuse_unknown(request, {"offset", "limit"})
     with _engine(state) as engine:
         shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
-        return DocumentPage(total=engine.manifest.counts.documents, offset=offset, documents=shown)
+        counts = engine.manifest.counts
+        return DocumentPage(snapshot=engine.manifest.id, total=counts.documents, offset=offset, documents=shown)
 
 
 @get(
     "/documents/{document_id:str}",
     sync_to_thread=True,
     summary="One document",
-    responses=_answers(200, DocumentDetail, examples.DOCUMENT, 404),
+    responses=_answers(200, DocumentDetail, examples.DOCUMENT, 404, 503),
 )
 def document(document_id: str, state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
     with _engine(state) as engine:
-        return DocumentDetail.of(*engine.info(document_id))
+        return DocumentDetail.of_snapshot(engine.manifest.id, *engine.info(document_id))
 
 
 @get(
@@ -157,28 +159,31 @@ def document(document_id: str, state: State) -> DocumentDetail:
     sync_to_thread=True,
     media_type=MediaType.TEXT,
     summary="A document's text",
-    responses=_problems(400, 404),
+    responses=_problems(400, 404, 503),
 )
 def document_text(
     request: Request[Any, Any, State], document_id: str, state: State, start: int = 0, end: int | None = None
 ) -> Response[str]:
-    """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote."""
+    """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote.
+
+    The header X-Snapshot is the id of the snapshot that it is of.
+    """
     _refuse_unknown(request, {"start", "end"})
     with _engine(state) as engine:
-        text = engine.document(document_id).text
+        snapshot, text = engine.manifest.id, engine.document(document_id).text
     stop = len(text) if end is None else end
     if not 0 <= start <= stop <= len(text):
         raise InputError(
             f"start {start} and end {stop} are no stretch of this document, which has {len(text)} characters."
         )
-    return Response(text[start:stop], media_type=MediaType.TEXT)
+    return Response(text[start:stop], media_type=MediaType.TEXT, headers={SNAPSHOT_HEADER: snapshot})
 
 
 @get(
     "/snapshot",
     sync_to_thread=True,
     summary="The snapshot that answers",
-    responses=_answers(200, SnapshotView, examples.SNAPSHOT),
+    responses=_answers(200, SnapshotView, examples.SNAPSHOT, 503),
 )
 def snapshot(state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""

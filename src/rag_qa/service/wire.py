@@ -50,6 +50,8 @@ class DocumentEntry(Struct, frozen=True, kw_only=True):
 class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
     """A document with its structure; offsets are code points of its text."""
 
+    snapshot: str
+    """The id of the snapshot that this is of."""
     reader: str
     record: int | None
     page_unit: str
@@ -57,10 +59,11 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
     headings: tuple[Heading, ...]
 
     @classmethod
-    def of(cls, info: DocumentInfo, passages: int) -> "DocumentDetail":
+    def of_snapshot(cls, snapshot: str, info: DocumentInfo, passages: int) -> "DocumentDetail":
         """The detail of a document with so many passages."""
         return cls(
             **_entry_fields(info, passages),
+            snapshot=snapshot,
             reader=info.reader,
             record=info.record,
             page_unit=info.page_unit,
@@ -72,6 +75,8 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
 class DocumentPage(Struct, frozen=True, kw_only=True):
     """A stretch of the list of documents, sorted by path."""
 
+    snapshot: str
+    """The id of the snapshot that this is of: pages of different ones do not fit together."""
     total: int
     offset: int
     documents: list[DocumentEntry]
