@@ -85,6 +85,15 @@ def test_inner_products_by_hand(tmp_path):
     assert index.scores(query, []) == {}
 
 
+def test_vectors_are_read_as_they_were_written(tmp_path):
+    vectors = near_a_plane(300)
+    index = built_vectors(tmp_path, vectors)
+    assert np.array_equal(index.vectors(range(300)), vectors)
+    assert np.array_equal(index.vectors(range(17, 20)), vectors[17:20])
+    with_graph = built_vectors(tmp_path / "graph", vectors, graph_passages=10)
+    assert np.array_equal(with_graph.vectors(range(5, 300)), vectors[5:])
+
+
 def test_vector_index_must_hold_as_many_vectors_as_there_are_passages(tmp_path):
     built_vectors(tmp_path, np.eye(3, dtype=np.float32))
     with pytest.raises(IndexDamagedError, match="holds not the 4 vectors"):

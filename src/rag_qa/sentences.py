@@ -63,8 +63,14 @@ class SentenceVectors:
         return scores
 
     def vectors(self, rows: range) -> "NDArray[np.float16]":
-        """The vectors of all sentences of consecutive passages, of shape (sentences, dimension)."""
-        return self._vectors[self._starts[rows.start] : self._starts[rows.stop]]
+        """The vectors of all sentences of consecutive passages, of shape (sentences, dimension); read, not mapped."""
+        first, end = int(self._starts[rows.start]), int(self._starts[rows.stop])
+        dimension = self._vectors.shape[1]
+        count = (end - first) * dimension
+        found = np.fromfile(self._path, HALF, count, offset=first * dimension * HALF.itemsize)
+        if found.size < count:
+            raise IndexDamagedError(f"{self._path} is truncated")
+        return found.reshape(-1, dimension)
 
     def _scores(self, sentences: "NDArray[np.int64]", query: "NDArray[np.float32]") -> "NDArray[np.float32]":
         with np.errstate(invalid="ignore"):

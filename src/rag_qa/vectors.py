@@ -114,9 +114,14 @@ class VectorIndex:
         return dict(zip(rows, scores.tolist(), strict=True))
 
     def vectors(self, rows: range) -> "NDArray[np.float32]":
-        """The vectors of consecutive rows, of shape (len(rows), dimension)."""
-        found: NDArray[np.float32] = self._flat.reconstruct_n(rows.start, len(rows))
-        return found
+        """The vectors of consecutive rows, of shape (len(rows), dimension); read, not mapped: they may be very many."""
+        dimension, total = self._flat.d, self._flat.ntotal
+        header = self._path.stat().st_size - total * dimension * FLOAT.itemsize  # the vectors are the end of the file
+        start = header + rows.start * dimension * FLOAT.itemsize
+        found: NDArray[np.float32] = np.fromfile(self._path, FLOAT, len(rows) * dimension, offset=start)
+        if found.size < len(rows) * dimension:
+            raise IndexDamagedError(f"{self._path} is truncated")
+        return found.reshape(-1, dimension)
 
     def _check_finite(self, scores: "NDArray[np.float32]") -> None:
         if not np.isfinite(scores).all():
