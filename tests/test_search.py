@@ -170,6 +170,16 @@ def test_a_graph_finds_nearly_what_exact_search_finds(tmp_path):
     assert set(index.search(vectors[0], 100, few)) == {5, 17}
 
 
+def test_a_graph_does_not_lose_what_lies_behind_what_may_not_be_found(tmp_path):
+    vectors = near_a_plane(3000)
+    index = built_vectors(tmp_path, vectors, graph_passages=3000)
+    for query in vectors[:10]:
+        nearness = vectors @ query
+        for share in (0.95, 0.5):  # the nearest are left out
+            allowed = nearness <= np.quantile(nearness, share)
+            assert index.search(query, 100, allowed) == index.search(query, 100, allowed, exact=True)
+
+
 def test_a_graph_that_finds_too_little_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr("rag_qa.vectors.EFFORTS", (1,))  # not enough for anything
     monkeypatch.setattr("rag_qa.vectors.LINKS", 2)

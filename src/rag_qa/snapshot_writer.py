@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SnapshotWriter", "to_merge"]
 
 # Chosen by benchmarks/segments.py: docs/decisions/0009-segments.md.
-GROWTH = 10
+GROWTH = 5
 MOST_GONE = 0.2
 
 

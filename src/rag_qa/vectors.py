@@ -4,6 +4,7 @@ The vectors lie in a flat index, which is searched exactly. A large segment has 
 and Yashunin 2018), which finds most of the nearest in a fraction of the time. Both are mapped into memory, not read.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -29,8 +30,9 @@ CONSTRUCTION_EFFORT = 80
 EFFORTS = (128, 256, 512, 1024)
 RECALL_WANTED, LOWEST_RECALL = 0.99, 0.98
 RECALL_DEPTH = 100
-SHARE_FOR_GRAPH = 0.6
-"""Of the vectors that may be found: below, exact search over them costs less than a graph of the same recall."""
+SLACK = 1.3
+MOST_WANTED = 1024
+"""Of the rows that a graph is asked for: where more are needed, exact search is hardly dearer."""
 
 
 class VectorIndex:
@@ -85,25 +87,43 @@ class VectorIndex:
             exact: never use the graph.
         """
         total = self._flat.ntotal
-        found = total if allowed is None else int(np.count_nonzero(allowed))
-        if found == 0:
+        findable = total if allowed is None else int(np.count_nonzero(allowed))
+        depth = min(depth, findable)
+        if depth == 0:
             return {}
-        selector = None
-        if found < total and allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type] # stubs
-        depth = min(depth, found)
-        if self._graph is None or exact or found < SHARE_FOR_GRAPH * total:
-            # On a flat index a selector visits the allowed rows only: docs/decisions/0008-filters.md.
-            how = faiss.SearchParameters(sel=selector) if selector else None  # type: ignore[call-arg] # stubs
+        hits = None if exact else self._by_graph(query, depth, allowed if findable < total else None, total / findable)
+        if hits is None:
+            how = None
+            if allowed is not None and findable < total:
+                # On a flat index a selector visits the allowed rows only: docs/decisions/0008-filters.md.
+                bits = np.packbits(allowed, bitorder="little")
+                only = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type] # stubs
+                how = faiss.SearchParameters(sel=only)  # type: ignore[call-arg] # stubs
             scores, rows = self._flat.search(query[np.newaxis], depth, params=how)
-        else:
-            effort = max(depth, self._effort * total // found)
-            how = faiss.SearchParametersHNSW(efSearch=effort, sel=selector)  # type: ignore[attr-defined] # stubs
-            scores, rows = self._graph.search(query[np.newaxis], depth, params=how)
-        hits = [hit for hit in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if hit[0] >= 0]
-        self._check_finite(scores[0][: len(hits)])
-        return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0])))
+            self._check_finite(scores)
+            hits = list(zip(rows[0].tolist(), scores[0].tolist(), strict=True))
+        return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:depth])
+
+    def _by_graph(
+        self, query: "NDArray[np.float32]", depth: int, allowed: "NDArray[np.bool_] | None", rarity: float
+    ) -> list[tuple[int, float]] | None:
+        """At least `depth` rows that may be found and their scores, or None where the graph is not the way to them.
+
+        The graph is asked for more, of which those that may not be found are dropped. Should they be too many, as where
+        a filter leaves out just what the question is about, the graph knows nothing of what lies behind them.
+        """
+        wanted = depth if allowed is None else math.ceil(SLACK * depth * rarity)
+        if self._graph is None or wanted > MOST_WANTED:
+            return None
+        how = faiss.SearchParametersHNSW(efSearch=max(wanted, self._effort))  # type: ignore[attr-defined] # stubs
+        scores, rows = self._graph.search(query[np.newaxis], wanted, params=how)
+        hits = [
+            (row, score)
+            for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True)
+            if row >= 0 and (allowed is None or allowed[row])
+        ]
+        self._check_finite(np.array([score for _, score in hits], dtype=np.float32))
+        return hits if len(hits) >= depth else None
 
     def scores(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
         """The inner product of the query with each of the rows."""
