@@ -59,15 +59,15 @@ def main() -> None:
 
 def exact(engine: Engine, question: str, allowed: np.ndarray) -> set[int]:
     """The rows of the K best, with every allowed passage scored by numpy and every BM25 hit looked at."""
-    query = engine._encoder.encode_query(question)
+    corpus, query = engine._corpus, engine._encoder.encode_query(question)
     rows = np.flatnonzero(allowed)
-    near = engine._vectors._index.reconstruct_n(0, len(allowed))[rows] @ query
+    near = np.array(list(corpus.scores(query, rows.tolist()).values()))
     best = rows[np.argsort(-near, kind="stable")[:DEPTH]]
-    words = engine._lexical.search(question, len(allowed))
+    words = corpus.lexical.search(question, len(allowed))
     worded = dict([(row, score) for row, score in words.items() if allowed[row]][:DEPTH])
     candidates = [int(row) for row in {*best.tolist(), *worded}]
-    dense = engine._vectors.scores(query, candidates)
-    nearest = engine._sentences.best(query, candidates)
+    dense = corpus.scores(query, candidates)
+    nearest = corpus.nearest_sentences(query, candidates)
     dense = {row: max(score, nearest[row]) for row, score in dense.items()}
     return {candidate.row for candidate in fuse(dense, worded, engine._settings.dense_weight)[:K]}
 

@@ -183,7 +183,8 @@ def test_index_reports_and_follows_changes(run, with_encoder, tmp_path):
     assert report["paths"]["added"] == ["a.txt"]
     assert report["passages"] == {"total": 1, "encoded": 1, "cached": 0}
     assert report.keys() == {
-        "snapshot", "files", "failed", "failed_records", "documents", "passages", "tokens", "seconds", "paths"
+        "snapshot", "files", "failed", "failed_records", "documents", "passages", "tokens", "seconds", "rebuilt",
+        "paths"
     }  # fmt: skip
     second = run("index", papers, "--index", tmp_path / "index")
     assert "0 added, 0 changed, 0 renamed, 1 unchanged, 0 removed, 1 failed" in second.stdout.decode()

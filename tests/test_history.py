@@ -1,6 +1,8 @@
 """Snapshots: listed, checked, compared, gone back to; damage is found wherever it is."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,26 +19,36 @@ from rag_qa.settings import Settings
 QUESTION = "When does the harbour open?"
 
 
-@pytest.fixture
-def papers(tmp_path) -> Path:
-    folder = tmp_path / "papers"
+@pytest.fixture(scope="session")
+def made(seeds_index, tmp_path_factory) -> Path:
+    """What `papers` and `index` are copies of."""
+    place = tmp_path_factory.mktemp("history")
+    folder, index = place / "papers", place / "index"
+    shutil.copytree(seeds_index / "encoder", index / "encoder", copy_function=os.link)
     folder.mkdir()
     (folder / "a.txt").write_text("The harbour opens in March.")
     (folder / "b.txt").write_text("The lighthouse was built by Anna Berg in 1887.")
-    return folder
+    build([folder], index)
+    (folder / "a.txt").write_text("The harbour opens in April.")
+    (folder / "c.txt").write_text("A ferry leaves every hour.")
+    build([folder], index)
+    (folder / "a.txt").write_text("The harbour opens in May.")
+    (folder / "b.txt").unlink()
+    build([folder], index)
+    return place
 
 
 @pytest.fixture
-def index(papers, with_encoder) -> Path:
+def papers(made, tmp_path) -> Path:
+    return Path(shutil.copytree(made / "papers", tmp_path / "papers"))
+
+
+@pytest.fixture
+def index(made, tmp_path) -> Path:
     """An index with three snapshots, in each of which the harbour opens in another month."""
-    index = with_encoder()
-    build([papers], index)
-    (papers / "a.txt").write_text("The harbour opens in April.")
-    (papers / "c.txt").write_text("A ferry leaves every hour.")
-    build([papers], index)
-    (papers / "a.txt").write_text("The harbour opens in May.")
-    (papers / "b.txt").unlink()
-    build([papers], index)
+    index = tmp_path / "index"
+    shutil.copytree(made / "index", index, ignore=shutil.ignore_patterns("encoder"))
+    shutil.copytree(made / "index" / "encoder", index / "encoder", copy_function=os.link)
     return index
 
 
@@ -139,7 +151,6 @@ def test_a_lost_current_is_not_taken_for_a_missing_index(index, papers, monkeypa
     place = papers.parent
     (place / "seeds").mkdir()
     (place / "seeds" / "other.txt").write_text("Something else.")
-    index.rename(place / "index") if index != place / "index" else None
     command = [sys.executable, "-m", "rag_qa", "ask", QUESTION]
     result = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 3
@@ -241,7 +252,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
     monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", checked_bytes)
     for path in files:
         data = path.read_bytes()
-        for place in {0, len(data) // 3, len(data) // 2, len(data) - 1} if data else set():
+        for place in {0, len(data) // 2, len(data) - 1} if data else set():
             flip(path, place, 1 << place % 8)
             verified = verify_snapshot(index, folder)
             assert str(path) in verified.damaged or (path.name == "manifest.json" and verified.problem), path
@@ -264,8 +275,8 @@ def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypa
         right = [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]
     data = path.read_bytes()
     refused = 0
-    for place in range(0, len(data), 61):
-        for length in (1, 64, 512):
+    for place in range(0, len(data), 499):
+        for length in (64, 512):
             damaged = bytearray(data)
             damaged[place : place + length] = bytes(len(damaged[place : place + length]))
             path.write_bytes(damaged)
@@ -280,7 +291,7 @@ def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypa
                 assert all(each in right for each in found)
             except IndexDamagedError:
                 refused += 1
-    assert refused > 50
+    assert refused > 10
 
 
 def test_verify_finds_what_does_not_belong_and_a_damaged_encoder(index):

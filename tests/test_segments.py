@@ -2,13 +2,16 @@
 
 import os
 import random
+from functools import partial
 
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structures import HashEncoder
 
+import rag_qa
 from rag_qa import Engine, build
 from rag_qa.corpus import Corpus
 from rag_qa.errors import IndexDamagedError
@@ -77,8 +80,9 @@ def patient(monkeypatch):
 SMALL = Settings(passage_tokens=24, segment_passages=8)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_many_steps_end_where_one_does(seed, tmp_path, with_encoder, patient):
+@pytest.mark.parametrize(("seed", "real"), [(1, True), (2, False), (3, False)])
+def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encoder, patient):
+    build = partial(rag_qa.build, encoder=encoder if real else HashEncoder.make())
     chance = random.Random(seed)
     folder = tmp_path / "papers"
     folder.mkdir()
