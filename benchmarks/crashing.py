@@ -52,9 +52,10 @@ def stress(given: argparse.Namespace, place: Path) -> None:
     for path in pool[: given.kilobytes // 2]:
         shutil.copyfile(path, documents / path.name)
     chance = random.Random(0)
-    seconds = timed(documents, clean)
-    print(f"a clean build takes {seconds:.1f} s", flush=True)
     timed(documents, index)
+    shutil.copytree(index / "encoder", clean / "encoder")
+    seconds = timed(documents, clean)
+    print(f"a clean build, the query encoder's export left out, takes {seconds:.1f} s", flush=True)
     outcomes: Counter[str] = Counter()
     for kill in range(1, given.kills + 1):
         change(documents, pool, chance)

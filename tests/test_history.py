@@ -220,7 +220,7 @@ def test_the_clock_does_not_decide_which_snapshot_is_newest(index, papers, monke
         def now(cls, tz=None):
             return cls(1999, 1, 1, tzinfo=tz)
 
-    monkeypatch.setattr("rag_qa.indexing.datetime", Earlier)
+    monkeypatch.setattr("rag_qa.making.datetime", Earlier)
     (papers / "a.txt").write_text("The harbour opens in June.")
     build([papers], index)
     assert entries(index)[0].created.startswith("1999")

@@ -199,7 +199,7 @@ def test_a_stop_while_writing_leaves_no_trace(folder, with_encoder, monkeypatch)
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rag_qa.indexing.publish", stopped)
+    monkeypatch.setattr("rag_qa.making.publish", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
     assert Engine.open(index).manifest.id == report.snapshot

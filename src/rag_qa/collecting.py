@@ -1,11 +1,8 @@
 """What to read: the files under the paths, compared with the snapshot in use, read only where they differ from it."""
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -13,29 +10,28 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from rag_qa.chunking import CHUNKINGS, Chunker
+from rag_qa.chunking import CHUNKINGS
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
+from rag_qa.cutting import cut_ahead, make_chunker
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import IndexDamagedError, SettingsError, SnapshotError
+from rag_qa.errors import IndexDamagedError, SnapshotError
 from rag_qa.files import damaged, file_sha256, shown_path
 from rag_qa.manifest import Manifest
 from rag_qa.readers import ReadFile, reading_digest
 from rag_qa.readers.ocr import check_ocr
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.segments import Vectors
-from rag_qa.settings import IndexSettings, Settings
+from rag_qa.settings import Settings
 from rag_qa.sources import SourceFile, Sources
 from rag_qa.store import StoredDocument
 from rag_qa.types import Document, FailedFile, IndexedFile, document_id
 
-__all__ = ["Collection", "Previous", "Progress", "collect", "collection_of", "make_chunker"]
+__all__ = ["Collection", "Previous", "Progress", "collect", "collection_of"]
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage ("comparing", "reading", "encoding", "merging", …), what is done and what there is."""
 
-CHARACTERS_AHEAD = 4_000_000
-"""What is cut before it is asked for."""
 SOME = 32
 """Passages that a new query encoder is compared on."""
 SPLITTERS = ("semantic-text-splitter", "sentencex", "tokenizers", "tiktoken")
@@ -200,44 +196,6 @@ def collection_of(
         tell("cutting", len(to_cut), len(to_cut))
 
     return Collection(files, reused, cut_ahead(read(), chunker))
-
-
-def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[StoredDocument]:
-    """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
-
-    def cut(document: Document) -> StoredDocument:
-        return StoredDocument(document, tuple(chunker.cut(document)))
-
-    waiting: deque[Future[StoredDocument]] = deque()
-    with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
-        try:
-            ahead = 0
-            for document in documents:
-                waiting.append(pool.submit(cut, document))
-                ahead += document.characters
-                while waiting and (ahead > CHARACTERS_AHEAD or waiting[0].done()):
-                    stored = waiting.popleft().result()
-                    ahead -= stored.document.characters
-                    yield stored
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def make_chunker(encoder: SentenceEncoder, settings: IndexSettings) -> Chunker:
-    """What cuts documents for an encoder.
-
-    Raises:
-        SettingsError: the passages would be longer than what the encoder reads.
-    """
-    if settings.passage_tokens > encoder.room:
-        raise SettingsError(
-            f"passage_tokens is {settings.passage_tokens}, but {encoder.name} reads {encoder.room} tokens of a text: "
-            "set it to that or less."
-        )
-    return Chunker(encoder.tokenizer, encoder.room, settings)
 
 
 class _Readings:
