@@ -156,6 +156,27 @@ def test_only_the_newest_snapshots_are_kept(folder, with_encoder):
     assert report.snapshot in {path.name.split("-")[0] for path in kept}
 
 
+def test_an_index_is_not_made_of_itself(folder, with_encoder, tmp_path):
+    index = with_encoder()
+    build([folder], index)
+    for place, target in ((index, index), (index / "snapshots", index), (folder, folder), (folder / "a.txt", folder)):
+        with pytest.raises(InputError, match="is, or lies in, the index itself: give another folder"):
+            build([place], target)
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match="is a file, and no folder for an index"):
+        build([folder], tmp_path / "file")
+
+
+def test_an_index_of_another_format_is_built_anew(folder, with_encoder):
+    index = with_encoder()
+    first = build([folder], index)
+    (manifest,) = index.rglob("manifest.json")
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 2'))
+    report = build([folder], index)
+    assert (report.snapshot, report.passages.encoded) == (first.snapshot, 0)
+    assert report.rebuilt == "the snapshot that answered has format 2"
+
+
 def test_nothing_to_index_leaves_the_index_alone(folder, with_encoder, tmp_path):
     index = with_encoder()
     report = build([folder], index)

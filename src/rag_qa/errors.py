@@ -110,7 +110,7 @@ class WriteError(RagQaError):
         number = cause.errno if isinstance(cause, OSError) else errno.ENOSPC
         told = cause.strerror or cause if isinstance(cause, OSError) else cause
         remedy = MAKE_ROOM if number in DISK_FULL else CHECK_DISK
-        super().__init__(f"{what} cannot be written ({told}): {remedy}, and index again; the index is as it was.")
+        super().__init__(f"{what} cannot be written ({told}): {remedy}, and try again; the index is as it was.")
 
 
 class BusyError(RagQaError):

@@ -128,7 +128,9 @@ def find(index: Path, named: str) -> Path:
         return found[0]
     if not found:
         _current(index)
-        raise InputError(f"There is no snapshot “{named[:80]}”: `rag-qa snapshots list` names those there are.")
+        raise InputError(
+            f"There is no snapshot “{named[:80]}”: `rag-qa snapshots list --index {index}` names those there are."
+        )
     names = ", ".join(sorted(folder.name for folder in found))
     raise InputError(f"“{named[:80]}” may be any of {names}: write more of the name.")
 
@@ -140,7 +142,7 @@ def verify_snapshot(index: Path, folder: Path) -> Verified:
     except IndexDamagedError:
         return Verified(name=folder.name, files=1, damaged=[str(folder / MANIFEST)])
     except IndexMismatchError as error:
-        return Verified(name=folder.name, problem=str(error))
+        return Verified(name=folder.name, problem=_of_another_version(error))
     encoder = index / "encoder" / manifest.encoder.digest
     wrong = [folder / name for name in damaged(folder, manifest.files)]
     wrong += [encoder / name for name in OnnxQueryEncoder.damage(encoder)]
@@ -194,7 +196,7 @@ def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | No
 
 
 def prune_snapshots(index: Path, keep: int, on_wait: Callable[[], None] | None = None) -> Pruned:
-    """Removes all but the newest `keep` snapshots and the current one, and those that nobody can read any more.
+    """Leaves `keep` snapshots, the current one and the newest others, and removes those that nobody can read any more.
 
     Those are snapshots of older formats, and with a damaged manifest.
 
@@ -253,16 +255,25 @@ def _previous(index: Path) -> Path:
     sequence = next((manifest.sequence for folder, manifest in there if folder.name == current), None)
     older = [folder for folder, manifest in there if sequence is None or manifest.sequence < sequence]
     if not older:
-        raise InputError("There is no earlier snapshot to go back to: `rag-qa snapshots list` names those there are.")
+        raise InputError(
+            f"There is no earlier snapshot to go back to: rebuild the index with `rag-qa index PATH --index {index}`."
+        )
     return older[0]
 
 
 def _problem(folder: Path) -> str:
+    """Why nothing can be said of a snapshot."""
     try:
         read_manifest(folder)
+    except IndexMismatchError as error:
+        return _of_another_version(error)
     except SnapshotError as error:
         return str(error)
     return ""
+
+
+def _of_another_version(error: IndexMismatchError) -> str:
+    return f"format {error.found}, this version of rag_qa reads format {FORMAT}"
 
 
 def _is_lost(folder: Path) -> bool:

@@ -2,20 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.collecting import Previous, Progress, collect, collection_of
 from rag_qa.encoder import SentenceEncoder
-from rag_qa.errors import (
-    DISK_FAILURES,
-    IndexDamagedError,
-    IndexMissingError,
-    InputError,
-    SnapshotError,
-    WriteError,
-)
+from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, InputError
+from rag_qa.files import shown_path
 from rag_qa.making import Built, make_snapshot
 from rag_qa.publishing import writing
 from rag_qa.settings import Settings
@@ -50,7 +44,7 @@ def build(
 
     Raises:
         BusyError: another process writes the index, and nobody wants to wait.
-        InputError: a path is missing, or none of the files could be read.
+        InputError: a path is missing or lies in the index, or none of the files could be read.
         EncoderError: the encoder cannot be used.
         SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
         WorkerError: the processes that read files cannot be started.
@@ -60,6 +54,9 @@ def build(
     index, settings, tell = Path(index), settings or Settings(), progress or _silent
     places = [Path(path) for path in paths]
     check_paths(places)  # before a folder for the index is made
+    for place in places:
+        if place.resolve().is_relative_to(index.resolve()):
+            raise InputError(f"“{shown_path(place)}” is, or lies in, the index itself: give another folder as --index.")
     encoder = encoder or SentenceEncoder.find(settings.encoder)
     with nullcontext() if dry_run else _writing(index, tell, wait=wait), _opened(index) as (previous, rebuilt):
         sources = find_sources(places, settings.max_file_mb, leave_out=index)
@@ -106,23 +103,15 @@ def _opened(index: Path) -> Iterator[tuple[Previous | None, str | None]]:
     except IndexDamagedError as error:
         yield None, error.what
         return
-    except SnapshotError as error:
-        yield None, str(error).removesuffix(".")
+    except IndexMismatchError as error:
+        yield None, f"the snapshot that answered has format {error.found}"
         return
     with closing(previous):
         yield previous, None
 
 
-@contextmanager
-def _writing(index: Path, tell: Progress, *, wait: bool = True) -> Iterator[None]:
-    """Holds the index; a disk that takes no more is said in a sentence."""
-    try:
-        with writing(index, wait=wait, on_wait=lambda: tell("waiting", 0, 1)):
-            yield
-    except OSError as error:
-        if error.errno in DISK_FAILURES:
-            raise WriteError(f"The index in “{index}”", error) from None
-        raise
+def _writing(index: Path, tell: Progress, *, wait: bool = True) -> AbstractContextManager[None]:
+    return writing(index, wait=wait, on_wait=lambda: tell("waiting", 0, 1))
 
 
 def _report(

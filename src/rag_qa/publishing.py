@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from rag_qa.errors import BusyError, SnapshotError
+from rag_qa.errors import DISK_FAILURES, BusyError, InputError, SnapshotError, WriteError
 from rag_qa.files import FileRecord, make_folder, record_file, sync, write_atomically
 from rag_qa.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from rag_qa.snapshot import Snapshot, SnapshotFolder, current_name, snapshot_folders, stored
@@ -30,24 +30,29 @@ def writing(index: Path, *, wait: bool = True, on_wait: Callable[[], None] | Non
 
     Raises:
         BusyError: another process writes, and nobody wants to wait.
+        InputError: there is a file of this name.
+        WriteError: the disk takes no more, or cannot be written to, here or in what is done with the index.
     """
-    make_folder(index)
-    lock = FileLock(index / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            raise BusyError(
-                f"Another process is writing the index in “{index}”: try again when it has finished, or leave out "
-                "--no-wait."
-            ) from None
-        if on_wait:
-            on_wait()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+    if index.exists() and not index.is_dir():
+        raise InputError(f"“{index}” is a file, and no folder for an index: choose another with --index.")
+    with _in_a_sentence(index):
+        make_folder(index)
+        lock = FileLock(index / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if not wait:
+                raise BusyError(
+                    f"Another process is writing the index in “{index}”: try again when it has finished, or leave out "
+                    "--no-wait."
+                ) from None
+            if on_wait:
+                on_wait()
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 @contextmanager
@@ -112,14 +117,15 @@ def make_current(snapshot: Snapshot) -> None:
 
     Raises:
         IndexDamagedError: it is not there any more.
+        WriteError: the disk takes no more, or cannot be written to.
     """
-    with FileLock(snapshot.index / SWITCH_LOCK):
+    with _in_a_sentence(snapshot.index), FileLock(snapshot.index / SWITCH_LOCK):
         read_manifest(snapshot.folder)
         write_atomically(snapshot.index / "current", f"{snapshot.name}\n")
 
 
 def prune(index: Path, keep: int) -> list[str]:
-    """Removes all but the newest snapshots and the current one; gives the names of those removed. Needs `writing`.
+    """Leaves `keep` snapshots, the current one and the newest others; gives the names of the others. Needs `writing`.
 
     What cannot be read may be of another version and stays. Query encoders that no snapshot needs are removed too.
     """
@@ -145,6 +151,17 @@ def remove(folder: Path) -> None:
     folder.rename(going)
     sync(folder.parent)
     shutil.rmtree(going, ignore_errors=True)
+
+
+@contextmanager
+def _in_a_sentence(index: Path) -> Iterator[None]:
+    """A disk that takes no more is said in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FAILURES:
+            raise WriteError(f"The index in “{index}”", error) from None
+        raise
 
 
 def _is_current(index: Path, name: str) -> bool:
