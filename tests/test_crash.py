@@ -210,7 +210,7 @@ def test_killed_at_any_moment(tmp_path, with_encoder, encoder_of_hashes):
     seconds = time.monotonic() - started
     chance = random.Random(0)
     snapshots = {entries(index)[0].name.split("-")[0]}
-    for _ in range(4):
+    for _ in range(3):
         write(folder, chance.sample(range(300), 60), chance.choice(["sails", "sinks", "waits"]))
         for path in chance.sample(sorted(folder.iterdir()), 10):
             path.unlink()

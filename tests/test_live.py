@@ -37,8 +37,10 @@ def serving(index):
         with httpx.Client(base_url=url, timeout=SECONDS) as client:
             yield client, process
     finally:
+        ended = process.poll()
         process.terminate()
-        process.communicate(timeout=SECONDS)
+        _, log = process.communicate(timeout=SECONDS)
+        assert ended is None, (ended, log)
 
 
 def answers_from(client, snapshot):
@@ -89,22 +91,20 @@ def test_no_request_fails_or_mixes_snapshots_while_they_change(tmp_path, with_en
         assert len(answer["passages"]) == 8
         for passage in answer["passages"]:
             assert passage["text"].count(edition) == passage["text"].count("edition") > 0
-    assert editions[answers[-1]["snapshot"]] == 2
 
 
 def test_a_server_keeps_answering_where_its_index_is_taken_away(tmp_path, with_encoder):
     folder, index = tmp_path / "papers", with_encoder()
     write_edition(folder, 0)
     first = build([folder], index).snapshot
-    with serving(index) as (client, _):
+    with serving(index) as (client, process):
         before = client.post("/ask", json={"question": QUESTION}).json()
         shutil.rmtree(index / "snapshots")
-        time.sleep(1.5)  # it has looked
         answer = client.post("/ask", json={"question": QUESTION}).json()
         assert answer["passages"] == before["passages"]
         assert len(client.get("/documents").json()["documents"]) == DOCUMENTS
         (index / "current").write_text("")
-        time.sleep(1.5)
+        assert "still answers" in process.stderr.readline()  # it has looked
         assert client.post("/ask", json={"question": QUESTION}).json()["snapshot"] == first
         write_edition(folder, 1)
         answers_from(client, build([folder], index).snapshot)

@@ -41,6 +41,10 @@ ORDER = "file, record"
 READ_TOGETHER = 10_000  # documents
 
 
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_FILES = msgspec.msgpack.Decoder(IndexedFile)
+
+
 class Placed(Struct, frozen=True):
     """A document, and where it lies; the fields are the columns of the table."""
 
@@ -86,7 +90,7 @@ class Contents(CheckedDatabase):
         files: list[IndexedFile] = []
         for number, file, expected in self.query("SELECT number, file, checksum FROM files ORDER BY number"):
             self.check(expected, number, file)
-            files.append(msgspec.msgpack.decode(file, type=IndexedFile))
+            files.append(_FILES.decode(file))
         return files
 
     def documents(self, offset: int = 0, limit: int | None = None) -> list[Placed]:

@@ -109,6 +109,11 @@ class _Version(Struct, frozen=True):
     format: int
 
 
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_VERSIONS = msgspec.json.Decoder(_Version)
+_MANIFESTS = msgspec.json.Decoder(Manifest)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a snapshot; only its own bytes are checked.
 
@@ -119,14 +124,14 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         data = path.read_bytes()
-        version = msgspec.json.decode(data, type=_Version).format
+        version = _VERSIONS.decode(data).format
         if version != FORMAT:
             raise IndexMismatchError(
                 f"The snapshot {folder} has format {version}, this version of rag_qa reads format {FORMAT}: use the "
                 f"version that wrote it, or rebuild the index with `rag-qa index PATH --index {folder.parent.parent}`.",
                 found=version,
             )
-        manifest = msgspec.json.decode(data, type=Manifest)
+        manifest = _MANIFESTS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise IndexDamagedError(f"{path} is damaged", repair(folder.parent.parent)) from None
     except OSError as error:

@@ -61,6 +61,11 @@ class StoredDocument(msgspec.Struct, frozen=True):
         return sum(passage.tokens for passage in self.passages)
 
 
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_INFOS = msgspec.msgpack.Decoder(_StoredInfo)
+_PASSAGES = msgspec.msgpack.Decoder(Passage)
+
+
 class DocumentStore(CheckedDatabase):
     """Reads documents and passages; safe to share between threads."""
 
@@ -76,7 +81,7 @@ class DocumentStore(CheckedDatabase):
         for row, passage, expected, *document in self.query_in(statement, rows):
             described = self._described(document)
             self.check(expected, row, passage, document[-1])
-            stored[row] = described.info, msgspec.msgpack.decode(passage, type=Passage)
+            stored[row] = described.info, _PASSAGES.decode(passage)
         if len(stored) < len(set(rows)):
             raise self.damaged()
         return [stored[row] for row in rows]
@@ -115,7 +120,7 @@ class DocumentStore(CheckedDatabase):
     def _described(self, columns: Sequence[Any]) -> _Described:
         place, first_row, passages, info, expected = columns
         self.check(expected, place, first_row, passages, info)
-        stored = msgspec.msgpack.decode(info, type=_StoredInfo)
+        stored = _INFOS.decode(info)
         return _Described(stored.info, place, stored.text_sha256, range(first_row, first_row + passages))
 
 

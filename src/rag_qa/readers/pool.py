@@ -34,6 +34,8 @@ BYTES_AHEAD = 32_000_000  # of all these files together; a larger file waits unt
 SECONDS_BETWEEN_CHECKS = 0.02
 SECONDS_TO_START = 60
 MEGABYTE = 1_000_000
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_REPLIES = msgspec.msgpack.Decoder(ReadFile)
 
 
 class ReaderPool:
@@ -175,7 +177,7 @@ class _Worker:
         finally:
             self._begin(None)
         if reply is not None:
-            return msgspec.msgpack.decode(reply, type=ReadFile), fresh
+            return _REPLIES.decode(reply), fresh
         if self._verdict:
             return ReadFile(reason=self._verdict), fresh
         return _crash(process.wait()), fresh
