@@ -146,7 +146,7 @@ def test_rollback_helps_where_current_is_broken(index, text):
     assert month(index) == "May"
 
 
-def test_a_lost_current_is_not_taken_for_a_missing_index(index, papers, monkeypatch):
+def test_a_lost_current_is_not_taken_for_a_missing_index(index, papers):
     (index / "current").unlink()
     place = papers.parent
     (place / "seeds").mkdir()

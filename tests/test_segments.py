@@ -39,6 +39,16 @@ def text(chance):
     return "\n\n".join(" ".join(sentence(chance) for _ in range(chance.randrange(1, 6))) for _ in range(3))
 
 
+def written(tmp_path, count):
+    """A folder of so many documents."""
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    chance = random.Random(0)
+    for number in range(count):
+        (folder / f"{number:02}.txt").write_text(text(chance))
+    return folder
+
+
 def contents(index):
     with Engine.open(index) as engine:
         return [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]
@@ -115,11 +125,7 @@ def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encod
 
 
 def test_a_small_change_links_what_stays(tmp_path, with_encoder, patient):
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    chance = random.Random(0)
-    for number in range(20):
-        (folder / f"{number:02}.txt").write_text(text(chance))
+    folder = written(tmp_path, 20)
     index = with_encoder()
     build([folder], index, SMALL)
     before = {path.stat().st_ino for path in index.rglob("vectors.faiss")}
@@ -134,11 +140,7 @@ def test_a_small_change_links_what_stays(tmp_path, with_encoder, patient):
 
 
 def test_a_segment_with_many_tombstones_is_written_anew(tmp_path, with_encoder):
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    chance = random.Random(0)
-    for number in range(10):
-        (folder / f"{number:02}.txt").write_text(text(chance))
+    folder = written(tmp_path, 10)
     index = with_encoder()
     build([folder], index, SMALL)
     for number in range(10):
@@ -158,11 +160,7 @@ def contents_of_new(folder, with_encoder):
 
 
 def test_a_collection_with_graphs_answers_as_without(tmp_path, with_encoder):
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    chance = random.Random(0)
-    for number in range(60):
-        (folder / f"{number:02}.txt").write_text(text(chance))
+    folder = written(tmp_path, 60)
     index = with_encoder()
     build([folder], index, Settings(passage_tokens=24, graph_passages=50))
     with Engine.open(index) as engine:
@@ -235,11 +233,7 @@ def test_tombstones_that_do_not_fit_are_damage(index_copy):
 
 
 def test_where_files_cannot_be_linked_they_are_copied(tmp_path, with_encoder, patient, monkeypatch):
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    chance = random.Random(0)
-    for number in range(12):
-        (folder / f"{number:02}.txt").write_text(text(chance))
+    folder = written(tmp_path, 12)
     index = with_encoder()
     build([folder], index, SMALL)
 
