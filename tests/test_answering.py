@@ -16,7 +16,7 @@ def passage(text=TEXT, start=100):
 
 
 def marks(rarity, nearness=(0.0, 0.0, 0.0)):
-    return [mark.text for mark in highlight(passage(), rarity, analyze, nearness)]
+    return [mark.text for mark in highlight(passage(), rarity, analyze, nearness, 0.4)]
 
 
 FIRST, SECOND, THIRD = passage().sentence_texts
@@ -41,7 +41,7 @@ def test_a_second_sentence_is_marked_if_it_says_nearly_as_much():
 
 
 def test_offsets_are_those_of_the_document():
-    (mark,) = highlight(passage(start=1000), {"repair": 1.0}, analyze, (0.0, 0.0, 0.0))
+    (mark,) = highlight(passage(start=1000), {"repair": 1.0}, analyze, (0.0, 0.0, 0.0), 0.4)
     assert mark.start == 1000 + TEXT.index("The harbour is closed")
     assert mark.end == 1000 + len(TEXT)
 
@@ -50,7 +50,7 @@ def test_offsets_are_those_of_the_document():
 def test_marks_are_slices_in_order_one_or_two(text, random):
     whole = passage(text, start=7)
     nearness = [random.uniform(-1, 1) for _ in whole.sentences]
-    found = highlight(whole, {"abc": 1.0, "a": 0.5, "cab": 2.0, "ab": 1.0}, str.split, nearness)
+    found = highlight(whole, {"abc": 1.0, "a": 0.5, "cab": 2.0, "ab": 1.0}, str.split, nearness, 0.4)
     assert 1 <= len(found) <= 2
     position = 7
     for mark in found:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from rag_qa import Engine, build
 from rag_qa.corpus import Corpus
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
 from rag_qa.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
+from rag_qa.manifest import FORMAT
 from rag_qa.publishing import writing
 from rag_qa.settings import Settings
 
@@ -175,25 +177,29 @@ def test_prune(index):
     assert list((index / "encoder").iterdir())
 
 
+def set_format(manifest, version):
+    manifest.write_text(re.sub(r'"format": \d+', f'"format": {version}', manifest.read_text()))
+
+
 def test_prune_removes_what_is_damaged_and_not_what_is_of_another_version(index):
     damaged, newer = find(index, "previous"), find(index, entries(index)[2].name)
     flip(damaged / "manifest.json")
     manifest = newer / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 4'))
+    set_format(manifest, FORMAT + 1)
     problems = {entry.name: entry.problem for entry in entries(index)}
     assert "not what was written" in problems[damaged.name] or "damaged" in problems[damaged.name]
-    assert problems[newer.name] == "format 4, this version of rag_qa reads format 3"
+    assert problems[newer.name] == f"format {FORMAT + 1}, this version of rag_qa reads format {FORMAT}"
     pruned = prune_snapshots(index, 3)
     assert pruned.removed == [damaged.name]
     assert newer.is_dir()
     everything = run("snapshots", "verify", "--all", "--index", index)
     assert everything.returncode == 0
-    assert "format 4" in everything.stdout
+    assert f"format {FORMAT + 1}" in everything.stdout
     assert "whole" in everything.stdout
     alone = run("snapshots", "verify", newer.name, "--index", index)
     assert alone.returncode == 3
     assert "use the version that wrote it" in alone.stderr
-    manifest.write_text(manifest.read_text().replace('"format": 4', '"format": 2'))
+    set_format(manifest, FORMAT - 1)
     assert prune_snapshots(index, 3).removed == [newer.name]
 
 

@@ -12,6 +12,7 @@ from rag_qa import Engine, build
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold import load_gold
+from rag_qa.manifest import FORMAT
 from rag_qa.readers import ReadFile
 from rag_qa.readers.pool import ReaderPool
 from rag_qa.settings import Settings, load_settings
@@ -171,10 +172,10 @@ def test_an_index_of_another_format_is_built_anew(folder, with_encoder):
     index = with_encoder()
     first = build([folder], index)
     (manifest,) = index.rglob("manifest.json")
-    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 2'))
+    manifest.write_text(manifest.read_text().replace(f'"format": {FORMAT}', f'"format": {FORMAT - 1}'))
     report = build([folder], index)
     assert (report.snapshot, report.passages.encoded) == (first.snapshot, 0)
-    assert report.rebuilt == "the snapshot that answered has format 2"
+    assert report.rebuilt == f"the snapshot that answered has format {FORMAT - 1}"
 
 
 def test_nothing_to_index_leaves_the_index_alone(folder, with_encoder, tmp_path):

@@ -13,6 +13,7 @@ from rag_qa.errors import (
     QuestionError,
     SnapshotError,
 )
+from rag_qa.manifest import FORMAT
 from rag_qa.store import DocumentStore
 
 QUESTION = "what did HMICFRS recommend?"
@@ -51,7 +52,7 @@ def test_every_truncated_file_is_found_and_named(index_copy):
 
 def test_another_format_version(index_copy):
     path = snapshot_folder(index_copy) / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 99'))
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     with pytest.raises(IndexMismatchError, match="format 99"):
         Engine.open(index_copy)
 

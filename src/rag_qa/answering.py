@@ -8,7 +8,6 @@ __all__ = ["cite", "highlight", "within_budget"]
 
 # Chosen on the gold questions of five collections: docs/decisions/0003-highlights.md.
 MOST_SENTENCES = 2
-NEARNESS_WEIGHT = 0.7
 NEARLY_AS_MUCH = 0.9
 
 
@@ -17,6 +16,7 @@ def highlight(
     rarity: Mapping[str, float],
     analyze: Callable[[str], Sequence[str]],
     nearness: Sequence[float],
+    nearness_weight: float,
 ) -> list[Highlight]:
     """The one or two sentences of a passage that best answer, in order of their offsets.
 
@@ -29,10 +29,12 @@ def highlight(
         rarity: the question's terms with their inverse document frequency.
         analyze: text to terms, as `rarity` has them.
         nearness: inner product of the question with each sentence's vector.
+        nearness_weight: weight of the nearness; the shared terms have the rest.
     """
     shared = [sum(rarity[t] for t in rarity.keys() & set(analyze(text))) for text in passage.sentence_texts]
     scores = [
-        words + NEARNESS_WEIGHT * vector for words, vector in zip(_relative(shared), _relative(nearness), strict=True)
+        (1 - nearness_weight) * words + nearness_weight * vector
+        for words, vector in zip(_relative(shared), _relative(nearness), strict=True)
     ]
     order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
     chosen = [i for i in order[:MOST_SENTENCES] if scores[i] >= NEARLY_AS_MUCH * scores[order[0]]]

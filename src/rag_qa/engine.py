@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from rag_qa.answering import cite, highlight, within_budget
@@ -84,6 +84,15 @@ class Engine:
 
         return open_current(Path(index), opened)
 
+    def with_settings(self, **changes: Any) -> "Engine":  # noqa: ANN401
+        """The same snapshot asked with other settings; it is open as long as this engine is, and closed with it."""
+        return Engine(self._corpus, self._encoder, structs.replace(self._settings, **changes))
+
+    @property
+    def settings(self) -> Settings:
+        """What the snapshot was built with, and how it is asked."""
+        return structs.replace(self._settings, **structs.asdict(self.manifest.settings))
+
     @property
     def manifest(self) -> Manifest:
         """What the snapshot is made of."""
@@ -127,7 +136,11 @@ class Engine:
                 text=found.passage.text,
                 tokens=found.passage.tokens,
                 highlights=highlight(
-                    found.passage, rarity, analyze, self._corpus.sentence_scores(ranking.query, found.candidate.row)
+                    found.passage,
+                    rarity,
+                    analyze,
+                    self._corpus.sentence_scores(ranking.query, found.candidate.row),
+                    self._settings.highlight_dense_weight,
                 ),
                 citation=cite(found.document, found.passage),
             )
@@ -158,14 +171,16 @@ class Engine:
         started = time.perf_counter()
         vector = self._encoder.encode_query(question)
         encoded = time.perf_counter()
-        dense = self._corpus.near(vector, depth, allowed, exact=self._settings.exact_search)
+        weight = self._settings.dense_weight
+        dense = self._corpus.near(vector, depth, allowed, exact=self._settings.exact_search) if weight > 0 else {}
         near = time.perf_counter()
-        lexical = self._corpus.lexical.search(question, depth, allowed)
+        lexical = self._corpus.lexical.search(question, depth, allowed) if weight < 1 else {}
         worded = time.perf_counter()
         dense |= self._corpus.scores(vector, [row for row in lexical if row not in dense])
-        nearest = self._corpus.nearest_sentences(vector, list(dense))
-        dense = {row: max(score, nearest[row]) for row, score in dense.items()}
-        candidates = fuse(dense, lexical, self._settings.dense_weight)
+        if self._settings.sentence_scores:
+            nearest = self._corpus.nearest_sentences(vector, list(dense))
+            dense = {row: max(score, nearest[row]) for row, score in dense.items()}
+        candidates = fuse(dense, lexical, weight)
         return Ranking(candidates, vector, (encoded - started) * 1000, (near - encoded) * 1000, (worded - near) * 1000)
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:

@@ -78,14 +78,19 @@ def index_documents(
     index: Path,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    *,
+    cache: Path | None = None,
 ) -> IndexReport:
-    """Makes `documents`, which are no files of their own, the whole collection of an index; see `build`."""
+    """Makes `documents`, which are no files of their own, the whole collection of an index; see `build`.
+
+    Vectors already made are looked up, and kept, in `cache`, which may be that of another index.
+    """
     started = time.perf_counter()
     settings, tell = settings or Settings(), progress or _silent
     encoder = SentenceEncoder.find(settings.encoder)
     with _writing(index, tell), _opened(index) as (previous, rebuilt):
         collection = collection_of(documents, previous, settings, encoder, tell)
-        made = make_snapshot(collection, previous, index, settings, encoder, tell)
+        made = make_snapshot(collection, previous, index, settings, encoder, tell, cache=cache)
         if made is None:
             raise InputError("There is no document to index: the index is as it was.")
         before = previous.files if previous else []

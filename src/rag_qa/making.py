@@ -66,10 +66,14 @@ def make_snapshot(
     tell: Progress,
     *,
     dry_run: bool = False,
+    cache: Path | None = None,
 ) -> Built | None:
-    """Encodes what is new and publishes the collection, unless it is the one in use; None where it is empty."""
+    """Encodes what is new and publishes the collection, unless it is the one in use; None where it is empty.
+
+    The vectors already made are in `cache`: by default that of the index, which it shares with no other.
+    """
     with ExitStack() as held:
-        encoding = held.enter_context(CachedEncoder(encoder, index / "cache", tell))
+        encoding = held.enter_context(CachedEncoder(encoder, cache or index / "cache", tell))
         held.enter_context(closing(collection.new))
         if dry_run:
             contents = ContentsWriter(None)

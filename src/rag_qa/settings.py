@@ -72,7 +72,12 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
     dense_weight: Share = 0.6
-    """Weight of the dense score in the fused score; the lexical score has the rest."""
+    """Weight of the dense score in the fused score; the lexical score has the rest. At 1 words are not searched at all,
+    at 0 only passages that share a word with the question are found."""
+    sentence_scores: bool = True
+    """Let a passage count as near as its nearest sentence, where that is nearer than the whole."""
+    highlight_dense_weight: Share = 0.41
+    """Weight of a sentence's nearness when it is marked; the words that it shares with the question have the rest."""
     max_k: Positive = 100
     max_question_characters: Positive = 2000
     host: str = "127.0.0.1"

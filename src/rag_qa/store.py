@@ -28,10 +28,11 @@ DESCRIPTION = "d.place, d.first_row, d.passages, d.info, d.checksum"
 
 
 class _StoredInfo(msgspec.Struct, frozen=True):
-    """A document's description with the digest of its text."""
+    """A document's description with the digest of its text, and where its passages had to end."""
 
     info: DocumentInfo
     text_sha256: str
+    breaks: tuple[int, ...]
 
 
 class _Described(msgspec.Struct, frozen=True):
@@ -40,6 +41,7 @@ class _Described(msgspec.Struct, frozen=True):
     info: DocumentInfo
     place: int
     text_sha256: str
+    breaks: tuple[int, ...]
     rows: range
 
 
@@ -114,14 +116,17 @@ class DocumentStore(CheckedDatabase):
         for text, *columns in self.query_in(statement, [place]):
             described = self._described(columns)
             if isinstance(text, str) and _sha256(text) == described.text_sha256:
-                return Document(**msgspec.structs.asdict(described.info), text=text), described.rows
+                return Document(
+                    **msgspec.structs.asdict(described.info), text=text, breaks=described.breaks
+                ), described.rows
         raise self.damaged()
 
     def _described(self, columns: Sequence[Any]) -> _Described:
         place, first_row, passages, info, expected = columns
         self.check(expected, place, first_row, passages, info)
         stored = _INFOS.decode(info)
-        return _Described(stored.info, place, stored.text_sha256, range(first_row, first_row + passages))
+        rows = range(first_row, first_row + passages)
+        return _Described(stored.info, place, stored.text_sha256, stored.breaks, rows)
 
 
 class StoreWriter(DatabaseWriter):
@@ -137,7 +142,7 @@ class StoreWriter(DatabaseWriter):
         """Writes a document; gives its place and the row of its first passage."""
         place, first_row = self._places, self.passages
         document, passages = stored.document, stored.passages
-        info = msgspec.msgpack.encode(_StoredInfo(document.info, _sha256(document.text)))
+        info = msgspec.msgpack.encode(_StoredInfo(document.info, _sha256(document.text), document.breaks))
         described = checksum(place, first_row, len(passages), info)
         self.insert("documents", [(place, first_row, len(passages), info, described, document.text)])
         encoded = ((row, msgspec.msgpack.encode(passage)) for row, passage in enumerate(passages, start=first_row))

@@ -71,7 +71,7 @@ class Document(DocumentInfo, frozen=True, kw_only=True):
 
     text: str
     breaks: tuple[int, ...] = ()
-    """Offsets besides the page starts that no passage crosses: rows of a table, chapters. They are not kept."""
+    """Offsets besides the page starts that no passage crosses: rows of a table, chapters."""
 
     @property
     def info(self) -> DocumentInfo:
