@@ -1,7 +1,9 @@
 """Real components for every test: the packaged encoder, FAISS, tantivy, SQLite, the seeds."""
 
+import io
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,11 @@ from hypothesis import settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from rag_qa import Engine, build
+from rag_qa.cli import main
 from rag_qa.encoder import PACKAGED, SentenceEncoder
+from rag_qa.evaluation.report import make_report
+from rag_qa.evaluation.results import Evaluation, Report
+from rag_qa.evaluation.subjects import Subject, gold_subject
 from rag_qa.settings import DEFAULT_ENCODER
 
 settings.register_profile("same every time", derandomize=True)
@@ -62,6 +68,37 @@ def index_copy(seeds_index, tmp_path) -> Path:
 def engine(seeds_index) -> Iterator[Engine]:
     with Engine.open(seeds_index) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def subject(engine) -> Subject:
+    """The gold questions about the seeds."""
+    return gold_subject(ROOT / "eval" / "gold.jsonl", engine)
+
+
+@pytest.fixture(scope="session")
+def evaluation(subject) -> Evaluation:
+    return subject.evaluate(lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def report(subject, evaluation) -> Report:
+    return make_report("gold", subject.engine, evaluation)
+
+
+@pytest.fixture
+def rag_qa_main(monkeypatch, capsys):
+    """Runs the command line in this process; gives its exit code and what it printed."""
+
+    def run(*arguments: object, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rag-qa", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), "utf-8"))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture

@@ -1,28 +1,20 @@
 import json
-import os
-import shutil
-import subprocess
-import sys
 
+import msgspec
 import pytest
 
-from rag_qa import Engine
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.beir import index_folder, load_collection
-from rag_qa.evaluation.gold import GoldQuestion, load_gold, locate
-from rag_qa.evaluation.measures import aggregate, ranking_measures
-from rag_qa.evaluation.run import evaluate_gold
-from rag_qa.types import Answer
+from rag_qa.evaluation.gold import Evidence, GoldQuestion, Span, check_gold, load_gold, locate
+from rag_qa.evaluation.judging import judge, text_measures
+from rag_qa.evaluation.measures import ranking_measures
+from rag_qa.evaluation.run import ask_in_turns, evaluate_gold
+from rag_qa.evaluation.spans import TokenGrid
+from rag_qa.types import Answer, Citation, Highlight, RankedPassage, Scores
 
 
 @pytest.fixture(scope="module")
 def gold(root):
     return load_gold(root / "eval" / "gold.jsonl")
-
-
-@pytest.fixture(scope="module")
-def report(gold, engine):
-    return evaluate_gold("gold", gold, engine, lambda *_: None)
 
 
 def test_gold_is_large_enough_and_every_quote_stands_in_its_document(gold, engine, root):
@@ -48,17 +40,11 @@ def test_ranking_measures_by_hand():
     assert scores["a"]["hit@3"] == 1
     assert scores["a"]["recall@5"] == 1
     assert scores["a"]["mrr"] == 0.5
+    assert scores["a"]["precision@5"] == 2 / 5
+    assert scores["a"]["map"] == (1 / 2 + 2 / 4) / 2
     assert scores["a"]["ndcg@10"] == pytest.approx((0.63093 + 0.43068) / (1 + 0.63093), abs=1e-4)
     assert scores["b"]["ndcg@10"] == 1
     assert set(scores["c"].values()) == {0.0}  # a question without a result scores zero
-
-
-def test_an_interval_holds_its_mean_and_is_the_same_each_time():
-    values = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
-    first = aggregate(values)
-    assert first == aggregate(values)
-    assert first.low < first.value == 0.75 < first.high
-    assert aggregate([1.0, 1.0]).low == 1.0
 
 
 def test_every_question_is_reported(report, gold):
@@ -80,18 +66,16 @@ def test_also_in_counts(gold, engine, monkeypatch):
     real = engine.ask(question.question, k=10)
     right = next(p for p in real.passages if "Lara ten Caten" in p.text)
     other = next(p for p in real.passages if "Lara ten Caten" not in p.text)
-    import msgspec
-
     merged = msgspec.structs.replace(other, rank=1, also_in=[right.citation])
 
     class Merging:
-        manifest = engine.manifest
+        settings = engine.settings
         documents, document, passages = engine.documents, engine.document, engine.passages
 
         def ask(self, *_, **__) -> Answer:
             return msgspec.structs.replace(real, passages=[merged])
 
-    (result,) = evaluate_gold("x", [question], Merging(), lambda *_: None).questions
+    (result,) = evaluate_gold([question], Merging(), {"q14": real}, lambda *_: None).questions
     assert result.retrieved[0].relevant
     assert result.measures["hit@1"] == 1
 
@@ -144,70 +128,156 @@ def test_quotes_that_cannot_be_placed(engine, tmp_path, evidence, message):
 def test_a_quote_that_stands_twice_needs_a_start(engine):
     text = next(engine.document(info.id).text for info, _ in engine.documents() if info.path.startswith("004"))
     start = text.rindex("HMICFRS")
-    question = GoldQuestion("q", "what?", True, ({"document": "004_cd7c5bba8cc9e53d.txt"},))
-    from rag_qa.evaluation.gold import Evidence
-
     question = GoldQuestion("q", "what?", True, (Evidence("004_cd7c5bba8cc9e53d.txt", "HMICFRS", start),))
     (span,) = locate([question], engine)["q"]
     assert (span.start, span.end) == (start, start + 7)
 
 
-@pytest.fixture
-def collection(tmp_path):
-    folder = tmp_path / "tiny"
-    (folder / "qrels").mkdir(parents=True)
-    texts = {
-        "d1": "The harbour opens in March.",
-        "d2": "Ships pay a fee of ten crowns.",
-        "d 3/x": "Anna Berg was born.",
-    }
-    lines = [json.dumps({"_id": name, "title": "", "text": text}) for name, text in texts.items()]
-    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "queries.jsonl").write_text(
-        '{"_id": "q1", "text": "when does the harbour open"}\n{"_id": "q2", "text": "what do ships pay"}\n'
-        '{"_id": "unjudged", "text": "who"}\n'
-    )
-    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t2\nq2\td1\t0\n")
-    return folder
-
-
-def test_a_public_collection_end_to_end(collection, tmp_path, root, seeds_index, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(seeds_index / "encoder", index_folder(collection) / "encoder", copy_function=os.link)
-    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "rag_qa", "eval", "--beir", str(collection), "--json"]
-    for _ in range(2):  # the second time from the cached index
-        result = subprocess.run(command, cwd=root, env=environ, capture_output=True, timeout=180, check=False)
-        assert result.returncode == 0, result.stderr.decode()
-        report = json.loads(result.stdout)
-        assert report["metrics"]["ndcg@10"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-        assert [question["id"] for question in report["questions"]] == ["q1", "q2"]
-    (snapshots,) = (tmp_path / "cache").rglob("snapshots")
-    assert len(list(snapshots.iterdir())) == 1  # the second run wrote none
+def test_eval_on_the_command_line(root, seeds_index, report, rag_qa_main, monkeypatch):
+    monkeypatch.chdir(root)
+    code, shown, _ = rag_qa_main("eval", "--index", seeds_index, "--verbose")
+    assert code == 0
+    assert "hit@3" in shown
+    assert "Which lawyer spoke for Liberty?" in shown
+    told = json.loads(rag_qa_main("eval", "--index", seeds_index, "--json")[1])
+    assert set(told["metrics"]["ndcg@10"]) == {"value", "low", "high"}
+    assert told["snapshot"] == report.snapshot
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("given", "message"),
     [
-        ("corpus.jsonl", '{"_id": "d1", "text": "x"}\n{"_id": "d1", "text": "y"}', "Line 2 of .* repeats the id “d1”"),
-        ("corpus.jsonl", '{"_id": "d1"}', "Line 1 of .*corpus.jsonl is no record"),
-        ("queries.jsonl", '{"_id": "q1", "text": "x"}\n{', "Line 2 of .*queries.jsonl"),
-        ("qrels/test.tsv", "q1 d1 1\n", "names no relevant document"),
-        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq9\td1\t1\n", "judges the question “q9”"),
+        (["--beir", "x", "--index", "y"], "A collection has an index of its own"),
+        (["--beir", "x", "--gate"], "--gate and --write-baseline are for gold questions"),
+        (["--set", "dense_weight"], "give NAME=VALUE"),
+        (["--set", "fame=1"], "fame"),
+        (["--set", "dense_weight=2"], "dense_weight"),
+        (["--compare", "none.json"], "“none.json” cannot be read"),
+        (["--gold", "none.jsonl"], "“none.jsonl” cannot be read"),
     ],
 )
-def test_broken_collections(collection, name, content, message):
-    (collection / name).write_text(content)
+def test_wrong_usage_gets_a_sentence(rag_qa_main, seeds_index, monkeypatch, tmp_path, given, message):
+    monkeypatch.chdir(tmp_path)
+    given = given if "--beir" in given else [*given, "--index", seeds_index]
+    code, shown, told = rag_qa_main("eval", *given)
+    assert (code, shown) == (2, "")
+    assert message in told
+
+
+def passage(document, start, text, marks=()):
+    """A passage as the engine gives it; marks are offsets in the document."""
+    end = start + len(text)
+    return RankedPassage(
+        rank=1,
+        score=1.0,
+        scores=Scores(0.5, 1.0),
+        text=text,
+        tokens=1,
+        highlights=[Highlight(left, right, text[left - start : right - start]) for left, right in marks],
+        citation=Citation(
+            id="x", document=document, title="", source="", sha256="", start=start, end=end, page=None, line=1
+        ),
+    )
+
+
+def test_measures_of_text_by_hand():
+    text = "Ships pay ten crowns. They pay at noon. Boats are free."
+    spans = [Span("d", 10, 38)]  # "ten crowns. They pay at noon"
+    found = [judge(passage("d", 0, text, [(0, 21), (22, 39)]), spans), judge(passage("e", 0, "Nothing."), spans)]
+    measures = text_measures(found, spans, TokenGrid({"d": text, "e": "Nothing."}.__getitem__))
+    assert measures["highlight@1"] == measures["highlight@3"] == 1
+    assert measures["quote_marked@3"] == 1  # two marked sentences with a space between them count as one
+    assert measures["marked_share"] == pytest.approx((38 / 55 + 0) / 2)
+    assert measures["char_recall@5"] == 1
+    assert measures["char_precision@5"] == measures["char_iou@5"] == 28 / (55 + 8)
+    assert measures["marked_char_recall@5"] == pytest.approx(27 / 28)
+    assert measures["marked_char_precision@5"] == pytest.approx(27 / 38)
+    assert measures["marked_char_iou@5"] == pytest.approx(27 / 39)
+
+
+def test_a_quote_that_is_marked_in_part_is_not_marked_whole():
+    spans = [Span("d", 10, 38)]
+    found = [judge(passage("d", 0, "Ships pay ten crowns. They pay at noon.", [(0, 21)]), spans)]
+    measures = text_measures(found, spans, TokenGrid(lambda _: "Ships pay ten crowns. They pay at noon."))
+    assert (measures["highlight@3"], measures["quote_marked@3"]) == (1, 0)
+
+
+def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
+    class Silent:
+        settings = engine.settings
+        documents, document, passages = engine.documents, engine.document, engine.passages
+
+        def ask(self, question, **_) -> Answer:
+            real = engine.ask(question)
+            return msgspec.structs.replace(real, passages=[], answered=False)
+
+    questions = [next(q for q in gold if q.id == "q14")]
+    answers = ask_in_turns({"silent": Silent()}, {"q14": questions[0].question}, lambda *_: None)["silent"]
+    (result,) = evaluate_gold(questions, Silent(), answers, lambda *_: None).questions
+    assert set(result.measures.values()) == {0.0}
+    assert (result.confidence, result.answered, result.right) == (0.0, False, False)
+
+
+def test_a_report_says_what_it_was_made_with(report, engine):
+    assert report.snapshot == engine.manifest.id
+    assert report.settings["passage_tokens"] == 180
+    assert report.settings["dense_weight"] == 0.6
+    assert {"rag_qa", "python", "tantivy", "scipy"} <= report.versions.keys()
+    assert report.counts == {"documents": 3, "passages": 16, "questions": 68, "answerable": 53}
+    for each in report.figures.values():
+        assert each.low <= each.value <= each.high
+    assert report.abstention.curve[-1][0] == 1.0
+
+
+def test_engines_take_turns_and_each_answers_all(engine):
+    asked = []
+
+    class Noting:
+        settings = engine.settings
+
+        def __init__(self, name):
+            self.name = name
+
+        def ask(self, question, **_):
+            asked.append((self.name, question))
+            return question.upper()
+
+    found = ask_in_turns({"a": Noting("a"), "b": Noting("b")}, {"1": "x", "2": "y"}, lambda *_: None)
+    assert found == {"a": {"1": "X", "2": "Y"}, "b": {"1": "X", "2": "Y"}}
+    assert asked[2:] == [("a", "x"), ("b", "x"), ("b", "y"), ("a", "y")]  # after one question each to warm up
+
+
+def test_checking_gold_names_all_that_is_wrong_and_the_nearest_text(engine, tmp_path):
+    path = tmp_path / "gold.jsonl"
+    document = "004_cd7c5bba8cc9e53d.txt"
+    quotes = ["recommends changes to law and policies to establish safer reporting mechanisms", "HMICFRS"]
+    lines = [
+        {"id": "1", "question": "what?", "answerable": True, "evidence": [{"document": document, "quote": quotes[0]}]},
+        {"id": "2", "question": "what?", "answerable": True, "evidence": [{"document": document, "quote": quotes[1]}]},
+        {"id": "3", "question": "what?", "answerable": True, "evidence": [{"document": "none.txt", "quote": "x"}]},
+        {"id": "3", "question": "what?", "answerable": False},
+        {"id": "4", "question": "what?", "answerable": False},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n{\n")
+    count, problems = check_gold(path, engine)
+    assert count == 6
+    assert [(each.line, each.question) for each in problems] == [(1, "1"), (2, "2"), (3, "3"), (4, "3"), (6, "")]
+    assert problems[0].nearest == "recommends changes to law and policy to establish safe reporting mechanisms"
+    assert "more than once" in problems[1].problem
+    assert "none.txt" in problems[2].problem
+    assert "of line 3" in problems[3].problem
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no question"),
+        ('{"id": "1", "question": "what?", "answerable": false}\n', "None of the 1 questions .* is answerable"),
+        ("\n" * 16 + "{broken\n", "Line 17 of .* is no gold question"),
+    ],
+)
+def test_gold_that_nothing_can_be_measured_with(tmp_path, content, message):
+    path = tmp_path / "gold.jsonl"
+    path.write_text(content)
     with pytest.raises(GoldError, match=message):
-        load_collection(collection)
-
-
-def test_eval_on_the_command_line(root, seeds_index):
-    command = [sys.executable, "-m", "rag_qa", "eval", "--index", seeds_index]
-    shown = subprocess.run([*command, "--verbose"], cwd=root, capture_output=True, text=True, timeout=60, check=True)
-    assert "hit@3" in shown.stdout
-    assert "Which lawyer spoke for Liberty?" in shown.stdout
-    told = subprocess.run([*command, "--json"], cwd=root, capture_output=True, timeout=60, check=True)
-    report = json.loads(told.stdout)
-    assert set(report["metrics"]["ndcg@10"]) == {"value", "low", "high"}
-    assert report["snapshot"] == Engine.open(seeds_index).manifest.id
+        load_gold(path)

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rag_qa import __version__
-from rag_qa.cli_options import index_option, json_option, print_json, settings_of
+from rag_qa.cli_eval import evaluate
+from rag_qa.cli_options import (
+    ensure_default_index,
+    index_option,
+    json_option,
+    open_engine,
+    print_json,
+    settings_of,
+)
 from rag_qa.cli_snapshots import snapshots
 from rag_qa.errors import RagQaError
 
 if TYPE_CHECKING:
     from rag_qa.changes import IndexReport
-    from rag_qa.engine import Engine
-    from rag_qa.settings import Settings
 
 __all__ = ["main"]
 
@@ -57,6 +63,7 @@ def cli() -> None:
 
 
 cli.add_command(snapshots)
+cli.add_command(evaluate)
 
 
 @cli.command()
@@ -149,7 +156,7 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
 
     names = [name for name in Filters.__struct_fields__ if name != "metadata"]
     filters = Filters(**{name: options.pop(name) for name in names}, metadata=metadata_filters(options.pop("metadata")))
-    with _open(settings_of(options)) as engine:
+    with open_engine(settings_of(options)) as engine:
         answer = engine.ask(question, k, max_tokens, filters)
         if as_json:
             print_json(answer)
@@ -204,78 +211,11 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Answer questions over HTTP; the interface is described at /schema."""
     settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
-    _ensure_default_index(settings)
+    ensure_default_index(settings)
 
     from rag_qa.service import serve as run
 
     run(settings, on_ready=lambda url: click.echo(f"rag_qa answers on {url} (description: {url}/schema)."))
-
-
-@cli.command("eval")
-@index_option
-@click.option("--gold", metavar="FILE", type=click.Path(path_type=Path), help="Gold questions (eval/gold.jsonl).")
-@click.option("--beir", metavar="DIR", type=click.Path(path_type=Path), help="A public collection in BEIR form.")
-@click.option("--verbose", is_flag=True, help="Also show every question and what was found.")
-@json_option
-def evaluate(gold: Path | None, beir: Path | None, verbose: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Check retrieval against questions with known answers."""
-    if beir and (gold or options["index"]):
-        raise click.UsageError("--beir brings its own questions and index: leave out --gold and --index.")
-    settings = settings_of(options)
-
-    from rich.console import Console
-
-    from rag_qa.evaluation import beir as collections
-    from rag_qa.evaluation.gold import load_gold
-    from rag_qa.evaluation.report import show_report
-    from rag_qa.evaluation.run import evaluate_collection, evaluate_gold
-    from rag_qa.terminal import progress_bar
-
-    if beir:
-        from rag_qa.engine import Engine
-        from rag_qa.indexing import index_documents
-
-        collection = collections.load_collection(beir)
-        folder = collections.index_folder(beir)
-        with progress_bar() as tell:
-            index_documents(collection.documents, folder, settings, tell)
-            with Engine.open(folder, settings) as engine:
-                report = evaluate_collection(collection, engine, tell)
-    else:
-        gold = gold or Path("eval/gold.jsonl")
-        questions = load_gold(gold)
-        with _open(settings) as engine, progress_bar() as tell:
-            report = evaluate_gold(str(gold), questions, engine, tell)
-    if as_json:
-        print_json(report)
-    else:
-        show_report(report, Console(highlight=False), verbose=verbose)
-
-
-def _open(settings: "Settings") -> "Engine":
-    _ensure_default_index(settings)
-
-    from rag_qa.engine import Engine
-
-    return Engine.open(settings.index, settings)
-
-
-def _ensure_default_index(settings: "Settings") -> None:
-    """Builds the default index if nobody named one and it is not there, so that the first command answers."""
-    if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
-        return
-
-    from rag_qa.snapshot import snapshot_folders
-
-    if any(snapshot_folders(Path(settings.index))):
-        return  # `current` is lost, and opening the index says so
-
-    from rag_qa.indexing import build
-    from rag_qa.terminal import progress_bar
-
-    click.echo(f"Building the index of {settings.documents}/ in {settings.index}/, once.", err=True)
-    with progress_bar() as tell:
-        build([settings.documents], settings.index, settings, tell)
 
 
 def _standard_input() -> bytes:

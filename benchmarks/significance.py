@@ -1,0 +1,101 @@
+"""Do the statistics of `rag-qa eval` hold what they promise? Simulated runs with and without a true difference.
+
+    python benchmarks/significance.py [--simulations 1000] [--questions 300] [--runs BASE.json OTHER.json]
+
+Values are nDCG@10 of questions with one relevant passage, drawn from a made-up distribution of ranks; with --runs, from
+those of two real runs (`rag-qa eval --json`). Without a difference: which run is which is decided by chance at every
+question. With one: the second run is better by .05 besides. How many questions it takes to see that depends on how much
+the runs differ at single questions, which is printed.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from rag_qa.evaluation.comparison import load_reports
+from rag_qa.evaluation.statistics import SIGNIFICANT, aggregate, paired_difference
+
+GAIN = 0.05
+MEASURE = "ndcg@10"
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+def made_up(size: int, random: np.random.Generator) -> Pairs:
+    """Two runs that agree on seven of ten questions."""
+    gains = np.append(1 / np.log2(1 + np.arange(1, 11)), 0.0)
+    chances = np.append(0.45 * 0.45 ** np.arange(10), 0.0)
+    chances[-1] = 1 - chances.sum()
+    first, second = (random.choice(gains, size, p=chances) for _ in range(2))
+    return first, np.where(random.random(size) < 0.7, first, second)
+
+
+def real(paths: list[Path]) -> Pairs:
+    """The questions that two runs share."""
+    first, second = (
+        {each.id: each.measures[MEASURE] for each in load_reports(path)[0].questions if each.answerable}
+        for path in paths
+    )
+    shared = [name for name in first if name in second]
+    return np.array([first[name] for name in shared]), np.array([second[name] for name in shared])
+
+
+def without_difference(pairs: Pairs, random: np.random.Generator) -> Pairs:
+    """Which is which, by chance."""
+    swapped = random.random(len(pairs[0])) < 0.5
+    return np.where(swapped, pairs[1], pairs[0]), np.where(swapped, pairs[0], pairs[1])
+
+
+def with_difference(pairs: Pairs, random: np.random.Generator) -> Pairs:
+    """The same, and the second run gains .05 at every question."""
+    first, second = without_difference(pairs, random)
+    return first, second + GAIN
+
+
+def rejected(
+    change: Callable[[Pairs, np.random.Generator], Pairs],
+    pairs: Pairs,
+    questions: int,
+    simulations: int,
+    random: np.random.Generator,
+) -> float:
+    """Share of the simulations in which the test finds a difference."""
+    found = 0
+    for _ in range(simulations):
+        drawn = random.integers(0, len(pairs[0]), questions)
+        first, second = change((pairs[0][drawn], pairs[1][drawn]), random)
+        found += paired_difference(first.tolist(), second.tolist()).p < SIGNIFICANT
+    return found / simulations
+
+
+def covered(values: np.ndarray, questions: int, simulations: int, random: np.random.Generator) -> float:
+    """Share of the simulations in which the interval holds the mean of all values."""
+    found = 0
+    for _ in range(simulations):
+        interval = aggregate(random.choice(values, questions).tolist())
+        found += interval.low <= values.mean() <= interval.high
+    return found / simulations
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simulations", type=int, default=1000)
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--runs", nargs=2, type=Path)
+    given = parser.parse_args()
+    random = np.random.default_rng(7)
+    pairs = real(given.runs) if given.runs else made_up(100_000, random)
+    spread = float(np.std(pairs[1] - pairs[0]))
+    print(f"{given.simulations} simulations; the runs differ by {spread:.3f} (standard deviation) a question")
+    for name, change in {"no true difference": without_difference, f"gain of {GAIN}": with_difference}.items():
+        share = rejected(change, pairs, given.questions, given.simulations, random)
+        print(f"paired test, {given.questions} questions, {name:20} significant in {share:.1%}")
+    for questions in (50, 100, given.questions):
+        share = covered(pairs[0], questions, given.simulations, random)
+        print(f"interval,    {questions:3} questions  {'':20} holds the mean in {share:.1%}")
+
+
+if __name__ == "__main__":
+    main()

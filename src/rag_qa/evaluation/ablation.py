@@ -1,0 +1,136 @@
+"""What each stage is worth: the same questions with stages switched off or set otherwise, against what is."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from rag_qa.engine import Engine
+from rag_qa.evaluation.comparison import Paired, paired
+from rag_qa.evaluation.results import Evaluation
+from rag_qa.evaluation.run import ask_in_turns
+from rag_qa.evaluation.statistics import Aggregate, aggregate
+from rag_qa.evaluation.subjects import Subject
+from rag_qa.files import link
+from rag_qa.indexing import Progress, index_documents
+from rag_qa.types import Document
+
+__all__ = ["MEASURED", "Ablation", "Row", "Variant", "ablate", "variants"]
+
+LATENCY = "latency_ms"
+MEASURED = ("ndcg@10", "hit@3", "recall@10", "char_recall@5", "char_iou@5", "highlight@3", "marked_share", LATENCY)
+WEIGHTS = (0.2, 0.4, 0.5, 0.6, 0.8)
+PASSAGE_SIZES = (100, 150, 200, 300, 400)
+FOLDER = "ablation"
+"""Where in an index the indexes of variants are kept; it may be deleted at any time."""
+
+
+class Variant(Struct, frozen=True):
+    """A stage set otherwise; what `settings` does not name is as it is."""
+
+    stage: str
+    name: str
+    settings: dict[str, Any]
+    reindexed: bool = False
+    """Whether it needs an index of its own."""
+
+
+class Row(Struct, frozen=True):
+    """What a variant reached, and how it differs from the default."""
+
+    variant: Variant
+    figures: dict[str, Aggregate]
+    against: dict[str, Paired]
+    """By measure; empty for the default itself. The p values are adjusted for all tests of the table."""
+
+
+class Ablation(Struct, frozen=True):
+    """One row for the default and one for each variant."""
+
+    collection: str
+    snapshot: str
+    questions: int
+    rows: list[Row]
+
+
+def variants(engine: Engine) -> list[Variant]:
+    """The variants of an engine that differ from what it is."""
+    window = engine.manifest.encoder.window
+    found = [
+        Variant("search", "dense only", {"dense_weight": 1.0}),
+        Variant("search", "lexical only", {"dense_weight": 0.0}),
+        *(Variant("fusion", f"dense weight {weight}", {"dense_weight": weight}) for weight in WEIGHTS),
+        Variant("sentences", "passage vectors only", {"sentence_scores": False}),
+        Variant("highlights", "words only", {"highlight_dense_weight": 0.0}),
+        Variant("highlights", "vectors only", {"highlight_dense_weight": 1.0}),
+        Variant("context", "no title, no headings", {"context_tokens": 0}, reindexed=True),
+        *(
+            Variant("passages", f"{size} tokens", {"passage_tokens": size}, reindexed=True)
+            for size in PASSAGE_SIZES
+            if size < window
+        ),
+    ]
+    if any(segment.graph for segment in engine.manifest.segments):
+        found.append(Variant("graph", "exact search", {"exact_search": True}))
+    now = structs.asdict(engine.settings)
+    return [variant for variant in found if any(now[name] != value for name, value in variant.settings.items())]
+
+
+def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> tuple[Evaluation, Ablation]:
+    """Evaluates the default and every variant on the same questions; gives the default's evaluation too."""
+    default = Variant("default", "as it is", {})
+    with ExitStack() as held:
+        engines = {each.name: _engine(subject.engine, each, progress, held) for each in (default, *chosen)}
+        answers = ask_in_turns(engines, subject.questions, progress)
+        evaluations = {name: subject.judge(engine, answers[name], progress) for name, engine in engines.items()}
+    values = {name: _values(evaluation) for name, evaluation in evaluations.items()}
+    base = values[default.name]
+    tested = [(measure, base[measure], values[each.name][measure]) for each in chosen for measure in base]
+    tests = iter(paired(tested))
+    rows = [
+        Row(
+            variant,
+            {measure: aggregate(found) for measure, found in values[variant.name].items()},
+            {measure: next(tests) for measure in base if variant is not default},
+        )
+        for variant in (default, *chosen)
+    ]
+    answerable = sum(question.answerable for question in evaluations[default.name].questions)
+    return evaluations[default.name], Ablation(subject.name, subject.engine.manifest.id, answerable, rows)
+
+
+def _values(evaluation: Evaluation) -> dict[str, list[float]]:
+    """By measure, the value of every answerable question; the latency of every question."""
+    answerable = [question.measures for question in evaluation.questions if question.answerable]
+    values = {name: [measures[name] for measures in answerable] for name in MEASURED if name in answerable[0]}
+    return values | {LATENCY: [question.latency_ms for question in evaluation.questions]}
+
+
+def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStack) -> Engine:
+    if not variant.reindexed:
+        return engine.with_settings(**variant.settings)
+    index = engine.snapshot.index
+    settings = structs.replace(engine.settings, **variant.settings, keep_snapshots=1)
+    folder = index / FOLDER / "-".join(f"{name}-{value}" for name, value in variant.settings.items())
+    _share_encoder(engine.snapshot.encoder, folder)
+    index_documents(list(_documents(engine)), folder, settings, progress, cache=index / "cache")
+    return held.enter_context(Engine.open(folder, settings))
+
+
+def _documents(engine: Engine) -> Iterator[Document]:
+    """The indexed documents, each with a digest of all that its passages depend on, and not only of its file."""
+    for info, _ in engine.documents():
+        document = engine.document(info.id)
+        yield structs.replace(document, sha256=hashlib.sha256(msgspec.msgpack.encode(document)).hexdigest())
+
+
+def _share_encoder(encoder: Path, folder: Path) -> None:
+    """Gives an index the query encoder of another, by links where the disk has them."""
+    target = folder / "encoder" / encoder.name
+    if not target.is_dir():
+        shutil.copytree(encoder, target, copy_function=lambda source, copy: link(Path(source), Path(copy)))

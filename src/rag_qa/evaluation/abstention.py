@@ -1,0 +1,94 @@
+"""Whether the system knows when it does not know: confidence against whether the passages answered."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+from scipy import stats
+
+from rag_qa.evaluation.statistics import Aggregate, estimate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Abstention", "judge_abstention"]
+
+BINS = 10
+
+
+class Abstention(Struct, frozen=True):
+    """How well confidence tells answered questions from the others.
+
+    `metrics`: `auroc` (absent where all questions are of one kind), `accuracy` of the flag `answered`, `ece`, `aurc`.
+    """
+
+    confidence: str
+    """What confidence is: `confidence` of the answer, or `dense`, the best dense score, where answers have none."""
+    metrics: dict[str, Aggregate]
+    curve: list[tuple[float, float]]
+    """Coverage and risk: answering only the most confident share of the questions, how often the passages fail."""
+
+
+def judge_abstention(
+    source: str, confidences: Sequence[float], answered: Sequence[bool], right: Sequence[bool]
+) -> Abstention:
+    """Judges confidence over all questions, those that cannot be answered among them.
+
+    Args:
+        source: what the confidences are.
+        confidences: from 0 to 1; 0 where nothing was found.
+        answered: whether the answer says that it is one.
+        right: whether its passages hold evidence.
+    """
+    sure, correct = np.asarray(confidences, dtype=float), np.asarray(right, dtype=bool)
+    flags = np.asarray(answered, dtype=bool)
+    found = {
+        "auroc": estimate(_auroc, sure, correct),
+        "accuracy": estimate(_accuracy, flags, correct),
+        "ece": estimate(_calibration_error, sure, correct),
+        "aurc": estimate(_area, sure, correct),
+    }
+    coverage, risk = _risk_coverage(sure, correct)
+    return Abstention(
+        source,
+        {name: value for name, value in found.items() if value is not None},
+        list(zip(coverage.tolist(), risk.tolist(), strict=True)),
+    )
+
+
+def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
+    """The chance that a right answer has more confidence than a wrong one, ties counting half (Mann and Whitney)."""
+    positive = int(right.sum())
+    negative = len(right) - positive
+    if not positive or not negative:
+        return float("nan")
+    ranks = stats.rankdata(confidence)
+    return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def _accuracy(answered: "NDArray[np.bool_]", right: "NDArray[np.bool_]") -> float:
+    return float(np.mean(answered == right))
+
+
+def _calibration_error(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
+    """Expected calibration error over ten bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    gaps = [abs(float(np.sum(confidence[bins == each]) - np.sum(right[bins == each]))) for each in range(BINS)]
+    return sum(gaps) / len(confidence)
+
+
+def _area(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
+    """Area under the risk-coverage curve (Geifman and El-Yaniv 2017): the mean risk over all coverages."""
+    coverage, risk = _risk_coverage(confidence, right)
+    return float(np.sum(risk * np.diff(coverage, prepend=0.0)))
+
+
+def _risk_coverage(
+    confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]"
+) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """Coverage and risk after each group of equally confident answers, most confident first."""
+    order = np.argsort(-confidence, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True))
+    wrong = np.cumsum(~right[order])[ends]
+    return (ends + 1) / len(right), wrong / (ends + 1)

@@ -1,0 +1,78 @@
+"""Values of questions to aggregates, with what they were made with."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import structs
+
+from rag_qa import __version__
+from rag_qa.engine import Engine
+from rag_qa.evaluation.abstention import judge_abstention
+from rag_qa.evaluation.results import Evaluation, QuestionResult, Report
+from rag_qa.evaluation.statistics import Aggregate, aggregate, estimate
+from rag_qa.settings import IndexSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["make_report"]
+
+LIBRARIES = ("faiss-cpu", "ir-measures", "numpy", "onnxruntime", "scipy", "sentence-transformers", "tantivy")
+ANSWERING_SETTINGS = ("depth", "dense_weight", "sentence_scores", "highlight_dense_weight", "exact_search")
+"""What changes an answer without another index."""
+
+
+def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
+    """The report of an evaluation of what an engine answered."""
+    settings, questions = structs.asdict(engine.settings), evaluation.questions
+    return Report(
+        collection=name,
+        snapshot=engine.manifest.id,
+        documents=_documents_digest(engine),
+        settings={field: settings[field] for field in (*IndexSettings.__struct_fields__, *ANSWERING_SETTINGS)}
+        | {"encoder_digest": engine.manifest.encoder.digest},
+        versions={"rag_qa": __version__, "python": platform.python_version()}
+        | {library: version(library) for library in LIBRARIES},
+        counts={
+            "documents": engine.manifest.counts.documents,
+            "passages": engine.manifest.counts.passages,
+            "questions": len(questions),
+            "answerable": sum(question.answerable for question in questions),
+        },
+        metrics=_means(questions) | _latency(questions),
+        abstention=judge_abstention(
+            "confidence" if any(question.calibrated for question in questions) else "dense",
+            [question.confidence for question in questions],
+            [question.answered for question in questions],
+            [question.right for question in questions],
+        ),
+        questions=questions,
+    )
+
+
+def _means(questions: Sequence[QuestionResult]) -> dict[str, Aggregate]:
+    answerable = [question.measures for question in questions if question.answerable]
+    return {name: aggregate([measures[name] for measures in answerable]) for name in answerable[0]}
+
+
+def _latency(questions: Sequence[QuestionResult]) -> dict[str, Aggregate]:
+    values = [question.latency_ms for question in questions]
+    found = {f"latency_p{share}": estimate(partial(_percentile, share), values) for share in (50, 95)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _percentile(share: int, values: "NDArray[np.float64]") -> float:
+    return float(np.percentile(values, share))
+
+
+def _documents_digest(engine: Engine) -> str:
+    """Equal for the same documents, whatever the settings."""
+    digest = hashlib.sha256()
+    for info, _ in engine.documents():
+        digest.update(f"{info.path}\0{info.sha256}\n".encode())
+    return digest.hexdigest()[:16]

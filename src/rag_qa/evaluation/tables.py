@@ -1,0 +1,232 @@
+"""Evaluations as tables for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rag_qa.evaluation.ablation import MEASURED, Ablation
+from rag_qa.evaluation.comparison import Change, Comparison
+from rag_qa.evaluation.gate import Gate
+from rag_qa.evaluation.gold import GoldProblem
+from rag_qa.evaluation.judging import SPAN_DEPTH
+from rag_qa.evaluation.measures import MEASURES
+from rag_qa.evaluation.results import QuestionResult, Report
+from rag_qa.evaluation.statistics import Aggregate
+from rag_qa.terminal import printable
+
+__all__ = [
+    "GROUPS",
+    "console_of_tables",
+    "show_ablation",
+    "show_comparison",
+    "show_gate",
+    "show_problems",
+    "show_questions",
+    "show_reports",
+]
+
+GROUPS = {
+    "ranking": tuple(MEASURES),
+    "spans": tuple(
+        f"{unit}_{name}@{SPAN_DEPTH}" for unit in ("char", "token") for name in ("recall", "precision", "iou")
+    ),
+    "marks": (
+        "highlight@1",
+        "highlight@3",
+        "quote_marked@3",
+        "marked_share",
+        *(
+            f"marked_{unit}_{name}@{SPAN_DEPTH}"
+            for unit in ("char", "token")
+            for name in ("recall", "precision", "iou")
+        ),
+    ),
+    "abstention": ("auroc", "accuracy", "ece", "aurc"),
+    "latency, ms": ("latency_p50", "latency_p95"),
+}
+SHOWN_PASSAGES = 3
+EXCERPT = 100
+STYLES = {"better": "green", "worse": "bold red"}
+WIDEST = 400  # columns, where there is no terminal that has a width
+
+
+def console_of_tables() -> Console:
+    """A console in which, unless it is a terminal, tables are as wide as they have to be."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDEST)
+
+
+def show_reports(reports: Sequence[Report], console: Console) -> None:
+    """All measures with their intervals, one column for each collection."""
+    table = _table("means, with 95 % intervals" if len(reports) > 1 else _title(reports[0]))
+    table.add_column("measure")
+    for report in reports:
+        table.add_column(_short(report.collection) if len(reports) > 1 else "mean (95 % interval)", justify="right")
+    for names in GROUPS.values():
+        for name in names:
+            cells = [_cell(name, report.figures.get(name)) for report in reports]
+            if any(cells):
+                table.add_row(name, *cells)
+        table.add_section()
+    console.print(table)
+    for report in reports:
+        console.print(f"{_title(report)}, snapshot {report.snapshot}", style="dim", soft_wrap=True)
+    source = {report.abstention.confidence for report in reports}
+    if source == {"dense"}:
+        console.print("Confidence is the best dense score: answers have none of their own.", style="dim")
+
+
+def show_questions(report: Report, console: Console) -> None:
+    """Every question and its first passages."""
+    for question in report.questions:
+        _show_question(question, console)
+
+
+def show_comparison(comparison: Comparison, console: Console) -> None:
+    """Differences by measure with their tests, and the questions that changed most, side by side."""
+    table = _table(f"{comparison.collection}: {comparison.questions} questions against {comparison.base_snapshot}")
+    table.add_column("measure")
+    for column in ("base → now", "difference (95 % interval)", "p", "wins/losses/ties"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for name, each in comparison.measures.items():
+        difference = each.difference
+        table.add_row(
+            name,
+            f"{_number(name, each.base)} → {_number(name, each.value)}",
+            f"{_signed(name, difference.value)} ({_signed(name, difference.low)} to {_signed(name, difference.high)})",
+            f"{each.p:.4f}",
+            f"{difference.wins}/{difference.losses}/{difference.ties}",
+            Text(each.verdict, style=STYLES.get(each.verdict, "dim")),
+        )
+    console.print(table)
+    for name, (before, now) in comparison.settings.items():
+        console.print(f"{name}: {before} in the base, {now} now", style="dim")
+    if comparison.left_out:
+        console.print(
+            f"{len(comparison.left_out)} questions that are not the same in both are left out: "
+            f"{', '.join(comparison.left_out)}",
+            soft_wrap=True,
+        )
+    for change in comparison.changed:
+        _show_change(change, console)
+
+
+def show_gate(gate: Gate, console: Console) -> None:
+    """What was checked, what failed last."""
+    for sentence in gate.checked:
+        console.print(Text(f"holds   {sentence}"), soft_wrap=True)
+    for sentence in gate.failed:
+        console.print(Text(f"failed  {sentence}", style="bold red"), soft_wrap=True)
+    console.print(f"The gate is {'passed' if gate.passed else 'not passed'}.")
+
+
+def show_ablation(ablation: Ablation, console: Console) -> None:
+    """What each variant reached, and by how much it differs from the default."""
+    table = _table(f"{ablation.collection}: {ablation.questions} questions, each stage against the default")
+    table.add_column("stage")
+    table.add_column("variant")
+    names = [name for name in MEASURED if name in ablation.rows[0].figures]
+    for name in names:
+        table.add_column(name, justify="right")
+    stage = ""
+    for row in ablation.rows:
+        if row.variant.stage != stage and stage:
+            table.add_section()
+        cells = [Text(_number(name, row.figures[name].value)) for name in names]
+        for name, cell in zip(names, cells, strict=True):
+            if row.against and row.against[name].verdict != "equal":
+                each = row.against[name]
+                star = "*" if each.verdict in STYLES else ""
+                cell.append(f"\n{_signed(name, each.difference.value)}{star}", STYLES.get(each.verdict, "dim"))
+        table.add_row(row.variant.stage if row.variant.stage != stage else "", row.variant.name, *cells)
+        stage = row.variant.stage
+    console.print(table)
+    console.print("* p < .05 in a paired randomization test, adjusted for all tests of the table", style="dim")
+
+
+def show_problems(questions: int, problems: Sequence[GoldProblem], console: Console) -> None:
+    """What is wrong with a gold file, line by line."""
+    for each in problems:
+        line = f"line {each.line:4}  {each.problem}"
+        console.print(Text(printable(line).replace("\n", " ")), soft_wrap=True)
+        if each.nearest:
+            console.print(Text(f"           nearest: “{' '.join(printable(each.nearest).split())}”"), soft_wrap=True)
+    lines = len({each.line for each in problems})
+    console.print(f"{questions - lines} of {questions} questions can be used." if lines else f"{questions} questions.")
+
+
+def _show_question(question: QuestionResult, console: Console) -> None:
+    rank = next((str(item.rank) for item in question.retrieved if item.relevant), "none")
+    kind = f"first relevant passage: {rank}" if question.answerable else "not answerable from these documents"
+    console.print(Text(f"{question.id}  {printable(question.question)}", style="bold"), Text(f"({kind})", style="dim"))
+    for item in question.retrieved[:SHOWN_PASSAGES]:
+        state = "relevant" if item.relevant else ""
+        state += ", marked" if item.marked else ""
+        excerpt = " ".join(printable(item.text).split())[:EXCERPT]
+        console.print(
+            Text(f"    {item.rank}  {item.score:.3f}  {printable(item.document)}:{item.start}  {state}"), style="cyan"
+        )
+        console.print(Text(f"       {excerpt} …", style="dim"))
+    console.print()
+
+
+def _show_change(change: Change, console: Console) -> None:
+    table = Table(
+        title=Text(f"{change.id}  {printable(change.question)}  (nDCG@10 {change.difference:+.3f})"),
+        title_justify="left",
+        show_lines=False,
+        box=None,
+    )
+    sides = (change.base, change.now)
+    for heading in ("base", "now"):
+        table.add_column(heading, ratio=1, overflow="ellipsis", no_wrap=True)
+    for rank in range(min(SHOWN_PASSAGES, max(len(side.retrieved) for side in sides))):
+        table.add_row(*(_retrieved(side, rank) for side in sides))
+    console.print(table)
+
+
+def _retrieved(question: QuestionResult, rank: int) -> Text:
+    if rank >= len(question.retrieved):
+        return Text("–")
+    item = question.retrieved[rank]
+    excerpt = " ".join(printable(item.text).split())[:EXCERPT]
+    return Text(
+        f"{item.rank} {'+' if item.relevant else '-'} {printable(item.document)}:{item.start}  {excerpt}",
+        style="green" if item.relevant else "",
+    )
+
+
+def _cell(name: str, figure: Aggregate | None) -> str:
+    if figure is None:
+        return ""
+    return f"{_number(name, figure.value)} ({_number(name, figure.low)}–{_number(name, figure.high)})"
+
+
+def _number(name: str, value: float) -> str:
+    """A share with three digits and no leading zero, milliseconds with one."""
+    return f"{value:.1f}" if name.startswith("latency") else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _signed(name: str, value: float) -> str:
+    return ("-" if value < 0 else "+") + _number(name, abs(value))
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+
+
+def _title(report: Report) -> str:
+    counts = report.counts
+    return (
+        f"{report.collection}: {counts['answerable']} of {counts['questions']} questions answerable, "
+        f"{counts['documents']} documents, {counts['passages']} passages"
+    )
+
+
+def _short(collection: str) -> str:
+    """A path as the name of a column."""
+    return collection.removesuffix("/gold.jsonl").removesuffix(".jsonl")

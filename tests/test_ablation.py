@@ -1,0 +1,82 @@
+import json
+
+import pytest
+
+from rag_qa import Engine
+from rag_qa.evaluation.ablation import FOLDER, Variant, ablate, variants
+from rag_qa.evaluation.subjects import gold_subject
+
+
+@pytest.fixture(scope="module")
+def ablated(root, seeds_index, tmp_path_factory):
+    """Two variants of the seeds, one of them with an index of its own."""
+    import shutil
+
+    index = shutil.copytree(seeds_index, tmp_path_factory.mktemp("ablation") / "index")
+    chosen = [
+        Variant("search", "dense only", {"dense_weight": 1.0}),
+        Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True),
+    ]
+    with Engine.open(index) as engine:
+        subject = gold_subject(root / "eval" / "gold.jsonl", engine)
+        yield index, *ablate(subject, chosen, lambda *_: None)
+
+
+def test_every_variant_is_compared_with_the_default(ablated, report):
+    _, evaluation, ablation = ablated
+    default, dense, small = ablation.rows
+    assert default.against == {}
+    assert [each.measures for each in evaluation.questions] == [each.measures for each in report.questions]
+    assert default.figures["ndcg@10"] == report.metrics["ndcg@10"]
+    assert dense.against["ndcg@10"].difference.value == pytest.approx(
+        dense.figures["ndcg@10"].value - default.figures["ndcg@10"].value
+    )
+    assert small.against["char_iou@5"].verdict == "better"  # smaller passages hold less that is not evidence
+    assert small.against["marked_share"].verdict == "worse"
+    assert all(row.figures["latency_ms"].value > 0 for row in ablation.rows)
+
+
+def test_an_index_of_a_variant_is_kept_and_does_not_touch_the_one_that_answers(ablated):
+    index, _, _ = ablated
+    with Engine.open(index / FOLDER / "passage_tokens-100") as small, Engine.open(index) as engine:
+        assert small.manifest.settings.passage_tokens == 100
+        assert engine.manifest.settings.passage_tokens == 180
+        assert small.manifest.counts.documents == engine.manifest.counts.documents
+    assert not (index / FOLDER / "passage_tokens-100" / "cache").exists()  # it shares that of its index
+
+
+def test_variants_leave_out_what_is_the_default(engine):
+    named = {variant.name for variant in variants(engine)}
+    assert {"dense only", "lexical only", "dense weight 0.4", "passage vectors only", "words only"} <= named
+    assert "dense weight 0.6" not in named
+    assert "exact search" not in named  # there is no graph
+    assert "300 tokens" not in named  # more than the encoder reads
+    assert "dense weight 0.6" in {variant.name for variant in variants(engine.with_settings(dense_weight=0.5))}
+
+
+def test_switches_switch_stages_off(engine):
+    question = "Which hashtag stands for protecting every survivor?"
+    dense = engine.with_settings(dense_weight=1.0).rank(question).candidates
+    assert {candidate.lexical for candidate in dense} == {0.0}
+    assert [candidate.row for candidate in dense] == sorted(
+        (candidate.row for candidate in dense), key=lambda row: -next(c.dense for c in dense if c.row == row)
+    )
+    words = engine.with_settings(dense_weight=0.0).rank(question).candidates
+    assert 0 < len(words) < len(dense)  # only passages that share a word
+    assert [c.lexical for c in words] == sorted((c.lexical for c in words), reverse=True)
+    whole = engine.with_settings(sentence_scores=False).rank(question).candidates
+    both = {candidate.row: candidate.dense for candidate in engine.rank(question).candidates}
+    assert all(both[candidate.row] >= candidate.dense for candidate in whole)
+    assert any(both[candidate.row] > candidate.dense for candidate in whole)
+
+
+def test_ablation_on_the_command_line(root, index_copy, monkeypatch, tmp_path, rag_qa_main):
+    chosen = [Variant("search", "dense only", {"dense_weight": 1.0})]
+    monkeypatch.setattr("rag_qa.evaluation.ablation.variants", lambda _: chosen)
+    monkeypatch.chdir(root)
+    code, shown, _ = rag_qa_main("eval", "--index", index_copy, "--ablate", "--html", tmp_path / "page.html")
+    assert code == 0
+    assert "dense only" in shown
+    assert "What each stage is worth" in (tmp_path / "page.html").read_text()
+    told = json.loads(rag_qa_main("eval", "--index", index_copy, "--ablate", "--json")[1])
+    assert [row["variant"]["name"] for row in told["ablation"]["rows"]] == ["as it is", "dense only"]

@@ -1,0 +1,198 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from rag_qa.corpus import Corpus
+from rag_qa.errors import GoldError
+from rag_qa.evaluation.drafting import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
+from rag_qa.evaluation.gold import load_gold, locate
+
+DOCUMENT = "004_cd7c5bba8cc9e53d.txt"
+
+
+@pytest.fixture(scope="module")
+def corpus(seeds_index):
+    corpus = Corpus.open_current(seeds_index)
+    yield corpus
+    corpus.close()
+
+
+def test_proposals_differ_and_come_from_all_documents(corpus):
+    proposals = propose(corpus, 6)
+    assert len({(each.document, each.passage.start) for each in proposals}) == 6
+    assert {each.document for each in proposals[:3]} == {info.path for info, _ in corpus.documents()}
+    assert propose(corpus, 6) == proposals
+    assert len(propose(corpus, 100)) == 16
+
+
+def test_what_is_asked_about_already_is_proposed_last(corpus, root):
+    first = propose(corpus, 1)[0]
+    quote = first.passage.text.split("\n")[0]
+    gold = add_questions_of(first, quote, corpus)
+    again = propose(corpus, 16, gold)
+    assert first not in again[:10]
+
+
+def add_questions_of(proposal, quote, corpus):
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        quoted = Quoted(proposal.document, proposal.passage.start, proposal.passage.end, quote)
+        return add_questions(Path(folder, "gold.jsonl"), [Asked("what?", [quoted])], corpus)
+
+
+def test_informative_passages_come_before_empty_words(corpus, with_encoder, tmp_path, monkeypatch):
+    from rag_qa import build
+
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "filler.txt").write_text("And so it was, and it was so, and then it was as it was before.")
+    (folder / "facts.txt").write_text("In 1987 Ingrid Solberg measured 43 metres of ice at Kongsfjord with a sonar.")
+    index = with_encoder()
+    build([folder], index)
+    opened = Corpus.open_current(index)
+    assert propose(opened, 1)[0].document == "facts.txt"
+    opened.close()
+
+
+def test_a_quote_is_placed_in_the_passage_it_was_taken_from(corpus):
+    text = next(corpus.document(placed).text for placed in corpus.each_placed() if placed.path == DOCUMENT)
+    first, last = text.index("HMICFRS"), text.rindex("HMICFRS")
+    assert first != last
+    assert place_quote(Quoted(DOCUMENT, last - 10, last + 50, "HMICFRS"), corpus).start == last
+    once = place_quote(Quoted(DOCUMENT, 0, len(text), " changes to law\nand policy "), corpus)
+    assert (once.quote, once.start) == ("changes to law and policy", None)
+    for quote in ("unicorns", "", "HMICFRS"):
+        with pytest.raises(GoldError, match="does not stand"):
+            place_quote(Quoted(DOCUMENT, 0, 3, quote), corpus)
+    with pytest.raises(GoldError, match="is not in the index"):
+        place_quote(Quoted("none.txt", 0, 3, "x"), corpus)
+
+
+def test_questions_are_added_to_gold_that_is_there(corpus, engine, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"id": "q2", "question": "who?", "answerable": false}')  # no line end
+    added = add_questions(
+        gold, [Asked(" What changes? ", [Quoted(DOCUMENT, 0, 600, "changes to law")]), Asked("Why?", [])], corpus
+    )
+    assert [each.id for each in added] == ["q3", "q4"]
+    questions = load_gold(gold)
+    assert [each.answerable for each in questions] == [False, True, False]
+    assert questions[1].question == "What changes?"
+    locate(questions, engine)
+    before = gold.read_bytes()
+    with pytest.raises(GoldError, match="needs words"):
+        add_questions(gold, [Asked("Good?", []), Asked(" ?", [])], corpus)
+    assert gold.read_bytes() == before
+
+
+def fill_in(path, rows):
+    with path.open(newline="") as file:
+        table = list(csv.DictReader(file))
+    for row, filled in zip(table, rows, strict=False):
+        row.update(filled)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, table[0].keys())
+        writer.writeheader()
+        writer.writerows(table)
+    return table
+
+
+def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, seeds_index, rag_qa_main):
+    table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
+    code, shown, _ = rag_qa_main("eval", "draft", "--index", seeds_index, "--csv", table, "--count", 5)
+    assert code == 0
+    assert "5 passages in" in shown
+    passages = [each.passage.text for each in propose(corpus, 5)]
+    fill_in(
+        table,
+        [
+            {"question": "First?", "quote": passages[0][:40], "approved": "yes"},
+            {"question": "Second?", "quote": passages[1][:40]},
+            {"question": "First?", "quote": passages[2][:40], "approved": "Yes"},
+            {"question": "Nowhere?", "approved": "x"},
+        ],
+    )
+    code, shown, _ = rag_qa_main("eval", "draft", "--index", seeds_index, "--from-csv", table, "--gold", gold)
+    assert code == 0
+    assert "2 questions added" in shown
+    assert "1 rows have no question, 1 are not approved" in shown
+    first, second = load_gold(gold)
+    assert len(first.evidence) == 2
+    assert (second.question, second.answerable) == ("Nowhere?", False)
+
+
+@pytest.mark.parametrize(
+    ("filled", "message"),
+    [
+        ({"quote": "unicorns"}, "does not stand in"),
+        ({"document": "none.txt", "quote": "x"}, "is not in the index"),
+        ({"start": "here", "quote": "x"}, "invalid literal"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(corpus, tmp_path, filled, message):
+    table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
+    write_proposals(propose(corpus, 2), table)
+    good = {"question": "Good?", "approved": "yes"}
+    fill_in(table, [good, {"question": "Bad?", "approved": "yes"} | filled])
+    with pytest.raises(GoldError, match=rf"row that ends in line \d+ of .*{message}"):
+        enter(table, gold, corpus)
+    assert not gold.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"question,quote\n", "has no column “approved”"), (b"\xff\xfe", "no table"), (None, "cannot be read")],
+)
+def test_files_that_are_no_table(corpus, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(GoldError, match=message):
+        enter(tmp_path / "table.csv", tmp_path / "gold.jsonl", corpus)
+
+
+def test_no_spreadsheet_takes_a_passage_for_a_formula(corpus, tmp_path):
+    import msgspec
+
+    (proposal,) = propose(corpus, 1)
+    risky = msgspec.structs.replace(proposal, passage=msgspec.structs.replace(proposal.passage, text="=1+1"))
+    write_proposals([risky], tmp_path / "table.csv")
+    assert ",'=1+1," in (tmp_path / "table.csv").read_text()
+
+
+def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
+    gold = tmp_path / "gold.jsonl"
+    quote = propose(corpus, 1)[0].passage.text[:29]
+    typed = f"Who?\nunicorns\n{quote}\n\n\nWhat is the weather?\n\n"  # two questions, a passage passed over, the end
+    code, shown, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--gold", gold, typed=typed)
+    assert code == 0
+    assert "does not stand in" in told
+    assert "2 questions added" in shown
+    first, second = [json.loads(line) for line in gold.read_text().splitlines()]
+    assert first["evidence"][0]["quote"] == quote
+    assert second["answerable"] is False
+
+
+def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):
+    monkeypatch.setattr("rag_qa.evaluation.drafting.CONSIDERED", 5)
+    assert len(propose(corpus, 100)) == 5
+    assert np.all([each.passage.text for each in propose(corpus, 100)])
+
+
+def test_check_on_the_command_line(root, seeds_index, tmp_path, rag_qa_main):
+    code, shown, _ = rag_qa_main("eval", "check", root / "eval" / "gold.jsonl", "--index", seeds_index)
+    assert (code, shown) == (0, "68 questions.\n")
+    bad = tmp_path / "gold.jsonl"
+    bad.write_text((root / "eval" / "gold.jsonl").read_text().replace("50 pages of", "60 pages of"))
+    code, shown, _ = rag_qa_main("eval", "check", bad, "--index", seeds_index)
+    assert code == 1
+    assert "line    4" in shown
+    assert "nearest: “accompanied by 50 pages of evidence”" in shown
+    code, told, _ = rag_qa_main("eval", "check", bad, "--index", seeds_index, "--json")
+    assert json.loads(told)["problems"][0]["question"] == "q04"
+    code, _, told = rag_qa_main("eval", "check", tmp_path / "none.jsonl", "--index", seeds_index)
+    assert code == 2
+    assert "cannot be read" in told

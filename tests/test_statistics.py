@@ -1,0 +1,96 @@
+"""Intervals and tests: by hand where that is possible, otherwise by simulation with a truth that is known."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_qa.evaluation import statistics
+from rag_qa.evaluation.statistics import adjusted, aggregate, estimate, paired_difference
+
+GAINS = np.append(1 / np.log2(1 + np.arange(1, 11)), 0.0)
+
+
+def draw(random, size):
+    """nDCG@10 of questions with one relevant passage."""
+    return random.choice(GAINS, size, p=np.append(0.45 * 0.45 ** np.arange(10), 1 - 0.45 * (1 - 0.45**10) / 0.55))
+
+
+def test_an_interval_holds_its_mean_and_is_the_same_each_time():
+    values = [0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    first = aggregate(values)
+    assert first == aggregate(values)
+    assert first.low < first.value == 0.75 < first.high
+    assert aggregate([1.0, 1.0]).low == 1.0
+    assert aggregate([0.5]) == aggregate([0.5, 0.5, 0.5])
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=1, max_size=12))
+def test_every_interval_is_finite_and_in_order(values):
+    found = aggregate(values)
+    assert min(values) <= found.low <= found.high <= max(values)
+    assert found.value == pytest.approx(np.mean(values))
+
+
+def test_intervals_hold_the_true_mean_in_about_95_of_100_samples():
+    random = np.random.default_rng(3)
+    everything = draw(random, 50_000)
+    for questions in (50, 300):
+        found = [aggregate(random.choice(everything, questions).tolist()) for _ in range(100)]
+        covered = np.mean([each.low <= everything.mean() <= each.high for each in found])
+        assert 0.89 <= covered <= 0.99, questions
+
+
+def test_the_paired_test_is_exact_where_questions_are_few():
+    base, other = [0.1, 0.5, 0.3, 0.9, 0.2], [0.4, 0.4, 0.8, 1.0, 0.2]
+    differences = np.subtract(other, base)
+    sums = [abs(np.dot(signs, differences)) for signs in product([1, -1], repeat=5)]
+    expected = np.mean([each >= abs(differences.sum()) - 1e-9 for each in sums])
+    found = paired_difference(base, other)
+    assert found.p == pytest.approx(expected)
+    assert (found.wins, found.losses, found.ties) == (3, 1, 1)
+    assert found.value == pytest.approx(0.16)
+
+
+def test_runs_that_are_equal_or_differ_once_are_not_told_apart():
+    assert paired_difference([0.2, 0.4], [0.2, 0.4]).p == 1.0
+    assert paired_difference([0.2, 0.4], [0.2, 0.9]).p == 1.0
+    rounding = paired_difference([0.1 + 0.2], [0.3])
+    assert (rounding.wins, rounding.losses, rounding.ties) == (0, 0, 1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=10))
+def test_exchanging_the_runs_changes_only_the_sign(pairs):
+    one, other = zip(*pairs, strict=True)
+    there, back = paired_difference(one, other), paired_difference(other, one)
+    assert there.p == pytest.approx(back.p)
+    assert there.value == pytest.approx(-back.value)
+    assert (there.wins, there.losses) == (back.losses, back.wins)
+
+
+def test_chance_is_seldom_taken_for_a_difference_and_a_gain_is_mostly_found(monkeypatch):
+    monkeypatch.setattr(statistics, "PERMUTATIONS", 999)
+    monkeypatch.setattr(statistics, "RESAMPLES", 50)  # the intervals are not looked at
+    random = np.random.default_rng(5)
+    false, true = [], []
+    for _ in range(100):
+        first, second = draw(random, 300), draw(random, 300)
+        second = np.where(random.random(300) < 0.7, first, second)
+        false.append(paired_difference(first, second).p < 0.05)
+        true.append(paired_difference(first, second + 0.05).p < 0.05)
+    assert np.mean(false) <= 0.07
+    assert np.mean(true) >= 0.80
+
+
+def test_p_values_of_a_family_are_adjusted_by_benjamini_and_hochberg():
+    assert adjusted([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
+    assert adjusted([]) == []
+
+
+def test_other_figures_have_intervals_too_and_none_where_they_are_not_defined():
+    found = estimate(lambda values: float(np.median(values)), [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert found is not None
+    assert 1.0 <= found.low <= found.value == 3.0 <= found.high <= 5.0
+    assert estimate(lambda _: float("nan"), [1.0, 2.0]) is None
