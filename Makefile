@@ -6,7 +6,7 @@ Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
 export Q
 
-.PHONY: ask serve eval test check format clean
+.PHONY: ask serve eval gate test check format clean
 
 ask: .venv/ready
 	@$(BIN)/rag-qa ask -- "$$Q"
@@ -16,6 +16,9 @@ serve: .venv/ready
 
 eval: .venv/ready
 	@$(BIN)/rag-qa eval
+
+gate: .venv/ready
+	@$(BIN)/rag-qa eval --gate
 
 test: .venv/ready
 	$(BIN)/pytest

@@ -244,7 +244,7 @@ def test_engines_take_turns_and_each_answers_all(engine):
 
     found = ask_in_turns({"a": Noting("a"), "b": Noting("b")}, {"1": "x", "2": "y"}, lambda *_: None)
     assert found == {"a": {"1": "X", "2": "Y"}, "b": {"1": "X", "2": "Y"}}
-    assert asked[2:] == [("a", "x"), ("b", "x"), ("b", "y"), ("a", "y")]  # after one question each to warm up
+    assert asked[2:] == [("a", "x"), ("b", "y"), ("a", "y"), ("b", "x")]  # after one question each to warm up
 
 
 def test_checking_gold_names_all_that_is_wrong_and_the_nearest_text(engine, tmp_path):

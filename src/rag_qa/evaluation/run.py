@@ -1,6 +1,5 @@
 """Questions through the engine, and what came of each."""
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -27,18 +26,19 @@ def ask_in_turns(
 ) -> dict[str, dict[str, Answer]]:
     """The answers that a user gets, by engine and question.
 
-    The engines take turns, and turns to be the first, so that noise meets the times of all alike; before, each has
-    answered once.
+    The engines take turns, so that noise meets the times of all alike, and are at different questions, so that none
+    finds in the processor's caches what another has just read. Before, each has answered once.
     """
     for engine in engines.values():
         _ask(engine, next(iter(questions.values())))
     found: dict[str, dict[str, Answer]] = {name: {} for name in engines}
-    order = deque(engines)
-    for done, (question, text) in enumerate(questions.items()):
-        progress("asking", done, len(questions))
-        for name in order:
-            found[name][question] = _ask(engines[name], text)
-        order.rotate()
+    names = list(questions)
+    apart = max(1, len(names) // len(engines))
+    for done in range(len(names)):
+        progress("asking", done, len(names))
+        for number, (name, engine) in enumerate(engines.items()):
+            question = names[(done + number * apart) % len(names)]
+            found[name][question] = _ask(engine, questions[question])
     progress("asking", len(questions), len(questions))
     return found
 
