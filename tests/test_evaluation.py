@@ -227,6 +227,11 @@ def test_a_report_says_what_it_was_made_with(report, engine):
     for each in report.figures.values():
         assert each.low <= each.value <= each.high
     assert report.abstention.curve[-1][0] == 1.0
+    when = [question for question in report.questions if "when" in question.tags]
+    assert report.tags["when"].questions == len(when)
+    hits = sum(question.measures["hit@3"] for question in when)
+    assert report.tags["when"].metrics["hit@3"].value == pytest.approx(hits / len(when))
+    assert "unanswerable" not in report.tags
 
 
 def test_engines_take_turns_and_each_answers_all(engine):

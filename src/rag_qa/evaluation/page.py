@@ -11,6 +11,7 @@ from msgspec import Struct
 from rag_qa.evaluation.ablation import MEASURED
 from rag_qa.evaluation.charts import ablation_chart, latency_chart, recall_chart, risk_chart
 from rag_qa.evaluation.outcome import Outcome
+from rag_qa.evaluation.report import TAGGED
 from rag_qa.evaluation.results import QuestionResult, Retrieved
 from rag_qa.evaluation.tables import GROUPS
 from rag_qa.terminal import printable
@@ -48,7 +49,13 @@ def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
         for each in outcomes
     ]
     page = environment.get_template(TEMPLATE).render(
-        sections=sections, groups=GROUPS, measured=MEASURED, pieces=_pieces, rank=_rank, shown=SHOWN_PASSAGES
+        sections=sections,
+        groups=GROUPS,
+        measured=MEASURED,
+        tagged=TAGGED,
+        pieces=_pieces,
+        rank=_rank,
+        shown=SHOWN_PASSAGES,
     )
     path.write_text(page, "utf-8")
 

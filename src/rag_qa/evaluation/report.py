@@ -13,14 +13,17 @@ from msgspec import structs
 from rag_qa import __version__
 from rag_qa.engine import Engine
 from rag_qa.evaluation.abstention import judge_abstention
-from rag_qa.evaluation.results import Evaluation, QuestionResult, Report
+from rag_qa.evaluation.results import Evaluation, QuestionResult, Report, TagResult
 from rag_qa.evaluation.statistics import Aggregate, aggregate, estimate
 from rag_qa.settings import IndexSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["make_report"]
+__all__ = ["TAGGED", "make_report"]
+
+TAGGED = ("hit@3", "recall@10", "ndcg@10", "char_iou@5", "highlight@3")
+"""What is shown of the questions with a tag."""
 
 LIBRARIES = ("faiss-cpu", "ir-measures", "numpy", "onnxruntime", "scipy", "sentence-transformers", "tantivy")
 ANSWERING_SETTINGS = ("depth", "dense_weight", "sentence_scores", "highlight_dense_weight", "exact_search")
@@ -45,6 +48,7 @@ def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
             "answerable": sum(question.answerable for question in questions),
         },
         metrics=_means(questions) | _latency(questions),
+        tags=_by_tag(questions),
         abstention=judge_abstention(
             "confidence" if any(question.calibrated for question in questions) else "dense",
             [question.confidence for question in questions],
@@ -55,9 +59,23 @@ def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
     )
 
 
-def _means(questions: Sequence[QuestionResult]) -> dict[str, Aggregate]:
+def _means(questions: Sequence[QuestionResult], names: Sequence[str] = ()) -> dict[str, Aggregate]:
+    """The means over the answerable questions, of all measures or of those of the names that there are."""
     answerable = [question.measures for question in questions if question.answerable]
-    return {name: aggregate([measures[name] for measures in answerable]) for name in answerable[0]}
+    return {
+        name: aggregate([measures[name] for measures in answerable])
+        for name in names or answerable[0]
+        if name in answerable[0]
+    }
+
+
+def _by_tag(questions: Sequence[QuestionResult]) -> dict[str, TagResult]:
+    found: dict[str, TagResult] = {}
+    for tag in sorted({tag for question in questions for tag in question.tags}):
+        tagged = [question for question in questions if question.answerable and tag in question.tags]
+        if tagged:
+            found[tag] = TagResult(len(tagged), _means(tagged, TAGGED))
+    return found
 
 
 def _latency(questions: Sequence[QuestionResult]) -> dict[str, Aggregate]:

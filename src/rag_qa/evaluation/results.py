@@ -10,7 +10,7 @@ from rag_qa.evaluation.gold import Span
 from rag_qa.evaluation.measures import Qrels
 from rag_qa.evaluation.statistics import Aggregate
 
-__all__ = ["Evaluation", "QuestionResult", "Report", "Retrieved"]
+__all__ = ["Evaluation", "QuestionResult", "Report", "Retrieved", "TagResult"]
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):
@@ -52,6 +52,13 @@ class QuestionResult(Struct, frozen=True, kw_only=True):
     retrieved: list[Retrieved]
 
 
+class TagResult(Struct, frozen=True):
+    """The answerable questions with a tag."""
+
+    questions: int
+    metrics: dict[str, Aggregate]
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What an evaluation found; `metrics` are means over the answerable questions; latencies are over all."""
 
@@ -63,6 +70,7 @@ class Report(Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     counts: dict[str, int]
     metrics: dict[str, Aggregate]
+    tags: dict[str, TagResult]
     abstention: Abstention
     questions: list[QuestionResult]
 

@@ -13,6 +13,7 @@ from rag_qa.evaluation.gate import Gate
 from rag_qa.evaluation.gold import GoldProblem
 from rag_qa.evaluation.judging import SPAN_DEPTH
 from rag_qa.evaluation.measures import MEASURES
+from rag_qa.evaluation.report import TAGGED
 from rag_qa.evaluation.results import QuestionResult, Report
 from rag_qa.evaluation.statistics import Aggregate
 from rag_qa.terminal import printable
@@ -61,7 +62,7 @@ def console_of_tables() -> Console:
 
 def show_reports(reports: Sequence[Report], console: Console) -> None:
     """All measures with their intervals, one column for each collection."""
-    table = _table("means, with 95 % intervals" if len(reports) > 1 else _title(reports[0]))
+    table = _table("values with 95 % intervals")
     table.add_column("measure")
     for report in reports:
         table.add_column(_short(report.collection) if len(reports) > 1 else "mean (95 % interval)", justify="right")
@@ -80,9 +81,18 @@ def show_reports(reports: Sequence[Report], console: Console) -> None:
 
 
 def show_questions(report: Report, console: Console) -> None:
-    """Every question and its first passages."""
+    """Every question and its first passages, and the measures by tag."""
     for question in report.questions:
         _show_question(question, console)
+    if report.tags:
+        table = _table("by tag")
+        table.add_column("tag")
+        for column in ("questions", *TAGGED):
+            table.add_column(column, justify="right")
+        for tag, each in report.tags.items():
+            cells = [_cell(name, each.metrics.get(name)) for name in TAGGED]
+            table.add_row(Text(printable(tag)), str(each.questions), *cells)
+        console.print(table)
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
