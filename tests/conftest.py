@@ -15,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from rag_qa import Engine, build
 from rag_qa.cli import main
 from rag_qa.encoder import PACKAGED, SentenceEncoder
+from rag_qa.evaluation.gold import load_gold
 from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.subjects import Subject, gold_subject
@@ -73,7 +74,7 @@ def engine(seeds_index) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def subject(engine) -> Subject:
     """The gold questions about the seeds."""
-    return gold_subject(ROOT / "eval" / "gold.jsonl", engine)
+    return gold_subject("gold", load_gold(ROOT / "eval" / "gold.jsonl"), engine)
 
 
 @pytest.fixture(scope="session")

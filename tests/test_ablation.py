@@ -1,24 +1,25 @@
 import json
+import shutil
 
 import pytest
 
 from rag_qa import Engine
 from rag_qa.evaluation.ablation import FOLDER, Variant, ablate, variants
+from rag_qa.evaluation.gold import load_gold
+from rag_qa.evaluation.statistics import adjusted
 from rag_qa.evaluation.subjects import gold_subject
 
 
 @pytest.fixture(scope="module")
 def ablated(root, seeds_index, tmp_path_factory):
     """Two variants of the seeds, one of them with an index of its own."""
-    import shutil
-
     index = shutil.copytree(seeds_index, tmp_path_factory.mktemp("ablation") / "index")
     chosen = [
         Variant("search", "dense only", {"dense_weight": 1.0}),
         Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True),
     ]
     with Engine.open(index) as engine:
-        subject = gold_subject(root / "eval" / "gold.jsonl", engine)
+        subject = gold_subject("gold", load_gold(root / "eval" / "gold.jsonl"), engine)
         yield index, *ablate(subject, chosen, lambda *_: None)
 
 
@@ -43,6 +44,27 @@ def test_an_index_of_a_variant_is_kept_and_does_not_touch_the_one_that_answers(a
         assert engine.manifest.settings.passage_tokens == 180
         assert small.manifest.counts.documents == engine.manifest.counts.documents
     assert not (index / FOLDER / "passage_tokens-100" / "cache").exists()  # it shares that of its index
+
+
+def test_documents_that_are_there_again_are_taken_over(ablated, root):
+    """The second time, nothing is cut or encoded."""
+    index, _, first = ablated
+    chosen = [Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True)]
+    stages = []
+    with Engine.open(index) as engine:
+        subject = gold_subject("gold", load_gold(root / "eval" / "gold.jsonl"), engine)
+        _, again = ablate(subject, chosen, lambda stage, *_: stages.append(stage))
+    assert "encoding" not in stages
+    assert again.rows[1].figures["ndcg@10"] == first.rows[2].figures["ndcg@10"]
+
+
+def test_the_tests_of_latency_lend_no_significance_to_those_of_quality(ablated):
+    _, _, ablation = ablated
+    rows = [row for row in ablation.rows if row.against]
+    quality = [each for row in rows for name, each in row.against.items() if name != "latency_ms"]
+    assert [each.p for each in quality] == pytest.approx(adjusted([each.difference.p for each in quality]))
+    latency = [row.against["latency_ms"] for row in rows]
+    assert [each.p for each in latency] == pytest.approx(adjusted([each.difference.p for each in latency]))
 
 
 def test_variants_leave_out_what_is_the_default(engine):

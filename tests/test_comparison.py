@@ -8,7 +8,7 @@ from msgspec import structs
 
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.comparison import base_of, compare, load_reports
-from rag_qa.evaluation.gate import check_gate, write_baseline
+from rag_qa.evaluation.gate import Gate, write_baseline
 from rag_qa.evaluation.report import make_report
 
 
@@ -63,7 +63,9 @@ def test_questions_that_are_not_the_same_are_left_out(report):
     other_words = structs.replace(first, question="something else?")
     found = compare(report, structs.replace(report, questions=[other_words, second, *others[1:]]))
     assert found.questions == 51
-    assert set(found.left_out) == {first.id, others[0].id}
+    assert found.missing == [first.id, others[0].id]
+    assert found.added == []
+    assert compare(structs.replace(report, questions=[second, *others]), report).added == [first.id]
     with pytest.raises(GoldError, match="none of these questions"):
         compare(report, structs.replace(report, questions=[other_words]))
 
@@ -83,7 +85,14 @@ def test_the_base_of_a_collection(report):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is no report"), ('{"metrics": 3}', "is no report"), (None, "cannot be read"), ("\xff", "is no report")],
+    [
+        ("{", "is no report"),
+        ('{"metrics": 3}', "is no report"),
+        (None, "cannot be read"),
+        ("\xff", "is no report"),
+        ('{"collection": "\xff"}', "is no report"),
+        ("", "is no report"),
+    ],
 )
 def test_a_base_that_is_no_report(tmp_path, content, message):
     path = tmp_path / "base.json"
@@ -111,29 +120,29 @@ def gate_folder(tmp_path, report):
 
 
 def test_the_gate_passes_what_is_as_good(gate_folder, report):
-    gate = check_gate(report, gate_folder)
+    gate = Gate.load(gate_folder).check(report)
     assert gate.passed
     assert [sentence.split()[0] for sentence in gate.checked] == ["hit@3", "marked_share", "hit@5", "ndcg@10"]
 
 
 def test_the_gate_fails_on_a_missed_threshold(gate_folder, report):
     low = structs.replace(report, metrics=report.metrics | {"hit@3": report.metrics["hit@1"]})
-    assert check_gate(low, gate_folder).failed == ["hit@3 is 0.6792, and must be at least 0.95"]
+    assert Gate.load(gate_folder).check(low).failed == ["hit@3 is 0.6792, and must be at least 0.95"]
     much = structs.replace(report, metrics=report.metrics | {"marked_share": report.metrics["hit@1"]})
-    assert check_gate(much, gate_folder).failed == ["marked_share is 0.6792, and must be at most 0.4"]
+    assert Gate.load(gate_folder).check(much).failed == ["marked_share is 0.6792, and must be at most 0.4"]
 
 
 def test_the_gate_fails_on_a_significant_loss_and_not_on_noise(gate_folder, report):
     answerable = [each.id for each in report.questions if each.answerable]
-    (failed,) = check_gate(changed(report, "hit@5", 0.0, answerable[:12]), gate_folder).failed
+    (failed,) = Gate.load(gate_folder).check(changed(report, "hit@5", 0.0, answerable[:12])).failed
     assert failed.startswith("hit@5 is")
     assert "worse" in failed
-    assert check_gate(changed(report, "hit@5", 0.0, answerable[:2]), gate_folder).passed
+    assert Gate.load(gate_folder).check(changed(report, "hit@5", 0.0, answerable[:2])).passed
 
 
 def test_without_thresholds_nothing_may_lose(gate_folder, report):
     (gate_folder / "thresholds.toml").unlink()
-    gate = check_gate(report, gate_folder)
+    gate = Gate.load(gate_folder).check(report)
     assert gate.passed
     assert len(gate.checked) > 20
 
@@ -141,8 +150,9 @@ def test_without_thresholds_nothing_may_lose(gate_folder, report):
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
-        ("[at_least]\nfame = 1\n", "names “fame”, which is no measure"),
-        ('no_loss = ["fame"]\n', "“fame” is not in both runs"),
+        ("[at_least]\nfame = 1\n", "names “fame”, which this run has not"),
+        ('no_loss = ["fame"]\n', "“fame” is no measure of single questions that both runs have"),
+        ('no_loss = ["auroc"]\n', "“auroc” is no measure of single questions that both runs have"),
         ("[at_least\n", "cannot be used"),
         ("[atleast]\n", "cannot be used"),
         ('[at_least]\n"hit@3" = "high"\n', "cannot be used"),
@@ -151,20 +161,52 @@ def test_without_thresholds_nothing_may_lose(gate_folder, report):
 def test_thresholds_that_cannot_be_used(gate_folder, report, thresholds, message):
     (gate_folder / "thresholds.toml").write_text(thresholds)
     with pytest.raises(GoldError, match=message):
-        check_gate(report, gate_folder)
+        Gate.load(gate_folder).check(report)
 
 
 def test_a_gate_needs_something_to_check(tmp_path, report):
     with pytest.raises(GoldError, match="has neither"):
-        check_gate(report, tmp_path)
+        Gate.load(tmp_path)
     (tmp_path / "thresholds.toml").write_text('no_loss = ["hit@3"]\n')
     with pytest.raises(GoldError, match=r"baseline.json is missing"):
-        check_gate(report, tmp_path)
+        Gate.load(tmp_path)
 
 
-def test_a_baseline_holds_no_texts(gate_folder):
+def test_the_gate_fails_where_questions_of_the_baseline_are_gone(gate_folder, report):
+    """Else a question that lost could be kept out of sight by other words."""
+    first, second, *others = report.questions
+    reworded = structs.replace(first, question="something else?")
+    gate = Gate.load(gate_folder)
+    (failed,) = gate.check(structs.replace(report, questions=[reworded, *others])).failed
+    assert failed == f"in the baseline, and not the same in this run: {first.id}, {second.id}"
+    new = structs.replace(first, id="new")
+    passed = gate.check(structs.replace(report, questions=[new, *report.questions]))
+    assert passed.passed
+    assert passed.checked[-1] == "not in the baseline, and not compared: new"
+
+
+def test_a_baseline_from_other_documents(gate_folder, report):
+    with pytest.raises(GoldError, match=r"baseline.json cannot be compared with .* from other documents"):
+        Gate.load(gate_folder).check(structs.replace(report, documents="0123456789abcdef"))
+
+
+def test_a_baseline_holds_no_texts_and_no_times(gate_folder):
     baseline = json.loads((gate_folder / "baseline.json").read_text())
     assert {item["text"] for question in baseline["questions"] for item in question["retrieved"]} == {""}
+    assert {question["latency_ms"] for question in baseline["questions"]} == {0.0}
+    assert "latency_p50" not in baseline["metrics"]
+
+
+def test_a_baseline_is_kept_and_passed_on_the_command_line(root, seeds_index, rag_qa_main, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    gold.write_bytes((root / "eval" / "gold.jsonl").read_bytes())
+    given = ["eval", "--index", seeds_index, "--gold", gold]
+    code, _, told = rag_qa_main(*given, "--gate")
+    assert (code, "has neither thresholds.toml nor baseline.json" in told) == (2, True)
+    code, _, told = rag_qa_main(*given, "--write-baseline")
+    assert code == 0
+    assert f"Kept as {tmp_path / 'baseline.json'}." in told
+    assert rag_qa_main(*given, "--gate")[0] == 0
 
 
 def test_the_gate_of_the_seeds_passes_and_fails_without_lexical_search(root, seeds_index, rag_qa_main, monkeypatch):

@@ -1,7 +1,6 @@
 import csv
 import json
 
-import numpy as np
 import pytest
 
 from rag_qa.corpus import Corpus
@@ -65,8 +64,12 @@ def test_a_quote_is_placed_in_the_passage_it_was_taken_from(corpus):
     assert place_quote(Quoted(DOCUMENT, last - 10, last + 50, "HMICFRS"), corpus).start == last
     once = place_quote(Quoted(DOCUMENT, 0, len(text), " changes to law\nand policy "), corpus)
     assert (once.quote, once.start) == ("changes to law and policy", None)
-    for quote in ("unicorns", "", "HMICFRS"):
-        with pytest.raises(GoldError, match="does not stand"):
+    for quote, message in {
+        "unicorns": "does not stand in",
+        "": "does not stand in",
+        "HMICFRS": "stands 2 times",
+    }.items():
+        with pytest.raises(GoldError, match=message):
             place_quote(Quoted(DOCUMENT, 0, 3, quote), corpus)
     with pytest.raises(GoldError, match="is not in the index"):
         place_quote(Quoted("none.txt", 0, 3, "x"), corpus)
@@ -123,6 +126,14 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
     first, second = load_gold(gold)
     assert len(first.evidence) == 2
     assert (second.question, second.answerable) == ("Nowhere?", False)
+    code, shown, _ = rag_qa_main("eval", "draft", "--index", seeds_index, "--from-csv", table, "--gold", gold)
+    assert "0 questions added" in shown  # the second time
+    assert "2 were there already" in shown
+    assert len(load_gold(gold)) == 2
+    before = table.read_bytes()
+    code, _, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--csv", table)
+    assert (code, table.read_bytes()) == (2, before)  # what was filled in is not lost
+    assert "is there already" in told
 
 
 @pytest.mark.parametrize(
@@ -158,9 +169,31 @@ def test_no_spreadsheet_takes_a_passage_for_a_formula(corpus, tmp_path):
     import msgspec
 
     (proposal,) = propose(corpus, 1)
-    risky = msgspec.structs.replace(proposal, passage=msgspec.structs.replace(proposal.passage, text="=1+1"))
-    write_proposals([risky], tmp_path / "table.csv")
-    assert ",'=1+1," in (tmp_path / "table.csv").read_text()
+    risky = msgspec.structs.replace(
+        proposal, document="=a.txt", passage=msgspec.structs.replace(proposal.passage, text="=1+1")
+    )
+    table = tmp_path / "table.csv"
+    write_proposals([risky], table)
+    assert "'=a.txt," in table.read_text()
+    assert ",'=1+1," in table.read_text()
+    fill_in(table, [{"question": "Who?", "quote": "x", "approved": "yes"}])
+    with pytest.raises(GoldError, match=r"“=a\.txt” is not in the index"):  # it is read as what it was
+        enter(table, tmp_path / "gold.jsonl", corpus)
+
+
+def test_files_of_other_programs_are_left_alone(corpus, tmp_path):
+    (tmp_path / ".gold.jsonl.swp").write_text("of an editor")
+    (tmp_path / ".gold.jsonl.4711").write_text("of a run that was killed")
+    add_questions(tmp_path / "gold.jsonl", [Asked("Who?", [])], corpus)
+    assert {path.name for path in tmp_path.iterdir()} == {"gold.jsonl", ".gold.jsonl.swp"}
+
+
+def test_gold_that_cannot_be_read_is_left_as_it_is(corpus, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    gold.write_bytes(b"\xff")
+    with pytest.raises(GoldError, match=r"it is not UTF-8"):
+        add_questions(gold, [Asked("Who?", [])], corpus)
+    assert gold.read_bytes() == b"\xff"
 
 
 def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
@@ -178,8 +211,10 @@ def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
 
 def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):
     monkeypatch.setattr("rag_qa.evaluation.drafting.CONSIDERED", 5)
-    assert len(propose(corpus, 100)) == 5
-    assert np.all([each.passage.text for each in propose(corpus, 100)])
+    found = propose(corpus, 100)
+    assert len({(each.document, each.passage.start) for each in found}) == 5
+    everything = {(info.path, passage.text) for info, passage in corpus.passages(range(16))}
+    assert {(each.document, each.passage.text) for each in found} < everything
 
 
 def test_check_on_the_command_line(root, seeds_index, tmp_path, rag_qa_main):

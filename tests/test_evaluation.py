@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.gold import Evidence, GoldQuestion, Span, check_gold, load_gold, locate
+from rag_qa.evaluation.gold import Evidence, GoldQuestion, check_gold, load_gold, locate
 from rag_qa.evaluation.judging import judge, text_measures
 from rag_qa.evaluation.measures import ranking_measures
+from rag_qa.evaluation.results import Span
 from rag_qa.evaluation.run import ask_in_turns, evaluate_gold
 from rag_qa.evaluation.spans import TokenGrid
 from rag_qa.types import Answer, Citation, Highlight, RankedPassage, Scores
@@ -71,6 +72,7 @@ def test_also_in_counts(gold, engine, monkeypatch):
     class Merging:
         settings = engine.settings
         documents, document, passages = engine.documents, engine.document, engine.passages
+        with_settings = lambda self, **_: self  # noqa: E731
 
         def ask(self, *_, **__) -> Answer:
             return msgspec.structs.replace(real, passages=[merged])
@@ -116,6 +118,8 @@ def test_a_quote_may_hold_what_some_take_for_a_line_end(tmp_path):
             "not as start and end say",
         ),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": ""}], "does not stand in"),
+        ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "Today", "end": 99}], "not as start and end say"),
+        ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "Today", "start": -10}], "Expected `int` >= 0"),
     ],
 )
 def test_quotes_that_cannot_be_placed(engine, tmp_path, evidence, message):
@@ -153,6 +157,8 @@ def test_eval_on_the_command_line(root, seeds_index, report, rag_qa_main, monkey
         (["--set", "fame=1"], "fame"),
         (["--set", "dense_weight=2"], "dense_weight"),
         (["--compare", "none.json"], "“none.json” cannot be read"),
+        (["--html", "none/report.html"], "there is no folder “none”"),
+        (["--beir", "x", "--beir", "y/x"], "Two collections are called “x”"),
         (["--gold", "none.jsonl"], "“none.jsonl” cannot be read"),
     ],
 )
@@ -206,6 +212,8 @@ def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
     class Silent:
         settings = engine.settings
         documents, document, passages = engine.documents, engine.document, engine.passages
+        with_settings = lambda self, **_: self  # noqa: E731
+        check_question = engine.check_question
 
         def ask(self, question, **_) -> Answer:
             real = engine.ask(question)
@@ -214,7 +222,9 @@ def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
     questions = [next(q for q in gold if q.id == "q14")]
     answers = ask_in_turns({"silent": Silent()}, {"q14": questions[0].question}, lambda *_: None)["silent"]
     (result,) = evaluate_gold(questions, Silent(), answers, lambda *_: None).questions
+    assert result.measures.pop("marked_share") == 1.0  # the worst
     assert set(result.measures.values()) == {0.0}
+    assert result.first_relevant is None
     assert (result.confidence, result.answered, result.right) == (0.0, False, False)
 
 
@@ -224,21 +234,25 @@ def test_a_report_says_what_it_was_made_with(report, engine):
     assert report.settings["dense_weight"] == 0.6
     assert {"rag_qa", "python", "tantivy", "scipy"} <= report.versions.keys()
     assert report.counts == {"documents": 3, "passages": 16, "questions": 68, "answerable": 53}
-    for each in report.figures.values():
-        assert each.low <= each.value <= each.high
+    for name, each in report.figures.items():
+        assert each.low <= each.high
+        assert each.low <= each.value <= each.high or name == "ece"  # whose interval takes off its bias
+    times = [question.latency_ms for question in report.questions]
+    assert report.metrics["latency_p50"].value == pytest.approx(sorted(times)[33] / 2 + sorted(times)[34] / 2)
     assert report.abstention.curve[-1][0] == 1.0
-    when = [question for question in report.questions if "when" in question.tags]
-    assert report.tags["when"].questions == len(when)
-    hits = sum(question.measures["hit@3"] for question in when)
-    assert report.tags["when"].metrics["hit@3"].value == pytest.approx(hits / len(when))
-    assert "unanswerable" not in report.tags
+    facts = [question for question in report.questions if "fact" in question.tags]
+    assert report.tags["fact"].questions == len(facts)
+    hits = sum(question.measures["hit@3"] for question in facts)
+    assert report.tags["fact"].metrics["hit@3"].value == pytest.approx(hits / len(facts))
+    assert not {"unanswerable", "when"} & report.tags.keys()  # of the latter there are two
 
 
 def test_engines_take_turns_and_each_answers_all(engine):
     asked = []
 
     class Noting:
-        settings = engine.settings
+        settings, check_question = engine.settings, engine.check_question
+        with_settings = lambda self, **_: self  # noqa: E731
 
         def __init__(self, name):
             self.name = name
@@ -249,7 +263,9 @@ def test_engines_take_turns_and_each_answers_all(engine):
 
     found = ask_in_turns({"a": Noting("a"), "b": Noting("b")}, {"1": "x", "2": "y"}, lambda *_: None)
     assert found == {"a": {"1": "X", "2": "Y"}, "b": {"1": "X", "2": "Y"}}
-    assert asked[2:] == [("a", "x"), ("b", "y"), ("a", "y"), ("b", "x")]  # after one question each to warm up
+    assert asked[:2] == [("a", "x"), ("b", "x")]  # each answers once before
+    assert sorted(asked[2:4]) == [("a", "x"), ("b", "y")]
+    assert sorted(asked[4:]) == [("a", "y"), ("b", "x")]
 
 
 def test_checking_gold_names_all_that_is_wrong_and_the_nearest_text(engine, tmp_path):
@@ -271,6 +287,56 @@ def test_checking_gold_names_all_that_is_wrong_and_the_nearest_text(engine, tmp_
     assert "more than once" in problems[1].problem
     assert "none.txt" in problems[2].problem
     assert "of line 3" in problems[3].problem
+
+
+def test_checking_finds_what_evaluating_would_refuse(engine, tmp_path):
+    path = tmp_path / "gold.jsonl"
+    quoted = {"document": "004_cd7c5bba8cc9e53d.txt", "quote": "unicorns"}
+    lines = [
+        {"id": "1", "question": "what? " * 500, "answerable": False},
+        {"id": "1", "question": "who?", "answerable": False, "evidence": [quoted]},
+    ]
+    path.write_text("\ufeff" + "\r\n".join(map(json.dumps, lines)) + "\r\n", "utf-8")
+    count, problems = check_gold(path, engine)
+    assert count == 2
+    assert [each.line for each in problems] == [1, 2, 2, 0]
+    assert "cannot be asked" in problems[0].problem
+    assert "unicorns" in problems[2].problem  # also of a line with another problem
+    assert "None of the 2 questions" in problems[3].problem
+    path.write_text("")
+    assert "holds no question" in check_gold(path, engine)[1][0].problem
+
+
+def test_a_question_that_cannot_be_asked_is_named(engine):
+    with pytest.raises(GoldError, match="Question long cannot be asked: The question has"):
+        ask_in_turns({"x": engine}, {"ok": "who?", "long": "what? " * 500}, lambda *_: None)
+
+
+def test_limits_of_a_user_s_questions_do_not_change_the_measures(subject, report):
+    """Neither `max_k`, a mere limit, nor asking for more passages than a user does."""
+    limited = msgspec.structs.replace(subject, engine=subject.engine.with_settings(max_k=2))
+    measures = {each.id: each.measures for each in limited.evaluate(lambda *_: None).questions}
+    assert measures == {each.id: each.measures for each in report.questions}
+    shallow = msgspec.structs.replace(subject, engine=subject.engine.with_settings(depth=2))
+    for each in shallow.evaluate(lambda *_: None).questions[:5]:
+        answer = shallow.engine.ask(each.question)
+        found = [(item.document, item.start) for item in each.retrieved[:5]]
+        assert found == [(item.citation.document, item.citation.start) for item in answer.passages]
+
+
+def test_options_before_a_subcommand_are_refused(rag_qa_main, seeds_index):
+    code, _, told = rag_qa_main("eval", "--index", seeds_index, "check", "gold.jsonl")
+    assert code == 2
+    assert "Options of `check` come after its name" in told
+
+
+def test_names_are_no_markup(root, seeds_index, rag_qa_main, tmp_path):
+    gold = tmp_path / "a[" / "x]" / "[red]gold.jsonl"
+    gold.parent.mkdir(parents=True)
+    gold.write_bytes((root / "eval" / "gold.jsonl").read_bytes())
+    code, shown, _ = rag_qa_main("eval", "--index", seeds_index, "--gold", gold, "--verbose")
+    assert code == 0
+    assert "a[/x]/[red]gold.jsonl: 53 of 68" in shown
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import pytest
 import pytrec_eval
 from msgspec import structs
 
-from rag_qa.evaluation.gate import Gate
-from rag_qa.evaluation.gold import Span
+from rag_qa.evaluation.comparison import compare
+from rag_qa.evaluation.gate import Verdict
 from rag_qa.evaluation.outcome import Outcome
 from rag_qa.evaluation.page import write_page
-from rag_qa.evaluation.results import Evaluation, Retrieved
+from rag_qa.evaluation.results import Evaluation, Retrieved, Span
 from rag_qa.evaluation.trec import write_trec
 
 VOID = {"meta", "br", "path", "use", "link"}
@@ -42,7 +42,7 @@ class Checker(HTMLParser):
 @pytest.fixture(scope="module")
 def page(report, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_page([Outcome(report, gate=Gate(["hit@3 holds"], ["mrr fails"]))], path)
+    write_page([Outcome(report, gate=Verdict(["hit@3 holds"], ["mrr fails"]))], path)
     return path.read_text()
 
 
@@ -73,6 +73,21 @@ def test_the_page_shows_questions_with_evidence_and_marks(page, report):
     assert "not answerable" in page
     assert "mrr fails" in page
     assert report.snapshot in page
+
+
+def test_a_page_of_several_collections_with_a_comparison(report, tmp_path):
+    lost = [structs.replace(each, measures=dict.fromkeys(each.measures, 0.0)) for each in report.questions[:20]]
+    other = structs.replace(report, collection="other", snapshot="before", questions=[*lost, *report.questions[20:]])
+    write_page([Outcome(report, compare(other, report)), Outcome(other)], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert '<a href="#c2">other</a>' in page
+    assert "Against the base, snapshot before" in page
+    assert '<td class="text better">better</td>' in page
+    assert page.count('<p class="soft">base</p>') == 10
+    assert "nothing relevant among the first 100" in page
 
 
 def test_texts_cannot_become_elements(report, tmp_path):
@@ -116,10 +131,10 @@ def test_trec_eval_computes_the_same_from_the_files(evaluation, report, tmp_path
 
 
 def test_equal_scores_keep_their_order_and_names_have_no_white_space(tmp_path):
-    ranked = [("b c", 0.5), ("a", 0.5), ("d", 0.499999), ("e", 0.2)]
+    ranked = [("b c", 0.5), ("a", 0.5), ("Ä|1%", 0.499999), ("e", 0.2)]
     run, qrels = write_trec("x", Evaluation([], {"q 1": {"b c": 2}}, {"q 1": ranked}), tmp_path)
     rows = [line.split(" ") for line in run.read_text().splitlines()]
-    assert [row[2] for row in rows] == ["b%20c", "a", "d", "e"]
+    assert [row[2] for row in rows] == ["b%20c", "a", "Ä|1%25", "e"]
     scores = [float(row[4]) for row in rows]
     assert scores == sorted(set(scores), reverse=True)
     assert qrels.read_text() == "q%201 0 b%20c 2\n"

@@ -168,18 +168,21 @@ def collect(
 
 
 def collection_of(
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     previous: Previous | None,
     settings: Settings,
     encoder: SentenceEncoder,
     tell: Progress,
 ) -> Collection:
-    """The collection of documents that are at hand; those of the previous snapshot are taken over."""
+    """The collection of documents that are at hand; those of the previous snapshot are taken over.
+
+    They are gone through twice, so that they need not be held: they must be the same each time.
+    """
     chunker = make_chunker(encoder, settings)
     reading = _Readings(encoder, settings).of(None)
     files: list[IndexedFile] = []
     reused: list[Reused] = []
-    to_cut: list[Document] = []
+    to_cut: set[str] = set()
     for each in documents:
         now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, reading=reading)
         before = previous.find(now) if previous else None
@@ -187,10 +190,11 @@ def collection_of(
             reused.append(Reused(before, now))
         else:
             files.append(now)
-            to_cut.append(each)
+            to_cut.add(each.path)
 
     def read() -> Generator[Document]:
-        for done, document in enumerate(to_cut):
+        new = (document for document in documents if document.path in to_cut)
+        for done, document in enumerate(new):
             tell("cutting", done, len(to_cut))
             yield document
         tell("cutting", len(to_cut), len(to_cut))

@@ -68,8 +68,13 @@ class Engine:
         self._known: Catalogue | None = None
 
     @classmethod
-    def open(cls, index: str | Path, settings: Settings | None = None) -> "Engine":
+    def open(cls, index: str | Path, settings: Settings | None = None, encoder: QueryEncoder | None = None) -> "Engine":
         """Opens the current snapshot of an index.
+
+        Args:
+            index: folder of the index.
+            settings: how it is asked; what it was built with has to agree.
+            encoder: its query encoder, where that is loaded already.
 
         Raises:
             IndexMissingError, IndexDamagedError: there is no index, or it cannot be used.
@@ -79,14 +84,19 @@ class Engine:
 
         def opened(snapshot: Snapshot) -> "Engine":
             _check_settings(snapshot.manifest, settings)
-            encoder = OnnxQueryEncoder.open(snapshot.encoder)
-            return cls(Corpus.open(snapshot), encoder, settings)
+            loaded = encoder or OnnxQueryEncoder.open(snapshot.encoder)
+            return cls(Corpus.open(snapshot), loaded, settings)
 
         return open_current(Path(index), opened)
 
     def with_settings(self, **changes: Any) -> "Engine":  # noqa: ANN401
         """The same snapshot asked with other settings; it is open as long as this engine is, and closed with it."""
         return Engine(self._corpus, self._encoder, structs.replace(self._settings, **changes))
+
+    @property
+    def encoder(self) -> QueryEncoder:
+        """What encodes questions."""
+        return self._encoder
 
     @property
     def settings(self) -> Settings:
@@ -118,7 +128,7 @@ class Engine:
             IndexDamagedError: a passage is not what was written.
         """
         started = time.perf_counter()
-        self._check_question(question, k, max_tokens)
+        self.check_question(question, k, max_tokens)
         ranking = self.rank(question, k, filters)
         best = self.find(ranking.candidates[:k])
         tokens = [found.passage.tokens for found in best]
@@ -161,6 +171,26 @@ class Engine:
                 total=round((time.perf_counter() - started) * 1000, 3),
             ),
         )
+
+    def check_question(self, question: str, k: int = 1, max_tokens: int | None = None) -> None:
+        """Sees that it can be asked; arguments as `ask`.
+
+        Raises:
+            QuestionError: the question, `k` or `max_tokens` cannot be used.
+        """
+        longest, most = self._settings.max_question_characters, self._settings.max_k
+        if len(question) > longest:
+            raise QuestionError(f"The question has {len(question)} characters, at most {longest} are read: shorten it.")
+        if not question.strip():
+            raise QuestionError("The question is empty: ask in words.")
+        if "\0" in question or any("\ud800" <= character <= "\udfff" for character in question):
+            raise QuestionError("The question holds a NUL or bytes that are no text: ask in words.")
+        if not any(character.isalnum() for character in question):
+            raise QuestionError("The question has no letter and no digit: ask in words.")
+        if not 1 <= k <= most:
+            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
+        if max_tokens is not None and max_tokens < 1:
+            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
 
     def rank(self, question: str, k: int = 1, filters: Filters | None = None) -> Ranking:
         """All candidates for a question, best first, without their texts; `k` at least where there are so many."""
@@ -248,21 +278,6 @@ class Engine:
         if placed is None:
             raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
         return placed
-
-    def _check_question(self, question: str, k: int, max_tokens: int | None) -> None:
-        longest, most = self._settings.max_question_characters, self._settings.max_k
-        if len(question) > longest:
-            raise QuestionError(f"The question has {len(question)} characters, at most {longest} are read: shorten it.")
-        if not question.strip():
-            raise QuestionError("The question is empty: ask in words.")
-        if "\0" in question or any("\ud800" <= character <= "\udfff" for character in question):
-            raise QuestionError("The question holds a NUL or bytes that are no text: ask in words.")
-        if not any(character.isalnum() for character in question):
-            raise QuestionError("The question has no letter and no digit: ask in words.")
-        if not 1 <= k <= most:
-            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
-        if max_tokens is not None and max_tokens < 1:
-            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
 
 
 def _check_settings(manifest: Manifest, settings: Settings) -> None:

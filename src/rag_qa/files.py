@@ -129,8 +129,9 @@ def link(source: Path, target: Path) -> None:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replaces a small file: afterwards it holds the old or the new text, never less."""
-    for left_over in path.parent.glob(f".{path.name}.*"):  # by a run that was killed
-        left_over.unlink(missing_ok=True)
+    for left_over in path.parent.glob(f".{path.name}.*"):
+        if left_over.name.removeprefix(f".{path.name}.").isdecimal():  # by a run of ours that was killed
+            left_over.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, "utf-8")

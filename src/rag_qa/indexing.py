@@ -1,7 +1,7 @@
 """Files to a snapshot: what differs is read and cut (collecting.py), and the whole made and published (making.py)."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def build(
 
 
 def index_documents(
-    documents: Sequence[Document],
+    documents: Iterable[Document],
     index: Path,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -83,7 +83,12 @@ def index_documents(
 ) -> IndexReport:
     """Makes `documents`, which are no files of their own, the whole collection of an index; see `build`.
 
-    Vectors already made are looked up, and kept, in `cache`, which may be that of another index.
+    Args:
+        documents: gone through twice, and not held.
+        index: folder of the index.
+        settings: encoder and sizes.
+        progress: told how far it is.
+        cache: where vectors already made are looked up and kept; it may be that of another index.
     """
     started = time.perf_counter()
     settings, tell = settings or Settings(), progress or _silent

@@ -12,18 +12,17 @@ from msgspec import Struct, structs
 
 from rag_qa.engine import Engine
 from rag_qa.evaluation.comparison import Paired, paired
-from rag_qa.evaluation.results import Evaluation
+from rag_qa.evaluation.names import LATENCY, MEASURED
+from rag_qa.evaluation.results import Aggregate, Evaluation
 from rag_qa.evaluation.run import ask_in_turns
-from rag_qa.evaluation.statistics import Aggregate, aggregate
+from rag_qa.evaluation.statistics import aggregate
 from rag_qa.evaluation.subjects import Subject
 from rag_qa.files import link
 from rag_qa.indexing import Progress, index_documents
 from rag_qa.types import Document
 
-__all__ = ["MEASURED", "Ablation", "Row", "Variant", "ablate", "variants"]
+__all__ = ["Ablation", "Row", "Variant", "ablate", "variants"]
 
-LATENCY = "latency_ms"
-MEASURED = ("ndcg@10", "hit@3", "recall@10", "char_recall@5", "char_iou@5", "highlight@3", "marked_share", LATENCY)
 WEIGHTS = (0.2, 0.4, 0.5, 0.6, 0.8)
 PASSAGE_SIZES = (100, 150, 200, 300, 400)
 FOLDER = "ablation"
@@ -46,7 +45,8 @@ class Row(Struct, frozen=True):
     variant: Variant
     figures: dict[str, Aggregate]
     against: dict[str, Paired]
-    """By measure; empty for the default itself. The p values are adjusted for all tests of the table."""
+    """By measure; empty for the default itself. The p values are adjusted for all tests of quality in the table, or for
+    all of latency."""
 
 
 class Ablation(Struct, frozen=True):
@@ -87,21 +87,27 @@ def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> t
     with ExitStack() as held:
         engines = {each.name: _engine(subject.engine, each, progress, held) for each in (default, *chosen)}
         answers = ask_in_turns(engines, subject.questions, progress)
-        evaluations = {name: subject.judge(engine, answers[name], progress) for name, engine in engines.items()}
-    values = {name: _values(evaluation) for name, evaluation in evaluations.items()}
-    base = values[default.name]
-    tested = [(measure, base[measure], values[each.name][measure]) for each in chosen for measure in base]
-    tests = iter(paired(tested))
+        evaluation = subject.judge(engines[default.name], answers.pop(default.name), progress)
+        base = _values(evaluation)
+        values = {
+            each.name: _values(subject.judge(engines[each.name], answers.pop(each.name), progress)) for each in chosen
+        }
+    # Nearly every difference in latency is significant: in one family they would lend their significance to the others.
+    tests: dict[tuple[str, str], Paired] = {}
+    for family in ([name for name in base if name != LATENCY], [LATENCY]):
+        keys = [(each.name, measure) for each in chosen for measure in family]
+        found = paired([(measure, base[measure], values[name][measure]) for name, measure in keys])
+        tests |= dict(zip(keys, found, strict=True))
     rows = [
         Row(
             variant,
-            {measure: aggregate(found) for measure, found in values[variant.name].items()},
-            {measure: next(tests) for measure in base if variant is not default},
+            {measure: aggregate(each) for measure, each in (values.get(variant.name) or base).items()},
+            {measure: tests[variant.name, measure] for measure in base if variant is not default},
         )
         for variant in (default, *chosen)
     ]
-    answerable = sum(question.answerable for question in evaluations[default.name].questions)
-    return evaluations[default.name], Ablation(subject.name, subject.engine.manifest.id, answerable, rows)
+    answerable = sum(question.answerable for question in evaluation.questions)
+    return evaluation, Ablation(subject.name, subject.engine.manifest.id, answerable, rows)
 
 
 def _values(evaluation: Evaluation) -> dict[str, list[float]]:
@@ -118,15 +124,20 @@ def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStac
     settings = structs.replace(engine.settings, **variant.settings, keep_snapshots=1)
     folder = index / FOLDER / "-".join(f"{name}-{value}" for name, value in variant.settings.items())
     _share_encoder(engine.snapshot.encoder, folder)
-    index_documents(list(_documents(engine)), folder, settings, progress, cache=index / "cache")
-    return held.enter_context(Engine.open(folder, settings))
+    index_documents(_Documents(engine), folder, settings, progress, cache=index / "cache")
+    return held.enter_context(Engine.open(folder, settings, engine.encoder))
 
 
-def _documents(engine: Engine) -> Iterator[Document]:
-    """The indexed documents, each with a digest of all that its passages depend on, and not only of its file."""
-    for info, _ in engine.documents():
-        document = engine.document(info.id)
-        yield structs.replace(document, sha256=hashlib.sha256(msgspec.msgpack.encode(document)).hexdigest())
+class _Documents:
+    """The indexed documents, one after the other, each with a digest of all that its passages depend on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __iter__(self) -> Iterator[Document]:
+        for info, _ in self._engine.documents():
+            document = self._engine.document(info.id)
+            yield structs.replace(document, sha256=hashlib.sha256(msgspec.msgpack.encode(document)).hexdigest())
 
 
 def _share_encoder(encoder: Path, folder: Path) -> None:

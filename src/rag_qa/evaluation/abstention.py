@@ -4,30 +4,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
 from scipy import stats
 
-from rag_qa.evaluation.statistics import Aggregate, estimate
+from rag_qa.evaluation.results import Abstention
+from rag_qa.evaluation.statistics import aggregate, estimate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Abstention", "judge_abstention"]
+__all__ = ["judge_abstention"]
 
 BINS = 10
-
-
-class Abstention(Struct, frozen=True):
-    """How well confidence tells answered questions from the others.
-
-    `metrics`: `auroc` (absent where all questions are of one kind), `accuracy` of the flag `answered`, `ece`, `aurc`.
-    """
-
-    confidence: str
-    """What confidence is: `confidence` of the answer, or `dense`, the best dense score, where answers have none."""
-    metrics: dict[str, Aggregate]
-    curve: list[tuple[float, float]]
-    """Coverage and risk: answering only the most confident share of the questions, how often the passages fail."""
 
 
 def judge_abstention(
@@ -45,8 +32,8 @@ def judge_abstention(
     flags = np.asarray(answered, dtype=bool)
     found = {
         "auroc": estimate(_auroc, sure, correct),
-        "accuracy": estimate(_accuracy, flags, correct),
-        "ece": estimate(_calibration_error, sure, correct),
+        "accuracy": aggregate((flags == correct).astype(float).tolist()),
+        "ece": estimate(_calibration_error, sure, correct, biased=True),
         "aurc": estimate(_area, sure, correct),
     }
     coverage, risk = _risk_coverage(sure, correct)
@@ -65,10 +52,6 @@ def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> flo
         return float("nan")
     ranks = stats.rankdata(confidence)
     return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def _accuracy(answered: "NDArray[np.bool_]", right: "NDArray[np.bool_]") -> float:
-    return float(np.mean(answered == right))
 
 
 def _calibration_error(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:

@@ -46,7 +46,11 @@ def load_collection(folder: Path) -> Collection:
         seen.add(record.id)
         if text := record.text if record.text.strip() else record.title:
             documents.append(_document(folder, line, record, text))
-    queries = {record.id: record.text for _, record in _lines(folder / "queries.jsonl", _Text)}
+    queries: dict[str, str] = {}
+    for line, record in _lines(folder / "queries.jsonl", _Text):
+        if record.id in queries:
+            raise GoldError(f"Line {line} of {folder / 'queries.jsonl'} repeats the id “{record.id}”: ids must differ.")
+        queries[record.id] = record.text
     relevant = _relevant(folder / "qrels" / "test.tsv", queries.keys(), seen)
     return Collection(
         folder.resolve().name, documents, {question: queries[question] for question in relevant}, relevant
@@ -83,25 +87,29 @@ def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
 
 def _relevant(path: Path, questions: Container[str], documents: Container[str]) -> dict[str, dict[str, int]]:
     relevant: dict[str, dict[str, int]] = {}
+    judged: set[tuple[str, str]] = set()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             for row in rows:
-                question, document, grade = row["query-id"], row["corpus-id"], int(row["score"])
-                for name, known, kind, where in (
-                    (question, questions, "question", "queries.jsonl"),
-                    (document, documents, "document", "corpus.jsonl"),
-                ):
-                    if name not in known:
-                        raise GoldError(
-                            f"Line {rows.line_num} of {path} judges the {kind} “{name}”, which {where} does not hold."
-                        )
+                where = f"Line {rows.line_num} of {path}"
+                try:
+                    question, document, grade = row["query-id"], row["corpus-id"], int(row["score"])
+                except (KeyError, TypeError, ValueError):
+                    raise GoldError(f"{where} is not of the form query-id, corpus-id, score, between tabs.") from None
+                if question not in questions:
+                    raise GoldError(f"{where} judges the question “{question}”, which queries.jsonl does not hold.")
+                if document not in documents:
+                    raise GoldError(f"{where} judges the document “{document}”, which corpus.jsonl does not hold.")
+                if (question, document) in judged:
+                    raise GoldError(f"{where} judges the document “{document}” for “{question}” once more.")
+                judged.add((question, document))
                 if grade > 0:
                     relevant.setdefault(question, {})[document] = grade
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
-    except (KeyError, TypeError, ValueError, csv.Error):
-        relevant = {}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise GoldError(f"{path} is no table in UTF-8 ({error}).") from None
     if not relevant:
-        raise GoldError(f"{path} names no relevant document in the form query-id, corpus-id, score, between tabs.")
+        raise GoldError(f"{path} names no relevant document (query-id, corpus-id and a score above 0, between tabs).")
     return relevant

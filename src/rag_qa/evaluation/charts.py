@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rag_qa.evaluation.ablation import Ablation
-from rag_qa.evaluation.measures import CUTOFFS
+from rag_qa.evaluation.names import CUTOFFS
 from rag_qa.evaluation.results import Report
 
 __all__ = ["ablation_chart", "latency_chart", "recall_chart", "risk_chart"]

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.measures import LOWER_IS_BETTER
-from rag_qa.evaluation.results import QuestionResult, Report
-from rag_qa.evaluation.statistics import SIGNIFICANT, Difference, adjusted, paired_difference
+from rag_qa.evaluation.names import LOWER_IS_BETTER, RANKED_BY
+from rag_qa.evaluation.results import Difference, QuestionResult, Report
+from rag_qa.evaluation.statistics import SIGNIFICANT, adjusted, paired_difference
 
 __all__ = ["Change", "Comparison", "Paired", "Reports", "base_of", "compare", "load_reports", "paired"]
 
-RANKED_BY = "ndcg@10"
 MOST_CHANGED = 10
 
 
@@ -53,8 +52,10 @@ class Comparison(Struct, frozen=True):
     settings: dict[str, tuple[Any, Any]]
     """Those that differ: before, now."""
     questions: int
-    left_out: list[str]
-    """Ids of questions that only one run has, or that were put otherwise."""
+    missing: list[str]
+    """Ids of the base's questions that the run does not have, or has with other words or evidence: left out."""
+    added: list[str]
+    """Ids of questions that only the run has: left out."""
     measures: dict[str, Paired]
     changed: list[Change]
 
@@ -74,15 +75,17 @@ def compare(base: Report, now: Report, names: Sequence[str] = ()) -> Comparison:
         raise GoldError(
             f"The base was made from other documents ({base.collection}, {base.counts.get('documents')} of them, "
             f"digest {base.documents}) than these ({now.collection}, {now.counts['documents']}, digest "
-            f"{now.documents}): make a new one with `rag-qa eval --json`."
+            f"{now.documents}): compare with a run about the same documents."
         )
-    pairs, left_out = _pairs(base, now)
+    pairs, missing, added = _pairs(base, now)
     if not pairs:
-        raise GoldError("The base has none of these questions: make a new one with `rag-qa eval --json`.")
+        raise GoldError("The base has none of these questions: compare with a run of the same gold.")
     shared = [name for name in now.metrics if all(name in each.measures for pair in pairs for each in pair)]
-    unknown = [name for name in names if name not in shared]
+    unknown = [name for name in (*names, RANKED_BY) if name not in shared]
     if unknown:
-        raise GoldError(f"The measure “{unknown[0]}” is not in both runs; these are: {', '.join(shared)}.")
+        raise GoldError(
+            f"“{unknown[0]}” is no measure of single questions that both runs have; these are: {', '.join(shared)}."
+        )
     chosen = list(names or shared)
     tests = paired(
         [
@@ -102,7 +105,8 @@ def compare(base: Report, now: Report, names: Sequence[str] = ()) -> Comparison:
             if base.settings.get(name) != value
         },
         questions=len(pairs),
-        left_out=left_out,
+        missing=missing,
+        added=added,
         measures=dict(zip(chosen, tests, strict=True)),
         changed=changed[:MOST_CHANGED],
     )
@@ -138,7 +142,7 @@ def load_reports(path: Path) -> list[Report]:
         return _SEVERAL.decode(data).collections or [_REPORT.decode(data)]
     except OSError as error:
         raise GoldError(f"The base “{path}” cannot be read ({error.strerror}): check the path.") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GoldError(f"“{path}” is no report of `rag-qa eval --json` of this version ({error}).") from None
 
 
@@ -165,17 +169,17 @@ _REPORT = msgspec.json.Decoder(Report)
 _SEVERAL = msgspec.json.Decoder(Reports)
 
 
-def _pairs(base: Report, now: Report) -> tuple[list[tuple[QuestionResult, QuestionResult]], list[str]]:
-    """The answerable questions of both, equal in words and evidence; and the ids of the others."""
+def _pairs(base: Report, now: Report) -> tuple[list[tuple[QuestionResult, QuestionResult]], list[str], list[str]]:
+    """The answerable questions of both, equal in words and evidence; the ids that are missing now, and that are new."""
     before = {each.id: each for each in base.questions if each.answerable}
     after = {each.id: each for each in now.questions if each.answerable}
-    same = [
+    same = {
         name
         for name, each in after.items()
         if name in before and (each.question, each.evidence) == (before[name].question, before[name].evidence)
-    ]
-    others = [name for name in dict.fromkeys([*after, *before]) if name not in set(same)]
-    return [(before[name], after[name]) for name in same], others
+    }
+    pairs = [(before[name], after[name]) for name in after if name in same]
+    return pairs, [name for name in before if name not in same], [name for name in after if name not in before]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -77,6 +77,8 @@ class Entered(Struct, frozen=True):
     """Rows without a question."""
     unapproved: int
     """Rows that nobody has approved."""
+    known: int
+    """Questions that were gold already."""
 
 
 def propose(corpus: Corpus, wanted: int, known: Sequence[GoldQuestion] = ()) -> list[Proposal]:
@@ -118,8 +120,8 @@ def add_questions(path: Path, asked: Sequence[Asked], corpus: Corpus) -> list[Go
     Raises:
         GoldError: a question is empty, a quote does not stand in its document, or the file is no gold.
     """
+    known = {question.id for question in read_gold(path)} if path.is_file() else set()
     before = path.read_text("utf-8") if path.is_file() else ""
-    known = {question.id for question in read_gold(path)} if before.strip() else set()
     added: list[GoldQuestion] = []
     for each in asked:
         if not any(character.isalnum() for character in each.question):
@@ -150,23 +152,27 @@ def place_quote(quoted: Quoted, corpus: Corpus) -> Evidence:
     places = list(pattern.finditer(text))
     inside = [each for each in places if quoted.start <= each.start() and each.end() <= quoted.end]
     if not places or (len(places) > 1 and not inside):
-        raise GoldError(
-            f"The quote does not stand in {quoted.document}: “{' '.join(words)[:80]}”; copy it as it stands in the "
-            "passage."
-        )
+        what = "does not stand in" if not places else f"stands {len(places)} times, and not in the passage, in"
+        raise GoldError(f"The quote {what} {quoted.document}: “{' '.join(words)[:80]}”; copy it from the passage.")
     found = (inside or places)[0]
     again = len(places_of(found.group(), text)) > 1
     return Evidence(quoted.document, found.group(), found.start() if again else None)
 
 
 def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
-    """Writes a table (CSV) to be filled in: question, quote, and `yes` under `approved`."""
+    """Writes a table (CSV) to be filled in: question, quote, and `yes` under `approved`.
+
+    Raises:
+        GoldError: there is such a file, which may have been filled in.
+    """
+    if path.exists():
+        raise GoldError(f"“{path}” is there already: name another file, or take it in with `--from-csv {path}`.")
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(COLUMNS)
     for each in proposals:
         passage = each.passage
-        writer.writerow([each.document, passage.start, passage.end, _plain(passage.text), "", "", ""])
+        writer.writerow([_plain(each.document), passage.start, passage.end, _plain(passage.text), "", "", ""])
     write_atomically(path, table.getvalue())
 
 
@@ -191,12 +197,14 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
             quotes = asked.setdefault(question, [])
             if row["quote"].strip():
                 try:
-                    quotes.append(Quoted(row["document"], int(row["start"]), int(row["end"]), row["quote"]))
+                    document = row["document"].removeprefix("'")
+                    quotes.append(Quoted(document, int(row["start"]), int(row["end"]), row["quote"]))
                     place_quote(quotes[-1], corpus)
                 except (GoldError, ValueError) as error:
                     raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
-    added = add_questions(gold, [Asked(*each) for each in asked.items()], corpus) if asked else []
-    return Entered(added, empty, unapproved)
+    known = {question.question for question in read_gold(gold)} & asked.keys() if gold.is_file() else set()
+    new = [Asked(question, quotes) for question, quotes in asked.items() if question not in known]
+    return Entered(add_questions(gold, new, corpus) if new else [], empty, unapproved, len(known))
 
 
 def _passages(corpus: Corpus) -> "Iterator[tuple[Proposal, NDArray[np.float32]]]":

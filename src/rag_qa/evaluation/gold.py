@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from rag_qa.engine import Engine
-from rag_qa.errors import GoldError
+from rag_qa.errors import GoldError, QuestionError
+from rag_qa.evaluation.results import Span
+
+if TYPE_CHECKING:
+    from rag_qa.engine import Engine
 
 __all__ = [
     "Evidence",
     "GoldProblem",
     "GoldQuestion",
-    "Span",
     "check_gold",
     "load_gold",
     "locate",
@@ -24,14 +27,16 @@ __all__ = [
 SHOWN = 80  # characters of a quote in a message
 PLACES_SHOWN = 5
 
+Offset = Annotated[int, Meta(ge=0)]
+
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
     """A quote that answers; the offsets are needed only where the quote occurs more than once."""
 
     document: str
     quote: str
-    start: int | None = None
-    end: int | None = None
+    start: Offset | None = None
+    end: Offset | None = None
 
 
 class GoldQuestion(Struct, frozen=True, omit_defaults=True):
@@ -45,23 +50,6 @@ class GoldQuestion(Struct, frozen=True, omit_defaults=True):
     answerable: bool
     evidence: tuple[Evidence, ...] = ()
     tags: tuple[str, ...] = ()
-
-
-class Span(Struct, frozen=True):
-    """Where a quote stands in the indexed text."""
-
-    document: str
-    start: int
-    end: int
-    quote: str = ""
-
-    def overlaps(self, document: str, start: int, end: int) -> bool:
-        """Whether the stretch shares a character with this one."""
-        return self.document == document and start < self.end and self.start < end
-
-    def within(self, document: str, start: int, end: int) -> bool:
-        """Whether all of it lies in the stretch."""
-        return self.document == document and start <= self.start and self.end <= end
 
 
 class GoldProblem(Struct, frozen=True):
@@ -97,17 +85,12 @@ def load_gold(path: Path) -> list[GoldQuestion]:
         GoldError: as `read_gold`, or none of the questions is answerable.
     """
     questions = read_gold(path)
-    if not questions:
-        raise GoldError(f"The gold file “{path}” holds no question: add one (eval/README.md says how).")
-    if not any(question.answerable for question in questions):
-        raise GoldError(
-            f"None of the {len(questions)} questions of {path} is answerable: add one with evidence, "
-            "retrieval cannot be measured without."
-        )
+    if problem := _unusable(path, questions):
+        raise GoldError(problem)
     return questions
 
 
-def locate(questions: Sequence[GoldQuestion], engine: Engine) -> dict[str, list[Span]]:
+def locate(questions: Sequence[GoldQuestion], engine: "Engine") -> dict[str, list[Span]]:
     """Where the evidence of each question stands in the indexed documents.
 
     Raises:
@@ -125,25 +108,34 @@ def locate(questions: Sequence[GoldQuestion], engine: Engine) -> dict[str, list[
     return spans
 
 
-def check_gold(path: Path, engine: Engine) -> tuple[int, list[GoldProblem]]:
-    """How many questions a gold file holds, and all that is wrong with it, by line.
+def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
+    """How many questions a gold file holds, and all that is wrong with it, by line; 0 is the file as a whole.
 
     Raises:
         GoldError: the file cannot be read.
     """
     texts = _Texts(engine)
-    count, problems = 0, list[GoldProblem]()
+    questions, problems = list[GoldQuestion](), list[GoldProblem]()
+    count = 0
     for number, each in _lines(path):
-        count += 1
         if isinstance(each, GoldProblem):
             problems.append(each)
+            count += not each.question  # one with an id is given besides
             continue
+        count += 1
+        questions.append(each)
+        try:
+            engine.check_question(each.question)
+        except QuestionError as error:
+            problems.append(GoldProblem(number, each.id, f"Question {each.id} cannot be asked: {error}"))
         for item in each.evidence:
             text = texts.get(item.document)
             place = _place(each.id, item, text)
             if isinstance(place, str):
                 nearest = _nearest(item.quote, text) if text and item.quote and item.quote not in text else ""
                 problems.append(GoldProblem(number, each.id, place, nearest))
+    if problem := _unusable(path, questions):
+        problems.append(GoldProblem(0, "", problem))
     return count, problems
 
 
@@ -159,7 +151,7 @@ def places_of(quote: str, text: str) -> list[int]:
 class _Texts:
     """The texts of indexed documents by path; one is held as long as the next is the same."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self._engine = engine
         self._ids = {info.path: info.id for info, _ in engine.documents()}
         self._held: tuple[str, str] | None = None
@@ -174,30 +166,47 @@ class _Texts:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
-    """Every line that is not blank with its number: a question, or what is wrong with it."""
+    """Every line that is not blank with its number: a question, what is wrong with it, or both, the problem first."""
     try:
-        lines = path.read_text("utf-8").split("\n")  # a quote may hold what else str.splitlines takes for a line end
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}): check the path.") from None
     known: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    # A quote may hold what else str.splitlines takes for a line end.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         where = f"Line {number} of {path}"
         try:
-            question = msgspec.json.decode(line, type=GoldQuestion)
+            question = _QUESTION.decode(line)
         except msgspec.DecodeError as error:
             yield number, GoldProblem(number, "", f"{where} is no gold question: {error}.")
             continue
         problem = ""
+        if not question.id or not any(character.isalnum() for character in question.question):
+            problem = f"{where} has no id, or no words as its question."
+            yield number, GoldProblem(number, "", problem)
+            continue
         if question.id in known:
             problem = f"{where} repeats the id “{question.id}” of line {known[question.id]}: ids must differ."
         elif question.answerable and not question.evidence:
             problem = f"{where}: an answerable question needs evidence."
-        elif not question.id or not any(character.isalnum() for character in question.question):
-            problem = f"{where}: a question needs an id, and words."
+        if problem:
+            yield number, GoldProblem(number, question.id, problem)
         known.setdefault(question.id, number)
-        yield number, GoldProblem(number, question.id, problem) if problem else question
+        yield number, question
+
+
+def _unusable(path: Path, questions: Sequence[GoldQuestion]) -> str:
+    """Why nothing can be measured with the questions; empty where something can."""
+    if not questions:
+        return f"The gold file “{path}” holds no question: add one (docs/evaluation.md says how)."
+    if not any(question.answerable for question in questions):
+        return (
+            f"None of the {len(questions)} questions of {path} is answerable: add one with evidence, "
+            "retrieval cannot be measured without."
+        )
+    return ""
 
 
 def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
@@ -213,7 +222,7 @@ def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
     if not places or not item.quote or text[places[0] : places[0] + len(item.quote)] != item.quote:
         at = "" if item.start is None else f" at {item.start}"
         problem = f"does not stand in {item.document}{at}: {quote}"
-    elif item.start is not None and item.end not in {None, item.start + len(item.quote)}:
+    elif item.end not in {None, places[0] + len(item.quote)}:
         problem = f"has {len(item.quote)} characters, not as start and end say"
     elif len(places) > 1:
         shown = ", ".join(map(str, places[:PLACES_SHOWN])) + (", …" if len(places) > PLACES_SHOWN else "")
@@ -238,3 +247,6 @@ def _nearest(quote: str, text: str) -> str:
 
 def _cause(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
+
+
+_QUESTION = msgspec.json.Decoder(GoldQuestion)

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from rag_qa.engine import Engine
-from rag_qa.evaluation.gold import Span
-from rag_qa.evaluation.results import Retrieved
+from rag_qa.evaluation.names import SPAN_DEPTH
+from rag_qa.evaluation.results import Retrieved, Span
 from rag_qa.evaluation.spans import Place, TokenGrid, span_scores
 from rag_qa.types import RankedPassage
 
-__all__ = ["SPAN_DEPTH", "item_of", "judge", "relevant_passages", "text_measures"]
+__all__ = ["item_of", "judge", "relevant_passages", "text_measures"]
 
 MARKED_PASSAGES = 3  # passages whose marks are judged
-SPAN_DEPTH = 5  # passages whose spans are measured, as in Chroma's table
 
 
 def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
@@ -55,7 +54,10 @@ def item_of(passage: RankedPassage, spans: Sequence[Span]) -> str:
 
 
 def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: TokenGrid) -> dict[str, float]:
-    """How well the returned text, and what is marked in it, covers the evidence of an answerable question."""
+    """How well the returned text, and what is marked in it, covers the evidence of an answerable question.
+
+    Where nothing was found, every measure has its worst value: 0, and 1 for the share that is marked.
+    """
     first, best = found[:MARKED_PASSAGES], found[:SPAN_DEPTH]
     evidence = [(span.document, span.start, span.end) for span in spans]
     returned = [(item.document, item.start, item.end) for item in best]
@@ -64,7 +66,7 @@ def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: Tok
         "highlight@1": float(any(item.marked for item in first[:1])),
         "highlight@3": float(any(item.marked for item in first)),
         "quote_marked@3": float(any(_holds(item, span) for item in first for span in spans)),
-        "marked_share": sum(item.marked_share or 0.0 for item in first) / max(len(first), 1),
+        "marked_share": sum(item.marked_share or 0.0 for item in first) / len(first) if first else 1.0,
     }
     for prefix, places in {"": returned, "marked_": marked}.items():
         for unit, scores in {

@@ -5,21 +5,19 @@ from collections.abc import Mapping, Sequence
 import ir_measures
 from ir_measures import AP, RR, Measure, P, R, Success, nDCG
 
-__all__ = ["CUTOFFS", "LOWER_IS_BETTER", "MEASURES", "Qrels", "ranking_measures"]
+from rag_qa.evaluation.names import CUTOFFS, RANKING
+from rag_qa.evaluation.results import Qrels
 
-Qrels = Mapping[str, Mapping[str, int]]
-"""By question, the relevant items and their grade."""
+__all__ = ["ranking_measures"]
 
-CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 MEASURES: dict[str, Measure] = {
-    **{f"hit@{k}": Success @ k for k in CUTOFFS[:4]},
+    **{f"hit@{k}": Success @ k for k in CUTOFFS},
     **{f"recall@{k}": R @ k for k in CUTOFFS},
     "precision@5": P @ 5,
     "mrr": RR,
     "map": AP,
     "ndcg@10": nDCG @ 10,
 }
-LOWER_IS_BETTER = {"marked_share", "ece", "aurc", "latency_p50", "latency_p95", "latency_ms"}
 
 
 def ranking_measures(relevant: Qrels, ranked: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
@@ -29,8 +27,8 @@ def ranking_measures(relevant: Qrels, ranked: Mapping[str, Sequence[str]]) -> di
         relevant: by question, the relevant items and their grade.
         ranked: by question, the items that were found, best first.
     """
-    names = {measure: name for name, measure in MEASURES.items()}
-    scores = {question: dict.fromkeys(MEASURES, 0.0) for question in relevant}
+    names = {MEASURES[name]: name for name in RANKING}
+    scores = {question: dict.fromkeys(RANKING, 0.0) for question in relevant}
     # Ranks become scores, so that trec_eval's own breaking of ties changes no order.
     run = {question: {item: -float(rank) for rank, item in enumerate(items)} for question, items in ranked.items()}
     plain = {question: dict(items) for question, items in relevant.items()}

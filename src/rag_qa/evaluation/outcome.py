@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from rag_qa.evaluation.ablation import Ablation
 from rag_qa.evaluation.comparison import Comparison
-from rag_qa.evaluation.gate import Gate
+from rag_qa.evaluation.gate import Verdict
 from rag_qa.evaluation.results import Report
 
 __all__ = ["Outcome"]
@@ -15,5 +15,5 @@ class Outcome(Struct, frozen=True):
 
     report: Report
     comparison: Comparison | None = None
-    gate: Gate | None = None
+    gate: Verdict | None = None
     ablation: Ablation | None = None

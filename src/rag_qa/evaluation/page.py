@@ -8,19 +8,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from rag_qa.evaluation.ablation import MEASURED
 from rag_qa.evaluation.charts import ablation_chart, latency_chart, recall_chart, risk_chart
+from rag_qa.evaluation.names import GROUPS, MEASURED, RANKED_BY, TAGGED
 from rag_qa.evaluation.outcome import Outcome
-from rag_qa.evaluation.report import TAGGED
 from rag_qa.evaluation.results import QuestionResult, Retrieved
-from rag_qa.evaluation.tables import GROUPS
 from rag_qa.terminal import printable
 
 __all__ = ["write_page"]
 
 TEMPLATE = "report.html"
 SHOWN_PASSAGES = 5
-CHARTED = "ndcg@10"
 
 
 class Piece(Struct, frozen=True):
@@ -54,7 +51,6 @@ def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
         measured=MEASURED,
         tagged=TAGGED,
         pieces=_pieces,
-        rank=_rank,
         shown=SHOWN_PASSAGES,
     )
     path.write_text(page, "utf-8")
@@ -69,17 +65,12 @@ def _charts(outcome: Outcome) -> list[tuple[str, Markup]]:
         ("Latency of answers", latency_chart(report)),
     ]
     if outcome.ablation is not None:
-        charts.append(("What each stage is worth", ablation_chart(outcome.ablation, CHARTED)))
+        charts.append(("What each stage is worth", ablation_chart(outcome.ablation, RANKED_BY)))
     return [(caption, Markup(svg)) for caption, svg in charts]  # noqa: S704 - made by matplotlib from numbers
 
 
 def _worst_first(question: QuestionResult) -> tuple[bool, float, str]:
-    return not question.answerable, question.measures.get(CHARTED, 0.0), question.id
-
-
-def _rank(question: QuestionResult) -> int | None:
-    """The rank of the first relevant passage."""
-    return next((item.rank for item in question.retrieved if item.relevant), None)
+    return not question.answerable, question.measures.get(RANKED_BY, 0.0), question.id
 
 
 def _pieces(item: Retrieved, question: QuestionResult) -> list[Piece]:

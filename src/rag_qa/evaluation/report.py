@@ -13,17 +13,17 @@ from msgspec import structs
 from rag_qa import __version__
 from rag_qa.engine import Engine
 from rag_qa.evaluation.abstention import judge_abstention
-from rag_qa.evaluation.results import Evaluation, QuestionResult, Report, TagResult
-from rag_qa.evaluation.statistics import Aggregate, aggregate, estimate
+from rag_qa.evaluation.names import TAGGED
+from rag_qa.evaluation.results import Aggregate, Evaluation, QuestionResult, Report, TagResult
+from rag_qa.evaluation.statistics import aggregate, estimate
 from rag_qa.settings import IndexSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TAGGED", "make_report"]
+__all__ = ["make_report"]
 
-TAGGED = ("hit@3", "recall@10", "ndcg@10", "char_iou@5", "highlight@3")
-"""What is shown of the questions with a tag."""
+FEWEST = 10  # questions of a tag: an interval over fewer is too narrow to be believed
 
 LIBRARIES = ("faiss-cpu", "ir-measures", "numpy", "onnxruntime", "scipy", "sentence-transformers", "tantivy")
 ANSWERING_SETTINGS = ("depth", "dense_weight", "sentence_scores", "highlight_dense_weight", "exact_search")
@@ -73,7 +73,7 @@ def _by_tag(questions: Sequence[QuestionResult]) -> dict[str, TagResult]:
     found: dict[str, TagResult] = {}
     for tag in sorted({tag for question in questions for tag in question.tags}):
         tagged = [question for question in questions if question.answerable and tag in question.tags]
-        if tagged:
+        if len(tagged) >= FEWEST:
             found[tag] = TagResult(len(tagged), _means(tagged, TAGGED))
     return found
 

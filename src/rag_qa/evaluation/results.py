@@ -5,12 +5,59 @@ from typing import Any
 
 from msgspec import Struct
 
-from rag_qa.evaluation.abstention import Abstention
-from rag_qa.evaluation.gold import Span
-from rag_qa.evaluation.measures import Qrels
-from rag_qa.evaluation.statistics import Aggregate
+__all__ = [
+    "Abstention",
+    "Aggregate",
+    "Difference",
+    "Evaluation",
+    "Qrels",
+    "QuestionResult",
+    "Report",
+    "Retrieved",
+    "Span",
+    "TagResult",
+]
 
-__all__ = ["Evaluation", "QuestionResult", "Report", "Retrieved", "TagResult"]
+Qrels = Mapping[str, Mapping[str, int]]
+"""By question, the relevant items and their grade."""
+
+
+class Aggregate(Struct, frozen=True):
+    """A figure over questions with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(Struct, frozen=True):
+    """How two runs differ over the same questions: the mean of the differences, and on how many each did better."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    """Two-sided, of the paired randomization test."""
+    wins: int
+    losses: int
+    ties: int
+
+
+class Span(Struct, frozen=True):
+    """Where a quote stands in the indexed text; of a BEIR collection a document, from 0 to 0."""
+
+    document: str
+    start: int
+    end: int
+    quote: str = ""
+
+    def overlaps(self, document: str, start: int, end: int) -> bool:
+        """Whether the stretch shares a character with this one."""
+        return self.document == document and start < self.end and self.start < end
+
+    def within(self, document: str, start: int, end: int) -> bool:
+        """Whether all of it lies in the stretch."""
+        return self.document == document and start <= self.start and self.end <= end
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):
@@ -39,7 +86,6 @@ class QuestionResult(Struct, frozen=True, kw_only=True):
     answerable: bool
     tags: tuple[str, ...]
     evidence: list[Span]
-    """Where the gold says that the answer stands; of a BEIR collection its documents, from 0 to 0."""
     measures: dict[str, float]
     confidence: float
     calibrated: bool
@@ -50,6 +96,25 @@ class QuestionResult(Struct, frozen=True, kw_only=True):
     latency_ms: float
     """How long it took to answer, with the default number of passages."""
     retrieved: list[Retrieved]
+
+    @property
+    def first_relevant(self) -> int | None:
+        """The rank of the first relevant item among the first 100."""
+        reciprocal = self.measures.get("mrr", 0.0)
+        return round(1 / reciprocal) if reciprocal else None
+
+
+class Abstention(Struct, frozen=True):
+    """How well confidence tells answered questions from the others.
+
+    `metrics`: `auroc` (absent where all questions are of one kind), `accuracy` of the flag `answered`, `ece`, `aurc`.
+    """
+
+    confidence: str
+    """What confidence is: `confidence` of the answer, or `dense`, the best dense score, where answers have none."""
+    metrics: dict[str, Aggregate]
+    curve: list[tuple[float, float]]
+    """Coverage and risk: answering only the most confident share of the questions, how often the passages fail."""
 
 
 class TagResult(Struct, frozen=True):
@@ -71,6 +136,7 @@ class Report(Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     metrics: dict[str, Aggregate]
     tags: dict[str, TagResult]
+    """Those of at least ten answerable questions."""
     abstention: Abstention
     questions: list[QuestionResult]
 

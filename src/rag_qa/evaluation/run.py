@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from rag_qa.engine import Engine
+from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.beir import Collection
-from rag_qa.evaluation.gold import GoldQuestion, Span, locate
+from rag_qa.evaluation.gold import GoldQuestion, locate
 from rag_qa.evaluation.judging import item_of, judge, relevant_passages, text_measures
-from rag_qa.evaluation.measures import CUTOFFS, ranking_measures
-from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved
+from rag_qa.evaluation.measures import ranking_measures
+from rag_qa.evaluation.names import CUTOFFS
+from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved, Span
 from rag_qa.evaluation.spans import TokenGrid
 from rag_qa.types import Answer, document_id
 
@@ -26,19 +28,28 @@ def ask_in_turns(
 ) -> dict[str, dict[str, Answer]]:
     """The answers that a user gets, by engine and question.
 
-    The engines take turns, so that noise meets the times of all alike, and are at different questions, so that none
-    finds in the processor's caches what another has just read. Before, each has answered once.
+    The engines take turns, so that noise meets the times of all alike, in random order and at different questions, so
+    that none always finds in the processor's caches what another has just read. Before, each has answered once.
+
+    Raises:
+        GoldError: a question cannot be asked; the message names it.
     """
     for engine in engines.values():
-        _ask(engine, next(iter(questions.values())))
+        for question, text in questions.items():
+            try:
+                engine.check_question(text)
+            except QuestionError as error:
+                raise GoldError(f"Question {question} cannot be asked: {error}") from None
+        _ask(engine, next(iter(questions.values())), DEFAULT_K)
     found: dict[str, dict[str, Answer]] = {name: {} for name in engines}
-    names = list(questions)
-    apart = max(1, len(names) // len(engines))
-    for done in range(len(names)):
-        progress("asking", done, len(names))
-        for number, (name, engine) in enumerate(engines.items()):
-            question = names[(done + number * apart) % len(names)]
-            found[name][question] = _ask(engine, questions[question])
+    names, asked = list(engines), list(questions)
+    apart = max(1, len(asked) // len(names))
+    order = np.random.default_rng(0)
+    for done in range(len(asked)):
+        progress("asking", done, len(asked))
+        for number in order.permutation(len(names)):
+            question = asked[(done + number * apart) % len(asked)]
+            found[names[number]][question] = _ask(engines[names[number]], questions[question], DEFAULT_K)
     progress("asking", len(questions), len(questions))
     return found
 
@@ -60,6 +71,7 @@ def evaluate_gold(
         GoldError: a quote cannot be found in the indexed documents.
     """
     spans = locate(questions, engine)
+    depth = max(DEFAULT_K, min(DEPTH, engine.settings.depth))  # a larger k would find more than a user's question does
     every = relevant_passages(spans, engine)
     qrels = {question.id: every[question.id] for question in questions if question.answerable}
     tokens = TokenGrid(lambda document: engine.document(document_id(document)).text)
@@ -68,7 +80,7 @@ def evaluate_gold(
     for done, question in enumerate(questions):
         progress("judging", done, len(questions))
         evidence = spans[question.id]
-        deep = engine.ask(question.question, k=min(DEPTH, engine.settings.max_k))
+        deep = _ask(engine, question.question, depth)
         runs[question.id] = [(item_of(passage, evidence), passage.score) for passage in deep.passages]
         found[question.id] = [judge(passage, evidence) for passage in deep.passages[:SHOWN]]
     progress("judging", len(questions), len(questions))
@@ -76,7 +88,15 @@ def evaluate_gold(
     for name in measures:
         measures[name] |= text_measures(found[name], spans[name], tokens)
     results = [
-        _result(each, spans[each.id], measures.get(each.id, {}), answers[each.id], found[each.id]) for each in questions
+        _result(
+            each,
+            spans[each.id],
+            measures.get(each.id, {}),
+            answers[each.id],
+            found[each.id],
+            any(item.relevant for item in found[each.id][:DEFAULT_K]),
+        )
+        for each in questions
     ]
     return Evaluation(results, qrels, runs)
 
@@ -101,14 +121,16 @@ def evaluate_collection(
             measures[question],
             answers[question],
             found[question],
+            any(item.citation.document in collection.relevant[question] for item in answers[question].passages),
         )
         for question, text in collection.questions.items()
     ]
     return Evaluation(results, collection.relevant, runs)
 
 
-def _ask(engine: Engine, question: str) -> Answer:
-    return engine.ask(question, k=min(DEFAULT_K, engine.settings.max_k))
+def _ask(engine: Engine, question: str, k: int) -> Answer:
+    """The `k` best passages, however many a user may ask for."""
+    return engine.with_settings(max_k=max(k, engine.settings.max_k)).ask(question, k=k)
 
 
 def _best_passages(engine: Engine, question: str, relevant: Mapping[str, int]) -> list[Retrieved]:
@@ -135,6 +157,7 @@ def _result(
     measures: dict[str, float],
     answer: Answer,
     retrieved: list[Retrieved],
+    relevant: bool,
 ) -> QuestionResult:
     return QuestionResult(
         id=question.id,
@@ -146,7 +169,7 @@ def _result(
         confidence=_confidence(answer),
         calibrated=answer.confidence is not None,
         answered=answer.answered,
-        right=question.answerable and any(item.relevant for item in retrieved[:DEFAULT_K]),
+        right=question.answerable and relevant,
         latency_ms=answer.timings_ms.total,
         retrieved=retrieved,
     )

@@ -3,10 +3,10 @@
 Defined as in Chroma's "Evaluating Chunking Strategies for Retrieval" (Smith and Troynikov 2024): docs/evaluation.md.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
+import numpy as np
 from msgspec import Struct
 
 from rag_qa.tokens import token_starts
@@ -51,13 +51,14 @@ class TokenGrid:
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
         """Takes what gives the text of a document."""
-        self._starts = lru_cache(DOCUMENTS_HELD)(lambda document: token_starts(text_of(document)))
+        self._starts = lru_cache(DOCUMENTS_HELD)(lambda document: np.array(token_starts(text_of(document)), np.int32))
 
     def place(self, place: Place) -> Place:
         """The tokens that have a character in the place."""
         document, start, end = place
         starts = self._starts(document)
-        return document, bisect_right(starts, start) - 1, bisect_left(starts, end)
+        holding = starts[np.searchsorted(starts, start, "right") - 1]  # where the token of the first character begins
+        return document, int(np.searchsorted(starts, holding, "left")), int(np.searchsorted(starts, end, "left"))
 
 
 def _by_document(places: Iterable[Place]) -> Mapping[str, list[Range]]:

@@ -4,72 +4,59 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from msgspec import Struct
 from scipy import stats
+
+from rag_qa.evaluation.results import Aggregate, Difference
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SIGNIFICANT", "Aggregate", "Difference", "adjusted", "aggregate", "estimate", "paired_difference"]
+__all__ = ["SIGNIFICANT", "adjusted", "aggregate", "estimate", "paired_difference"]
 
 LEVEL = 0.95
 SIGNIFICANT = 0.05
 RESAMPLES = 2000
+CORRECTED_UP_TO = 1000  # questions: BCa needs memory for their square, and what it corrects vanishes with their number
 PERMUTATIONS = 9999
-AT_ONCE = 1000  # permutations held in memory together
+AT_ONCE = 200  # resamples or permutations held in memory together
 EQUAL = 1e-9  # values that differ less are a tie
 
 
-class Aggregate(Struct, frozen=True):
-    """A figure over questions with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Difference(Struct, frozen=True):
-    """How two runs differ over the same questions: the mean of the differences, and on how many each did better."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-    """Two-sided, of the paired randomization test."""
-    wins: int
-    losses: int
-    ties: int
-
-
 def aggregate(values: Sequence[float]) -> Aggregate:
-    """The mean with its BCa bootstrap interval (Efron 1987), the same at every run.
+    """The mean with its BCa bootstrap interval (Efron 1987; percentile above 1,000 values), the same at every run.
 
     Where all values are equal, so is the interval: the bootstrap knows only what it was shown.
     """
     mean = float(np.mean(values))
     if np.ptp(values) <= EQUAL:
         return Aggregate(mean, mean, mean)
-    interval = _bootstrap(values, "BCa")
-    if not np.isfinite(interval).all():  # too few different values for its correction
+    interval = _bootstrap(values, "BCa") if len(values) <= CORRECTED_UP_TO else (np.nan, np.nan)
+    if not np.isfinite(interval).all():  # too many values, or too few different ones for its correction
         interval = _bootstrap(values, "percentile")
     return Aggregate(mean, *interval)
 
 
-def estimate(statistic: "Callable[..., float]", *columns: "ArrayLike") -> Aggregate | None:
+def estimate(statistic: "Callable[..., float]", *columns: "ArrayLike", biased: bool = False) -> Aggregate | None:
     """A figure that is no mean, with its percentile bootstrap interval; None where it is not defined.
 
     Args:
         statistic: what is computed from the columns, NaN where it is not defined.
         columns: equally long; questions are drawn, and with them their place in every column.
+        biased: whether few questions raise it, and fewer still more so; the interval is then the reverse one, and may
+            lie below the figure (Efron and Tibshirani 1993, section 13.4).
     """
     arrays = [np.asarray(column) for column in columns]
     value = statistic(*arrays)
     if not np.isfinite(value):
         return None
     random = np.random.default_rng(0)
-    drawn = random.integers(0, len(arrays[0]), (RESAMPLES, len(arrays[0])))
-    values = [statistic(*(array[rows] for array in arrays)) for rows in drawn]
+    values: list[float] = []
+    for _ in range(RESAMPLES):
+        rows = random.integers(0, len(arrays[0]), len(arrays[0]))
+        values.append(statistic(*(array[rows] for array in arrays)))
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if biased:
+        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
     return Aggregate(float(value), float(low), float(high))
 
 
@@ -101,6 +88,7 @@ def _bootstrap(values: Sequence[float], method: Literal["BCa", "percentile"]) ->
             n_resamples=RESAMPLES,
             confidence_level=LEVEL,
             method=method,
+            batch=AT_ONCE,
             rng=np.random.default_rng(0),
         ).confidence_interval
     return float(found.low), float(found.high)

@@ -1,7 +1,7 @@
 """What is evaluated: gold questions about an index, or a public collection with an index in the user's cache folder."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.beir import load_collection
-from rag_qa.evaluation.gold import load_gold
+from rag_qa.evaluation.gold import GoldQuestion, load_gold
 from rag_qa.evaluation.results import Evaluation
 from rag_qa.evaluation.run import ask_in_turns, evaluate_collection, evaluate_gold
 from rag_qa.indexing import Progress, build, index_documents
@@ -37,11 +37,10 @@ class Subject(Struct, frozen=True):
         return self.judge(self.engine, answers, progress)
 
 
-def gold_subject(path: Path, engine: Engine) -> Subject:
-    """Gold questions about the documents of an index; errors as `load_gold`."""
-    questions = load_gold(path)
+def gold_subject(name: str, questions: Sequence[GoldQuestion], engine: Engine) -> Subject:
+    """Gold questions about the documents of an index."""
     texts = {question.id: question.question for question in questions}
-    return Subject(str(path), texts, engine, partial(evaluate_gold, questions))
+    return Subject(name, texts, engine, partial(evaluate_gold, questions))
 
 
 def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject:
@@ -62,8 +61,7 @@ def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject
     if (folder / DOCUMENTS).is_dir() and (folder / GOLD).is_file():
         questions = load_gold(folder / GOLD)
         build([folder / DOCUMENTS], index, settings, tell)
-        texts = {question.id: question.question for question in questions}
-        return Subject(name, texts, Engine.open(index, settings), partial(evaluate_gold, questions))
+        return gold_subject(name, questions, Engine.open(index, settings))
     raise GoldError(f"“{folder}” is no collection: it needs {CORPUS} (the form of BEIR), or {DOCUMENTS}/ and {GOLD}.")
 
 

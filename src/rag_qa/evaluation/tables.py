@@ -1,22 +1,23 @@
 """Evaluations as tables for the terminal."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rag_qa.evaluation.ablation import MEASURED, Ablation
-from rag_qa.evaluation.comparison import Change, Comparison
-from rag_qa.evaluation.gate import Gate
-from rag_qa.evaluation.gold import GoldProblem
-from rag_qa.evaluation.judging import SPAN_DEPTH
-from rag_qa.evaluation.measures import MEASURES
-from rag_qa.evaluation.report import TAGGED
-from rag_qa.evaluation.results import QuestionResult, Report
-from rag_qa.evaluation.statistics import Aggregate
+from rag_qa.evaluation.names import GROUPS, MEASURED, TAGGED
 from rag_qa.terminal import printable
+
+if TYPE_CHECKING:  # checking gold needs none of what makes these
+    from collections.abc import Sequence
+
+    from rag_qa.evaluation.ablation import Ablation
+    from rag_qa.evaluation.comparison import Change, Comparison
+    from rag_qa.evaluation.gate import Verdict
+    from rag_qa.evaluation.gold import GoldProblem
+    from rag_qa.evaluation.results import Aggregate, QuestionResult, Report
 
 __all__ = [
     "GROUPS",
@@ -29,25 +30,6 @@ __all__ = [
     "show_reports",
 ]
 
-GROUPS = {
-    "ranking": tuple(MEASURES),
-    "spans": tuple(
-        f"{unit}_{name}@{SPAN_DEPTH}" for unit in ("char", "token") for name in ("recall", "precision", "iou")
-    ),
-    "marks": (
-        "highlight@1",
-        "highlight@3",
-        "quote_marked@3",
-        "marked_share",
-        *(
-            f"marked_{unit}_{name}@{SPAN_DEPTH}"
-            for unit in ("char", "token")
-            for name in ("recall", "precision", "iou")
-        ),
-    ),
-    "abstention": ("auroc", "accuracy", "ece", "aurc"),
-    "latency, ms": ("latency_p50", "latency_p95"),
-}
 SHOWN_PASSAGES = 3
 EXCERPT = 100
 STYLES = {"better": "green", "worse": "bold red"}
@@ -56,16 +38,18 @@ WIDEST = 400  # columns, where there is no terminal that has a width
 
 def console_of_tables() -> Console:
     """A console in which, unless it is a terminal, tables are as wide as they have to be."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDEST)
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDEST)
 
 
-def show_reports(reports: Sequence[Report], console: Console) -> None:
+def show_reports(reports: "Sequence[Report]", console: Console) -> None:
     """All measures with their intervals, one column for each collection."""
     table = _table("values with 95 % intervals")
     table.add_column("measure")
     for report in reports:
-        table.add_column(_short(report.collection) if len(reports) > 1 else "mean (95 % interval)", justify="right")
+        table.add_column(
+            Text(_short(report.collection) if len(reports) > 1 else "value (95 % interval)"), justify="right"
+        )
     for names in GROUPS.values():
         for name in names:
             cells = [_cell(name, report.figures.get(name)) for report in reports]
@@ -74,18 +58,18 @@ def show_reports(reports: Sequence[Report], console: Console) -> None:
         table.add_section()
     console.print(table)
     for report in reports:
-        console.print(f"{_title(report)}, snapshot {report.snapshot}", style="dim", soft_wrap=True)
+        console.print(printable(f"{_title(report)}, snapshot {report.snapshot}"), style="dim", soft_wrap=True)
     source = {report.abstention.confidence for report in reports}
     if source == {"dense"}:
         console.print("Confidence is the best dense score: answers have none of their own.", style="dim")
 
 
-def show_questions(report: Report, console: Console) -> None:
+def show_questions(report: "Report", console: Console) -> None:
     """Every question and its first passages, and the measures by tag."""
     for question in report.questions:
         _show_question(question, console)
     if report.tags:
-        table = _table("by tag")
+        table = _table("by tag, of at least ten questions")
         table.add_column("tag")
         for column in ("questions", *TAGGED):
             table.add_column(column, justify="right")
@@ -95,7 +79,7 @@ def show_questions(report: Report, console: Console) -> None:
         console.print(table)
 
 
-def show_comparison(comparison: Comparison, console: Console) -> None:
+def show_comparison(comparison: "Comparison", console: Console) -> None:
     """Differences by measure with their tests, and the questions that changed most, side by side."""
     table = _table(f"{comparison.collection}: {comparison.questions} questions against {comparison.base_snapshot}")
     table.add_column("measure")
@@ -114,18 +98,15 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
         )
     console.print(table)
     for name, (before, now) in comparison.settings.items():
-        console.print(f"{name}: {before} in the base, {now} now", style="dim")
-    if comparison.left_out:
-        console.print(
-            f"{len(comparison.left_out)} questions that are not the same in both are left out: "
-            f"{', '.join(comparison.left_out)}",
-            soft_wrap=True,
-        )
+        console.print(printable(f"{name}: {before} in the base, {now} now"), style="dim", soft_wrap=True)
+    for what, ids in {"other now, or gone": comparison.missing, "new": comparison.added}.items():
+        if ids:
+            console.print(f"left out, since {what}: {printable(', '.join(ids))}", soft_wrap=True)
     for change in comparison.changed:
         _show_change(change, console)
 
 
-def show_gate(gate: Gate, console: Console) -> None:
+def show_gate(gate: "Verdict", console: Console) -> None:
     """What was checked, what failed last."""
     for sentence in gate.checked:
         console.print(Text(f"holds   {sentence}"), soft_wrap=True)
@@ -134,7 +115,7 @@ def show_gate(gate: Gate, console: Console) -> None:
     console.print(f"The gate is {'passed' if gate.passed else 'not passed'}.")
 
 
-def show_ablation(ablation: Ablation, console: Console) -> None:
+def show_ablation(ablation: "Ablation", console: Console) -> None:
     """What each variant reached, and by how much it differs from the default."""
     table = _table(f"{ablation.collection}: {ablation.questions} questions, each stage against the default")
     table.add_column("stage")
@@ -155,23 +136,28 @@ def show_ablation(ablation: Ablation, console: Console) -> None:
         table.add_row(row.variant.stage if row.variant.stage != stage else "", row.variant.name, *cells)
         stage = row.variant.stage
     console.print(table)
-    console.print("* p < .05 in a paired randomization test, adjusted for all tests of the table", style="dim")
+    console.print(
+        "* p < .05 in a paired randomization test, adjusted for all tests of quality in the table, or of latency",
+        style="dim",
+    )
 
 
-def show_problems(questions: int, problems: Sequence[GoldProblem], console: Console) -> None:
+def show_problems(questions: int, problems: "Sequence[GoldProblem]", console: Console) -> None:
     """What is wrong with a gold file, line by line."""
     for each in problems:
-        line = f"line {each.line:4}  {each.problem}"
+        line = f"line {each.line:4}  {each.problem}" if each.line else each.problem
         console.print(Text(printable(line).replace("\n", " ")), soft_wrap=True)
         if each.nearest:
             console.print(Text(f"           nearest: “{' '.join(printable(each.nearest).split())}”"), soft_wrap=True)
-    lines = len({each.line for each in problems})
+    lines = len({each.line for each in problems if each.line})
     console.print(f"{questions - lines} of {questions} questions can be used." if lines else f"{questions} questions.")
 
 
-def _show_question(question: QuestionResult, console: Console) -> None:
-    rank = next((str(item.rank) for item in question.retrieved if item.relevant), "none")
-    kind = f"first relevant passage: {rank}" if question.answerable else "not answerable from these documents"
+def _show_question(question: "QuestionResult", console: Console) -> None:
+    rank = question.first_relevant
+    kind = f"first relevant at rank {rank}" if rank else "nothing relevant among the first 100"
+    if not question.answerable:
+        kind = "not answerable from these documents"
     console.print(Text(f"{question.id}  {printable(question.question)}", style="bold"), Text(f"({kind})", style="dim"))
     for item in question.retrieved[:SHOWN_PASSAGES]:
         state = "relevant" if item.relevant else ""
@@ -184,7 +170,7 @@ def _show_question(question: QuestionResult, console: Console) -> None:
     console.print()
 
 
-def _show_change(change: Change, console: Console) -> None:
+def _show_change(change: "Change", console: Console) -> None:
     table = Table(
         title=Text(f"{change.id}  {printable(change.question)}  (nDCG@10 {change.difference:+.3f})"),
         title_justify="left",
@@ -199,7 +185,7 @@ def _show_change(change: Change, console: Console) -> None:
     console.print(table)
 
 
-def _retrieved(question: QuestionResult, rank: int) -> Text:
+def _retrieved(question: "QuestionResult", rank: int) -> Text:
     if rank >= len(question.retrieved):
         return Text("–")
     item = question.retrieved[rank]
@@ -210,7 +196,7 @@ def _retrieved(question: QuestionResult, rank: int) -> Text:
     )
 
 
-def _cell(name: str, figure: Aggregate | None) -> str:
+def _cell(name: str, figure: "Aggregate | None") -> str:
     if figure is None:
         return ""
     return f"{_number(name, figure.value)} ({_number(name, figure.low)}–{_number(name, figure.high)})"
@@ -226,10 +212,10 @@ def _signed(name: str, value: float) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    return Table(title=Text(printable(title)), title_justify="left", box=SIMPLE_HEAD)
 
 
-def _title(report: Report) -> str:
+def _title(report: "Report") -> str:
     counts = report.counts
     return (
         f"{report.collection}: {counts['answerable']} of {counts['questions']} questions answerable, "
@@ -239,4 +225,4 @@ def _title(report: Report) -> str:
 
 def _short(collection: str) -> str:
     """A path as the name of a column."""
-    return collection.removesuffix("/gold.jsonl").removesuffix(".jsonl")
+    return printable(collection.removesuffix("/gold.jsonl").removesuffix(".jsonl"))

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from rag_qa.evaluation.results import Evaluation
 
@@ -11,14 +10,14 @@ __all__ = ["write_trec"]
 
 TAG = "rag_qa"
 STEP = 1e-6  # between equal scores, which tools would order by name; trec_eval reads scores in single precision
-SAFE = "/:@!$&'()*+,;=~#?"
 
 
 def write_trec(name: str, evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Writes NAME.run and NAME.qrels, and gives their paths.
 
-    An item is a document of a BEIR collection, otherwise `document:start-end` of a passage. White space in names is
-    percent-encoded. Scores are the fused ones, but for equal ones, which are made to fall by a millionth.
+    An item is a document of a BEIR collection, otherwise `document:start-end` of a passage. White space and percent
+    signs in names are percent-encoded. Scores are the fused ones, but for equal ones, which are made to fall by a
+    millionth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^\w.-]+", "_", name.removesuffix(".jsonl")).strip("_") or "eval"
@@ -52,4 +51,4 @@ def _falling(items: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
 
 def _token(name: str) -> str:
     """A name without white space."""
-    return quote(name, safe=SAFE)
+    return re.sub(r"[\s%]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)

@@ -1,0 +1,120 @@
+"""The commands `eval check` and `eval draft`: gold that can be measured with, and making it."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rag_qa.cli_options import ensure_default_index, index_option, json_option, open_engine, print_json, settings_of
+
+if TYPE_CHECKING:
+    from rag_qa.corpus import Corpus
+    from rag_qa.evaluation.drafting import Proposal
+
+__all__ = ["GOLD", "check", "draft"]
+
+GOLD = Path("eval/gold.jsonl")
+a_path = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("gold", default=GOLD, type=a_path)
+@index_option
+@json_option
+def check(gold: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
+    """Check that every quote of GOLD (default: eval/gold.jsonl) stands in its document, once."""
+    from rag_qa.evaluation.gold import check_gold
+
+    with open_engine(settings_of(options)) as engine:
+        questions, problems = check_gold(gold, engine)
+    if as_json:
+        print_json({"questions": questions, "problems": problems})
+    else:
+        from rag_qa.evaluation.tables import console_of_tables, show_problems
+
+        show_problems(questions, problems, console_of_tables())
+    return int(bool(problems))
+
+
+@click.command()
+@click.option(
+    "--gold", default=Path("gold.jsonl"), show_default=True, metavar="FILE", type=a_path, help="What to add to."
+)
+@click.option(
+    "--count", default=20, show_default=True, metavar="N", type=click.IntRange(min=1), help="How many passages."
+)
+@click.option(
+    "--csv", "table", metavar="FILE", type=a_path, help="Write them as a table to fill in, instead of asking."
+)
+@click.option("--from-csv", "filled", metavar="FILE", type=a_path, help="Add the approved rows of a filled-in table.")
+@index_option
+def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **options: Any) -> None:  # noqa: ANN401
+    """Make gold for your own documents: be shown passages worth asking about, and say what you would ask.
+
+    Only what you enter becomes gold.
+    """
+    if table and filled:
+        raise click.UsageError("--csv writes a table and --from-csv reads one: choose one.")
+
+    from rag_qa.corpus import Corpus
+    from rag_qa.evaluation import drafting
+    from rag_qa.evaluation.gold import read_gold
+
+    settings = settings_of(options)
+    ensure_default_index(settings)
+    with closing(Corpus.open_current(Path(settings.index))) as corpus:
+        if filled:
+            done = drafting.enter(filled, gold, corpus)
+            click.echo(
+                f"{len(done.added)} questions added to {gold}, {done.known} were there already; {done.empty} rows have "
+                f"no question, {done.unapproved} are not approved (“yes” in the last column)."
+            )
+            return
+        proposals = drafting.propose(corpus, count, read_gold(gold) if gold.is_file() else ())
+        if table:
+            drafting.write_proposals(proposals, table)
+            click.echo(
+                f"{len(proposals)} passages in {table}: fill in question and quote, write “yes” under approved, then "
+                f"run `rag-qa eval draft --from-csv {table} --gold {gold}`."
+            )
+            return
+        added = 0
+        try:
+            for number, proposal in enumerate(proposals, start=1):
+                added += _ask_about(proposal, f"{number} of {len(proposals)}", gold, corpus)
+        except click.Abort:
+            click.echo()
+        click.echo(f"{added} questions added to {gold}.")
+
+
+def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") -> bool:
+    """Shows a passage and records what a person asks about it; whether there was something."""
+    from rag_qa.errors import GoldError
+    from rag_qa.evaluation.drafting import Asked, Quoted, add_questions, place_quote
+    from rag_qa.terminal import printable
+
+    passage = proposal.passage
+    click.secho(f"\n{number}  {printable(proposal.document)}, line {passage.line}", bold=True)
+    click.echo(f"{printable(passage.text)}\n")
+    question = click.prompt("Question (Enter: next passage; Ctrl-D: end)", default="", show_default=False)
+    if not question.strip():
+        return False
+    quotes: list[Quoted] = []
+    while True:
+        what = (
+            "Another quote (Enter: none)" if quotes else "Quote that answers it (Enter: nothing in the documents does)"
+        )
+        quote = click.prompt(what, default="", show_default=False)
+        if not quote.strip():
+            break
+        quoted = Quoted(proposal.document, passage.start, passage.end, quote)
+        try:
+            place_quote(quoted, corpus)
+        except GoldError as error:
+            click.echo(str(error), err=True)
+        else:
+            quotes.append(quoted)
+    (added,) = add_questions(gold, [Asked(question, quotes)], corpus)
+    click.echo(f"Kept as {added.id}{'' if quotes else ', not answerable'}.")
+    return True
