@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rag_qa.evaluation.abstention import judge_abstention
 from rag_qa.evaluation.comparison import load_reports
-from rag_qa.evaluation.statistics import SIGNIFICANT, aggregate, paired_difference
+from rag_qa.evaluation.statistics import SIGNIFICANT, aggregate, estimate, paired_difference
 
 GAIN = 0.05
 MEASURE = "ndcg@10"
+POPULATION = 4_000
 Pairs = tuple[np.ndarray, np.ndarray]
 
 
@@ -78,6 +80,23 @@ def covered(values: np.ndarray, questions: int, simulations: int, random: np.ran
     return found / simulations
 
 
+def others_covered(questions: int, simulations: int, random: np.random.Generator) -> dict[str, float]:
+    """The same for what is no mean: abstention of a slightly miscalibrated system, and latency."""
+    confidence = random.beta(3, 1.5, POPULATION)
+    right = random.random(POPULATION) < np.clip(1.15 * confidence - 0.1, 0, 1)
+    latency = random.lognormal(2, 0.4, POPULATION)
+    figures = judge_abstention("", confidence.tolist(), [True] * POPULATION, right.tolist()).metrics
+    truth = {name: each.value for name, each in figures.items()} | {"latency_p95": float(np.percentile(latency, 95))}
+    found = dict.fromkeys(truth, 0)
+    for _ in range(simulations):
+        drawn = random.integers(0, POPULATION, questions)
+        abstention = judge_abstention("", confidence[drawn], [True] * questions, right[drawn])
+        p95 = estimate(lambda values: float(np.percentile(values, 95)), latency[drawn])
+        for name, each in (abstention.metrics | {"latency_p95": p95}).items():
+            found[name] += each.low <= truth[name] <= each.high
+    return {name: count / simulations for name, count in found.items()}
+
+
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,6 +114,9 @@ def main() -> None:
     for questions in (50, 100, given.questions):
         share = covered(pairs[0], questions, given.simulations, random)
         print(f"interval,    {questions:3} questions  {'':20} holds the mean in {share:.1%}")
+    for questions in (68, given.questions):
+        for name, share in others_covered(questions, given.simulations // 5, random).items():
+            print(f"interval,    {questions:3} questions  {name:20} holds the true value in {share:.1%}")
 
 
 if __name__ == "__main__":

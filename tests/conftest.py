@@ -15,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from rag_qa import Engine, build
 from rag_qa.cli import main
 from rag_qa.encoder import PACKAGED, SentenceEncoder
+from rag_qa.evaluation import statistics
 from rag_qa.evaluation.gold import load_gold
 from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
@@ -69,6 +70,15 @@ def index_copy(seeds_index, tmp_path) -> Path:
 def engine(seeds_index) -> Iterator[Engine]:
     with Engine.open(seeds_index) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_resamples() -> Iterator[None]:
+    """Rougher intervals and p values, in a tenth of the time; test_statistics.py takes the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "RESAMPLES", 200)
+        patch.setattr(statistics, "PERMUTATIONS", 999)
+        yield
 
 
 @pytest.fixture(scope="session")

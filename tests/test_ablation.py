@@ -93,12 +93,14 @@ def test_switches_switch_stages_off(engine):
 
 
 def test_ablation_on_the_command_line(root, index_copy, monkeypatch, tmp_path, rag_qa_main):
-    chosen = [Variant("search", "dense only", {"dense_weight": 1.0})]
-    monkeypatch.setattr("rag_qa.evaluation.ablation.variants", lambda _: chosen)
     monkeypatch.chdir(root)
-    code, shown, _ = rag_qa_main("eval", "--index", index_copy, "--ablate", "--html", tmp_path / "page.html")
+    given = ["eval", "--index", index_copy, "--ablate", "--stage", "sentences"]
+    code, shown, _ = rag_qa_main(*given, "--html", tmp_path / "page.html")
     assert code == 0
-    assert "dense only" in shown
+    assert "passage vectors only" in shown
     assert "What each stage is worth" in (tmp_path / "page.html").read_text()
-    told = json.loads(rag_qa_main("eval", "--index", index_copy, "--ablate", "--json")[1])
-    assert [row["variant"]["name"] for row in told["ablation"]["rows"]] == ["as it is", "dense only"]
+    told = json.loads(rag_qa_main(*given, "--json")[1])
+    assert [row["variant"]["name"] for row in told["ablation"]["rows"]] == ["as it is", "passage vectors only"]
+    code, _, told = rag_qa_main("eval", "--index", index_copy, "--ablate", "--stage", "fame")
+    assert code == 2
+    assert "no stage “fame”" in told

@@ -13,6 +13,12 @@ from rag_qa.evaluation.statistics import adjusted, aggregate, estimate, paired_d
 GAINS = np.append(1 / np.log2(1 + np.arange(1, 11)), 0.0)
 
 
+@pytest.fixture(autouse=True)
+def all_resamples(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 2000)
+    monkeypatch.setattr(statistics, "PERMUTATIONS", 9999)
+
+
 def draw(random, size):
     """nDCG@10 of questions with one relevant passage."""
     return random.choice(GAINS, size, p=np.append(0.45 * 0.45 ** np.arange(10), 1 - 0.45 * (1 - 0.45**10) / 0.55))

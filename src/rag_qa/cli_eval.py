@@ -39,6 +39,9 @@ a_path = click.Path(path_type=Path)
 @click.option("--gate", "gated", is_flag=True, help="Fail on a missed threshold or a significant loss.")
 @click.option("--write-baseline", "keep", is_flag=True, help="Keep this run, beside the gold, for --gate.")
 @click.option("--ablate", "ablated", is_flag=True, help="Show what each stage is worth.")
+@click.option(
+    "--stage", "stages", multiple=True, metavar="NAME", help="Only this stage of --ablate: search, fusion, context, …"
+)
 @click.option("--html", metavar="FILE", type=a_path, help="Write a report as one HTML page.")
 @click.option("--trec", metavar="DIR", type=a_path, help="Write run and qrels files in TREC's form.")
 @json_option
@@ -94,10 +97,13 @@ def _outcomes(
     gated: bool,
     keep: bool,
     ablated: bool,
+    stages: tuple[str, ...],
     trec: Path | None,
 ) -> "list[Outcome]":
     """What was found out about each collection, the gold last; what it is compared with is read first."""
     collections = (*collection, *beir)
+    if stages and not ablated:
+        raise click.UsageError("--stage chooses what --ablate does: give that as well.")
     _check_usage(collections, index=index, gold=gold, gated=gated, keep=keep)
     gold = gold or (None if collections else GOLD)
 
@@ -118,7 +124,7 @@ def _outcomes(
         for subject in _subjects(collections, gold, settings, tell):
             ablation = None
             if ablated:
-                evaluation, ablation = ablate(subject, variants(subject.engine), tell)
+                evaluation, ablation = ablate(subject, variants(subject.engine, stages), tell)
             else:
                 evaluation = subject.evaluate(tell)
             if trec:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from rag_qa.engine import Engine
+from rag_qa.errors import InputError
 from rag_qa.evaluation.comparison import Paired, paired
 from rag_qa.evaluation.names import LATENCY, MEASURED
 from rag_qa.evaluation.results import Aggregate, Evaluation
@@ -58,8 +59,16 @@ class Ablation(Struct, frozen=True):
     rows: list[Row]
 
 
-def variants(engine: Engine) -> list[Variant]:
-    """The variants of an engine that differ from what it is."""
+def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
+    """The variants of an engine that differ from what it is.
+
+    Args:
+        engine: the default.
+        stages: only variants of these; all where there is none.
+
+    Raises:
+        InputError: there is no such stage.
+    """
     window = engine.manifest.encoder.window
     found = [
         Variant("search", "dense only", {"dense_weight": 1.0}),
@@ -77,8 +86,16 @@ def variants(engine: Engine) -> list[Variant]:
     ]
     if any(segment.graph for segment in engine.manifest.segments):
         found.append(Variant("graph", "exact search", {"exact_search": True}))
+    known = list(dict.fromkeys(variant.stage for variant in found))
+    if unknown := [stage for stage in stages if stage not in known]:
+        raise InputError(f"There is no stage “{unknown[0]}” to leave out here; there are: {', '.join(known)}.")
     now = structs.asdict(engine.settings)
-    return [variant for variant in found if any(now[name] != value for name, value in variant.settings.items())]
+    return [
+        variant
+        for variant in found
+        if (not stages or variant.stage in stages)
+        and any(now[name] != value for name, value in variant.settings.items())
+    ]
 
 
 def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> tuple[Evaluation, Ablation]:
