@@ -77,7 +77,7 @@ def few_resamples() -> Iterator[None]:
     """Rougher intervals and p values, in a tenth of the time; test_statistics.py takes the real ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(statistics, "RESAMPLES", 200)
-        patch.setattr(statistics, "PERMUTATIONS", 999)
+        patch.setattr(statistics, "PERMUTATIONS", 4999)
         yield
 
 

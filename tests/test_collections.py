@@ -41,6 +41,15 @@ def test_a_public_collection_end_to_end(collection, tmp_path, seeds_index, monke
     assert len(list(snapshots.iterdir())) == 1  # the second run wrote none
 
 
+def test_byte_order_marks_are_passed_over(collection):
+    expected = load_collection(collection)
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        path = collection / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = load_collection(collection)
+    assert (found.questions, found.relevant) == (expected.questions, expected.relevant)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

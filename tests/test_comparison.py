@@ -92,6 +92,7 @@ def test_the_base_of_a_collection(report):
         ("\xff", "is no report"),
         ('{"collection": "\xff"}', "is no report"),
         ("", "is no report"),
+        ('{"collection": ' + "[" * 300_000, "is no report"),
     ],
 )
 def test_a_base_that_is_no_report(tmp_path, content, message):
@@ -145,6 +146,8 @@ def test_without_thresholds_nothing_may_lose(gate_folder, report):
     gate = Gate.load(gate_folder).check(report)
     assert gate.passed
     assert len(gate.checked) > 20
+    (gate_folder / "thresholds.toml").write_text("\ufeffno_loss = []\n", "utf-8")
+    assert Gate.load(gate_folder).check(report).checked == []
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,12 @@ def test_a_baseline_is_kept_and_passed_on_the_command_line(root, seeds_index, ra
     assert code == 0
     assert f"Kept as {tmp_path / 'baseline.json'}." in told
     assert rag_qa_main(*given, "--gate")[0] == 0
+    (tmp_path / "thresholds.toml").write_text("[at_least]\nmrr = 0.99\n")
+    before = (tmp_path / "baseline.json").read_bytes()
+    code, _, told = rag_qa_main(*given, "--gate", "--write-baseline")
+    assert code == 1
+    assert "The baseline stays as it was" in told
+    assert (tmp_path / "baseline.json").read_bytes() == before
 
 
 def test_the_gate_of_the_seeds_passes_and_fails_without_lexical_search(root, seeds_index, rag_qa_main, monkeypatch):

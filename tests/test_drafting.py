@@ -4,7 +4,7 @@ import json
 import pytest
 
 from rag_qa.corpus import Corpus
-from rag_qa.errors import GoldError
+from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.drafting import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
 from rag_qa.evaluation.gold import load_gold, locate
 
@@ -87,13 +87,13 @@ def test_questions_are_added_to_gold_that_is_there(corpus, engine, tmp_path):
     assert questions[1].question == "What changes?"
     locate(questions, engine)
     before = gold.read_bytes()
-    with pytest.raises(GoldError, match="needs words"):
+    with pytest.raises(QuestionError, match="no letter"):
         add_questions(gold, [Asked("Good?", []), Asked(" ?", [])], corpus)
     assert gold.read_bytes() == before
 
 
 def fill_in(path, rows):
-    with path.open(newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     for row, filled in zip(table, rows, strict=False):
         row.update(filled)
@@ -141,7 +141,8 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
     [
         ({"quote": "unicorns"}, "does not stand in"),
         ({"document": "none.txt", "quote": "x"}, "is not in the index"),
-        ({"start": "here", "quote": "x"}, "invalid literal"),
+        ({"start": "here", "quote": "x"}, "Start and end are not the numbers"),
+        ({"question": "why? " * 500}, "has 2499 characters"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(corpus, tmp_path, filled, message):
@@ -196,17 +197,64 @@ def test_gold_that_cannot_be_read_is_left_as_it_is(corpus, tmp_path):
     assert gold.read_bytes() == b"\xff"
 
 
-def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
-    gold = tmp_path / "gold.jsonl"
-    quote = propose(corpus, 1)[0].passage.text[:29]
-    typed = f"Who?\nunicorns\n{quote}\n\n\nWhat is the weather?\n\n"  # two questions, a passage passed over, the end
+def draft(rag_qa_main, seeds_index, gold, typed):
     code, shown, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--gold", gold, typed=typed)
     assert code == 0
+    lines = gold.read_text().splitlines() if gold.exists() else []
+    return shown, told, [json.loads(line) for line in lines]
+
+
+def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
+    quote = propose(corpus, 1)[0].passage.text[:29]
+    # A question with a quote, given wrongly first and then twice; a passage passed over; nothing answers; a mistake and
+    # then nothing, which keeps nothing; the end.
+    typed = f"???\nWho?\nunicorns\n{quote}\n{quote}\n\n\nWhat is the weather?\n-\nWhat?\nunicorns\n\n"
+    shown, told, found = draft(rag_qa_main, seeds_index, tmp_path / "gold.jsonl", typed)
+    assert "no letter and no digit" in told
     assert "does not stand in" in told
     assert "2 questions added" in shown
-    first, second = [json.loads(line) for line in gold.read_text().splitlines()]
-    assert first["evidence"][0]["quote"] == quote
-    assert second["answerable"] is False
+    assert [item["quote"] for item in found[0]["evidence"]] == [quote]
+    assert found[1] == {"id": "q2", "question": "What is the weather?", "answerable": False}
+
+
+def test_what_was_said_when_the_input_ends_is_kept(seeds_index, tmp_path, corpus, rag_qa_main):
+    quote = propose(corpus, 1)[0].passage.text[:29]
+    shown, _, found = draft(rag_qa_main, seeds_index, tmp_path / "gold.jsonl", f"Who?\n{quote}\n")
+    assert "1 questions added" in shown
+    assert found[0]["answerable"]
+    _, _, found = draft(rag_qa_main, seeds_index, tmp_path / "other.jsonl", "Who?\n")
+    assert found == []  # nothing was said of what answers
+
+
+def test_a_table_from_a_spreadsheet(corpus, tmp_path):
+    table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
+    write_proposals(propose(corpus, 1), table)
+    assert table.read_bytes().startswith(b"\xef\xbb\xbf")
+    (row,) = fill_in(
+        table, [{"question": "Who?", "quote": propose(corpus, 1)[0].passage.text[:20], "approved": "YES "}]
+    )
+    with table.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(name.title() + " " for name in row)
+        writer.writerow([f" {row['document']} ", *list(row.values())[1:]])
+    assert len(enter(table, gold, corpus).added) == 1
+
+
+def test_gold_keeps_its_line_ends_rights_and_place(corpus, tmp_path):
+    real, link = tmp_path / "real.jsonl", tmp_path / "gold.jsonl"
+    real.write_bytes(b'{"id": "a", "question": "who?", "answerable": false}\r\n')
+    real.chmod(0o600)
+    link.symlink_to(real)
+    add_questions(link, [Asked("Why?", [])], corpus)
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o600
+    assert real.read_bytes().startswith(b'{"id": "a", "question": "who?", "answerable": false}\r\n{"id":"q2"')
+
+
+def test_drafting_where_nothing_can_be_written(seeds_index, rag_qa_main, tmp_path):
+    code, _, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--gold", tmp_path / "none" / "gold.jsonl")
+    assert code == 2
+    assert "There is no folder" in told
 
 
 def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):

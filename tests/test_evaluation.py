@@ -118,6 +118,7 @@ def test_a_quote_may_hold_what_some_take_for_a_line_end(tmp_path):
             "not as start and end say",
         ),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": ""}], "does not stand in"),
+        ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "\n", "start": 204}], "does not stand in"),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "Today", "end": 99}], "not as start and end say"),
         ([{"document": "004_cd7c5bba8cc9e53d.txt", "quote": "Today", "start": -10}], "Expected `int` >= 0"),
     ],
@@ -158,6 +159,8 @@ def test_eval_on_the_command_line(root, seeds_index, report, rag_qa_main, monkey
         (["--set", "dense_weight=2"], "dense_weight"),
         (["--compare", "none.json"], "“none.json” cannot be read"),
         (["--html", "none/report.html"], "there is no folder “none”"),
+        (["--html", "."], "“.” is there and is no page"),
+        (["--stage", "search"], "--stage chooses what --ablate does"),
         (["--beir", "x", "--beir", "y/x"], "Two collections are called “x”"),
         (["--gold", "none.jsonl"], "“none.jsonl” cannot be read"),
     ],
@@ -213,7 +216,6 @@ def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
         settings = engine.settings
         documents, document, passages = engine.documents, engine.document, engine.passages
         with_settings = lambda self, **_: self  # noqa: E731
-        check_question = engine.check_question
 
         def ask(self, question, **_) -> Answer:
             real = engine.ask(question)
@@ -251,7 +253,7 @@ def test_engines_take_turns_and_each_answers_all(engine):
     asked = []
 
     class Noting:
-        settings, check_question = engine.settings, engine.check_question
+        settings = engine.settings
         with_settings = lambda self, **_: self  # noqa: E731
 
         def __init__(self, name):
@@ -352,3 +354,53 @@ def test_gold_that_nothing_can_be_measured_with(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(GoldError, match=message):
         load_gold(path)
+
+
+def test_a_page_is_never_written_over_something_else(root, seeds_index, rag_qa_main, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("mine")
+    code, _, told = rag_qa_main("eval", "--index", seeds_index, "--html", gold)
+    assert (code, gold.read_text()) == (2, "mine")
+    assert "is there and is no page" in told
+    for _ in range(2):  # the second time over the first
+        assert rag_qa_main("eval", "--index", seeds_index, "--html", tmp_path / "page.html")[0] == 0
+
+
+def test_what_a_document_is_called_gives_no_order_to_the_terminal(seeds_index, rag_qa_main, tmp_path):
+    gold = tmp_path / "gold.jsonl"
+    evidence = [{"document": "\x1b[31ma.txt\nforged", "quote": "x"}]
+    gold.write_text(json.dumps({"id": "\x1b[2J", "question": "who?", "answerable": True, "evidence": evidence}))
+    for command in (["eval", "--gold", gold], ["eval", "check", gold]):
+        code, shown, told = rag_qa_main(*command, "--index", seeds_index)
+        assert code in {1, 2}
+        assert "\x1b" not in shown + told
+        assert "a.txt forged" in shown + told
+
+
+def test_evidence_of_what_is_not_answerable_counts_for_nothing(engine):
+    evidence = (Evidence("000_5224d541ffe01583.txt", "Liberty lawyer Lara ten Caten"),)
+    questions = [
+        GoldQuestion("1", "Which lawyer spoke for Liberty?", answerable=False, evidence=evidence),
+        GoldQuestion("2", "Which lawyer spoke for Liberty?", answerable=True, evidence=evidence),
+    ]
+    texts = {each.id: each.question for each in questions}
+    answers = ask_in_turns({"x": engine}, texts, lambda *_: None)["x"]
+    not_answerable, answerable = evaluate_gold(questions, engine, answers, lambda *_: None).questions
+    assert (not_answerable.right, answerable.right) == (False, True)
+    assert not any(item.relevant for item in not_answerable.retrieved)
+
+
+def test_wide_tables_are_cut_where_the_terminal_is_narrow(report):
+    from io import StringIO
+
+    from rich.console import Console
+
+    from rag_qa.evaluation.tables import show_reports
+
+    text = StringIO()
+    show_reports([report] * 4, Console(file=text, width=80, markup=False))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 110  # the lines below the tables are not broken
+    assert sum(line.split()[:1] == ["ndcg@10"] for line in lines) == 2  # two collections beside each other
+    assert "…" not in text.getvalue()

@@ -48,7 +48,11 @@ def main() -> None:
         click.echo("Stopped. An index is never left half-written; indexing again goes on from here.", err=True)
         code = STOPPED
     except RagQaError as error:
-        click.echo(str(error), err=True)
+        from rag_qa.terminal import in_line
+
+        click.echo(
+            in_line(str(error)), err=True
+        )  # it may name a document, which may be named like an order to a terminal
         code = error.exit_code
     except OSError as error:
         click.echo(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", err=True)

@@ -1,5 +1,6 @@
 """The command `eval`: how good retrieval is, with statistics."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,8 @@ def _evaluate(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> int:
-    if html and not html.parent.is_dir():
-        raise click.UsageError(f"--html: there is no folder “{html.parent}”.")
+    if html:
+        _check_page(html)
     outcomes = _outcomes(index=index, settings=settings_of({"index": index} | _changes(changes)), **options)
     if as_json:
         print_json(_as_json(outcomes))
@@ -112,11 +113,16 @@ def _outcomes(
     from rag_qa.evaluation.gate import Gate, write_baseline
     from rag_qa.evaluation.outcome import Outcome
     from rag_qa.evaluation.report import make_report
+    from rag_qa.evaluation.subjects import check_folder
     from rag_qa.evaluation.trec import write_trec
     from rag_qa.terminal import progress_bar
 
+    for folder in collections:
+        check_folder(folder)
     bases = load_reports(base) if base else []
     gate = Gate.load(gold.parent) if gated and gold else None
+    if keep and gold and not os.access(gold.parent, os.W_OK):
+        raise click.UsageError(f"--write-baseline: the folder “{gold.parent}” cannot be written to.")
     if trec:
         trec.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
@@ -132,9 +138,22 @@ def _outcomes(
             report = make_report(subject.name, subject.engine, evaluation)
             comparison = compare(base_of(report, bases), report) if bases else None
             outcomes.append(Outcome(report, comparison, gate.check(report) if gate else None, ablation))
-    if keep and gold:
+    verdict = outcomes[0].gate
+    if keep and verdict is not None and not verdict.passed:
+        click.echo(
+            "The baseline stays as it was, since the gate is not passed: leave out --gate to replace it.", err=True
+        )
+    elif keep and gold:
         click.echo(f"Kept as {write_baseline(outcomes[0].report, gold.parent)}.", err=True)
     return outcomes
+
+
+def _check_page(path: Path) -> None:
+    """Sees that a page can be written, and writes over nothing but a page."""
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--html: there is no folder “{path.parent}”.")
+    if path.is_dir() or (path.is_file() and path.stat().st_size and path.read_bytes()[:9].lower() != b"<!doctype"):
+        raise click.UsageError(f"--html: “{path}” is there and is no page: name another file.")
 
 
 def _check_usage(
@@ -171,7 +190,9 @@ def _subjects(
     """What is evaluated, one after the other; each is open until the next is asked for."""
     from rag_qa.evaluation.gold import load_gold
     from rag_qa.evaluation.subjects import gold_subject, open_collection
+    from rag_qa.files import shown_path
 
+    questions = load_gold(gold) if gold is not None else []
     for folder in collections:
         subject = open_collection(folder, settings, tell)
         with subject.engine as engine:
@@ -181,9 +202,8 @@ def _subjects(
                 )
             yield subject
     if gold is not None:
-        questions = load_gold(gold)
         with open_engine(settings) as engine:
-            yield gold_subject(str(gold), questions, engine)
+            yield gold_subject(shown_path(gold), questions, engine)
 
 
 def _as_json(outcomes: "Sequence[Outcome]") -> object:

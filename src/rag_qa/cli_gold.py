@@ -10,11 +10,12 @@ from rag_qa.cli_options import ensure_default_index, index_option, json_option, 
 
 if TYPE_CHECKING:
     from rag_qa.corpus import Corpus
-    from rag_qa.evaluation.drafting import Proposal
+    from rag_qa.evaluation.drafting import Proposal, Quoted
 
 __all__ = ["GOLD", "check", "draft"]
 
 GOLD = Path("eval/gold.jsonl")
+NOTHING = "-"
 a_path = click.Path(path_type=Path)
 
 
@@ -57,6 +58,10 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
     if table and filled:
         raise click.UsageError("--csv writes a table and --from-csv reads one: choose one.")
 
+    for written in (gold, table):
+        if written and not written.parent.is_dir():
+            raise click.UsageError(f"There is no folder “{written.parent}” for “{written.name}”: make it.")
+
     from rag_qa.corpus import Corpus
     from rag_qa.evaluation import drafting
     from rag_qa.evaluation.gold import read_gold
@@ -80,34 +85,74 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
             )
             return
         added = 0
-        try:
-            for number, proposal in enumerate(proposals, start=1):
-                added += _ask_about(proposal, f"{number} of {len(proposals)}", gold, corpus)
-        except click.Abort:
-            click.echo()
+        for number, proposal in enumerate(proposals, start=1):
+            kept, ended = _ask_about(proposal, f"{number} of {len(proposals)}", gold, corpus)
+            added += kept
+            if ended:
+                click.echo()
+                break
         click.echo(f"{added} questions added to {gold}.")
 
 
-def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") -> bool:
-    """Shows a passage and records what a person asks about it; whether there was something."""
-    from rag_qa.errors import GoldError
-    from rag_qa.evaluation.drafting import Asked, Quoted, add_questions, place_quote
-    from rag_qa.terminal import printable
+def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") -> tuple[bool, bool]:
+    """Shows a passage and records what a person asks of it; whether there was something, and whether it was the end."""
+    from rag_qa.terminal import in_line, printable
 
     passage = proposal.passage
-    click.secho(f"\n{number}  {printable(proposal.document)}, line {passage.line}", bold=True)
+    click.secho(f"\n{number}  {in_line(proposal.document)}, line {passage.line}", bold=True)
     click.echo(f"{printable(passage.text)}\n")
-    question = click.prompt("Question (Enter: next passage; Ctrl-D: end)", default="", show_default=False)
-    if not question.strip():
-        return False
-    quotes: list[Quoted] = []
+    try:
+        question = _asked_question()
+    except click.Abort:
+        return False, True
+    if not question:
+        return False, False
+
+    from rag_qa.evaluation.drafting import Asked, add_questions
+
+    quotes, ended = _asked_quotes(proposal, corpus)
+    if quotes is None:
+        click.echo("Left out.")
+    else:
+        (added,) = add_questions(gold, [Asked(question, quotes)], corpus)
+        click.echo(f"Kept as {added.id}{'' if quotes else ', not answerable'}.")
+    return quotes is not None, ended
+
+
+def _asked_question() -> str:
+    """A question that can be asked; empty where there is none to this passage."""
+    from rag_qa.errors import QuestionError
+    from rag_qa.evaluation.drafting import LONGEST
+    from rag_qa.questions import check_question
+
     while True:
-        what = (
-            "Another quote (Enter: none)" if quotes else "Quote that answers it (Enter: nothing in the documents does)"
-        )
-        quote = click.prompt(what, default="", show_default=False)
-        if not quote.strip():
-            break
+        question = str(click.prompt("Question (Enter: next passage; Ctrl-D: end)", default="", show_default=False))
+        if not question.strip():
+            return ""
+        try:
+            check_question(question, LONGEST)
+        except QuestionError as error:
+            click.echo(str(error), err=True)
+        else:
+            return question
+
+
+def _asked_quotes(proposal: "Proposal", corpus: "Corpus") -> "tuple[list[Quoted] | None, bool]":
+    """The quotes that answer: none if nothing does, None to leave the question out; and whether it was the end."""
+    from rag_qa.errors import GoldError
+    from rag_qa.evaluation.drafting import Quoted, place_quote
+
+    passage = proposal.passage
+    quotes: list[Quoted] = []
+    first = f"Quote that answers it (“{NOTHING}”: nothing in the documents does; Enter: leave the question out)"
+    while True:
+        asking = "Another quote (Enter: none)" if quotes else first
+        try:
+            quote = str(click.prompt(asking, default="", show_default=False)).strip()
+        except click.Abort:
+            return quotes or None, True
+        if not quote or (quote == NOTHING and not quotes):
+            return (quotes if quotes or quote else None), False
         quoted = Quoted(proposal.document, passage.start, passage.end, quote)
         try:
             place_quote(quoted, corpus)
@@ -115,6 +160,3 @@ def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") 
             click.echo(str(error), err=True)
         else:
             quotes.append(quoted)
-    (added,) = add_questions(gold, [Asked(question, quotes)], corpus)
-    click.echo(f"Kept as {added.id}{'' if quotes else ', not answerable'}.")
-    return True

@@ -19,6 +19,7 @@ from rag_qa.filters import Catalogue, Filters
 from rag_qa.lexical import analyze
 from rag_qa.manifest import Manifest
 from rag_qa.query_encoder import OnnxQueryEncoder
+from rag_qa.questions import check_question
 from rag_qa.retrieval import Candidate, fuse
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import Snapshot, open_current
@@ -128,7 +129,8 @@ class Engine:
             IndexDamagedError: a passage is not what was written.
         """
         started = time.perf_counter()
-        self.check_question(question, k, max_tokens)
+        check_question(question, self._settings.max_question_characters)
+        self._check_numbers(k, max_tokens)
         ranking = self.rank(question, k, filters)
         best = self.find(ranking.candidates[:k])
         tokens = [found.passage.tokens for found in best]
@@ -171,26 +173,6 @@ class Engine:
                 total=round((time.perf_counter() - started) * 1000, 3),
             ),
         )
-
-    def check_question(self, question: str, k: int = 1, max_tokens: int | None = None) -> None:
-        """Sees that it can be asked; arguments as `ask`.
-
-        Raises:
-            QuestionError: the question, `k` or `max_tokens` cannot be used.
-        """
-        longest, most = self._settings.max_question_characters, self._settings.max_k
-        if len(question) > longest:
-            raise QuestionError(f"The question has {len(question)} characters, at most {longest} are read: shorten it.")
-        if not question.strip():
-            raise QuestionError("The question is empty: ask in words.")
-        if "\0" in question or any("\ud800" <= character <= "\udfff" for character in question):
-            raise QuestionError("The question holds a NUL or bytes that are no text: ask in words.")
-        if not any(character.isalnum() for character in question):
-            raise QuestionError("The question has no letter and no digit: ask in words.")
-        if not 1 <= k <= most:
-            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
-        if max_tokens is not None and max_tokens < 1:
-            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
 
     def rank(self, question: str, k: int = 1, filters: Filters | None = None) -> Ranking:
         """All candidates for a question, best first, without their texts; `k` at least where there are so many."""
@@ -278,6 +260,13 @@ class Engine:
         if placed is None:
             raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
         return placed
+
+    def _check_numbers(self, k: int, max_tokens: int | None) -> None:
+        most = self._settings.max_k
+        if not 1 <= k <= most:
+            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
+        if max_tokens is not None and max_tokens < 1:
+            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
 
 
 def _check_settings(manifest: Manifest, settings: Settings) -> None:

@@ -128,13 +128,16 @@ def link(source: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replaces a small file: afterwards it holds the old or the new text, never less."""
+    """Replaces a small file: afterwards it holds the old or the new text, never less; links and rights stay."""
+    path = path.resolve()
     for left_over in path.parent.glob(f".{path.name}.*"):
         if left_over.name.removeprefix(f".{path.name}.").isdecimal():  # by a run of ours that was killed
             left_over.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
+        temporary.write_bytes(text.encode())
+        if path.exists():
+            shutil.copymode(path, temporary)
         sync(temporary)
         temporary.replace(path)
     finally:

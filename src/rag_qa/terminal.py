@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
     from rag_qa.indexing import Progress as Tell
     from rag_qa.verifying import Verification
 
-__all__ = ["WAITING", "printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
+__all__ = ["WAITING", "in_line", "printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
 
 LONGEST_QUOTE = 240
 LONGEST_SECTION = 80
@@ -91,13 +91,13 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
         f"cached), {report.tokens} tokens, {report.seconds:.1f} s, snapshot {report.snapshot}"
     )
     if report.rebuilt:
-        console.print(Text(_name(f"All was read anew: {report.rebuilt}."), style="yellow"), soft_wrap=True)
+        console.print(Text(in_line(f"All was read anew: {report.rebuilt}."), style="yellow"), soft_wrap=True)
     if listed:
         for state, paths in report.paths.items():
             for path in paths:
-                console.print(Text(f"{state:9} {_name(path)}"), soft_wrap=True)
+                console.print(Text(f"{state:9} {in_line(path)}"), soft_wrap=True)
     for failed in [*report.failed, *report.failed_records]:
-        console.print(Text(_name(f"failed    {failed.path}: {failed.reason}"), style="red"), soft_wrap=True)
+        console.print(Text(in_line(f"failed    {failed.path}: {failed.reason}"), style="red"), soft_wrap=True)
 
 
 def show_verification(verification: "Verification", console: Console) -> None:
@@ -105,7 +105,7 @@ def show_verification(verification: "Verification", console: Console) -> None:
     for citation in verification.citations:
         style = "green" if citation.state == "holds" else "bold red"
         line = f"{citation.rank}  {citation.source}: {citation.detail}"
-        console.print(Text.assemble((f"{citation.state:10} ", style), _name(line)), soft_wrap=True)
+        console.print(Text.assemble((f"{citation.state:10} ", style), in_line(line)), soft_wrap=True)
     holding = sum(citation.state == "holds" for citation in verification.citations)
     console.print(f"{holding} of {len(verification.citations)} citations hold.")
 
@@ -115,7 +115,7 @@ def printable(text: str) -> str:
     return text.translate(CONTROLS)
 
 
-def _name(text: str) -> str:
+def in_line(text: str) -> str:
     """A text with names in it, as one line."""
     return text.translate(NAME_CONTROLS)
 
@@ -142,7 +142,7 @@ def _place(citation: Citation, line: int) -> str:
     else:
         place = f"line {line}"
     section = f", in “{_shortened(citation.section, LONGEST_SECTION)}”" if citation.section else ""
-    return _name(f"{citation.source}, {place}{section}")
+    return in_line(f"{citation.source}, {place}{section}")
 
 
 def _marked(passage: RankedPassage, *, plain: bool) -> Text:

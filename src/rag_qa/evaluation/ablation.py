@@ -1,6 +1,7 @@
 """What each stage is worth: the same questions with stages switched off or set otherwise, against what is."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -138,6 +139,11 @@ def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStac
     if not variant.reindexed:
         return engine.with_settings(**variant.settings)
     index = engine.snapshot.index
+    if not os.access(index, os.W_OK):
+        raise InputError(
+            f"The stage {variant.stage} needs an index of its own in “{index / FOLDER}”, which cannot be written: "
+            "choose others with --stage, or copy the index."
+        )
     settings = structs.replace(engine.settings, **variant.settings, keep_snapshots=1)
     folder = index / FOLDER / "-".join(f"{name}-{value}" for name, value in variant.settings.items())
     _share_encoder(engine.snapshot.encoder, folder)

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -77,6 +78,8 @@ def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901
                 if line.strip():
                     yield number, decoder.decode(line)
     except OSError as error:

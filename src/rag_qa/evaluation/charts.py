@@ -36,6 +36,7 @@ STYLE: dict[Any, Any] = {
 }
 SIZE = (4.8, 3.0)  # inches
 BINS = 24
+FEW = 12  # points of a curve that are marked, since one alone would not be seen
 
 
 def risk_chart(report: Report) -> str:
@@ -43,7 +44,7 @@ def risk_chart(report: Report) -> str:
 
     def draw(axes: Axes) -> None:
         coverage, risk = zip(*report.abstention.curve, strict=True)
-        axes.plot(coverage, risk, color=MAIN, linewidth=1.8)
+        axes.plot(coverage, risk, color=MAIN, linewidth=1.8, marker="o" if len(risk) < FEW else None, markersize=4)
         axes.set(xlabel="coverage: share of questions answered", ylabel="risk: share answered wrongly")
         axes.set(xlim=(0, 1.02), ylim=(0, max(0.05, *risk) * 1.1))
 
@@ -71,7 +72,7 @@ def latency_chart(report: Report) -> str:
     values = [question.latency_ms for question in report.questions]
 
     def draw(axes: Axes) -> None:
-        axes.hist(values, bins=BINS, color=MAIN)
+        axes.hist(values, bins=BINS, range=(0.0, 1.05 * max(values)), color=MAIN)
         for share, style in ((50, "-"), (95, "--")):
             value = report.metrics[f"latency_p{share}"].value
             axes.axvline(value, color=INK, linestyle=style, linewidth=1)

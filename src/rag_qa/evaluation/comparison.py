@@ -142,8 +142,10 @@ def load_reports(path: Path) -> list[Report]:
         return _SEVERAL.decode(data).collections or [_REPORT.decode(data)]
     except OSError as error:
         raise GoldError(f"The base “{path}” cannot be read ({error.strerror}): check the path.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise GoldError(f"“{path}” is no report of `rag-qa eval --json` of this version ({error}).") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GoldError(
+            f"“{path}” is no report of this version ({error}): make one with `rag-qa eval --json`."
+        ) from None
 
 
 def base_of(report: Report, bases: Sequence[Report]) -> Report:

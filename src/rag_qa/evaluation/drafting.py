@@ -6,7 +6,7 @@ Nothing here invents a question: a line of gold is written only from a person's 
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ import numpy as np
 from msgspec import Struct
 
 from rag_qa.corpus import Corpus
-from rag_qa.errors import GoldError
+from rag_qa.errors import GoldError, InputError
 from rag_qa.evaluation.gold import Evidence, GoldQuestion, places_of, read_gold
 from rag_qa.files import write_atomically
+from rag_qa.questions import check_question
+from rag_qa.settings import Settings
 from rag_qa.types import Passage, document_id
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ TERMS = 40
 """The rarest terms of a passage that count: a longer list of names is not worth more."""
 COLUMNS = ("document", "start", "end", "passage", "question", "quote", "approved")
 APPROVALS = {"yes", "y", "x", "true", "1"}
+LONGEST = Settings().max_question_characters
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -118,15 +121,15 @@ def add_questions(path: Path, asked: Sequence[Asked], corpus: Corpus) -> list[Go
     """Adds questions to a gold file, which is made if need be; all of them, or none where one cannot be used.
 
     Raises:
-        GoldError: a question is empty, a quote does not stand in its document, or the file is no gold.
+        QuestionError: a question cannot be asked.
+        GoldError: a quote does not stand in its document, or the file is no gold.
     """
     known = {question.id for question in read_gold(path)} if path.is_file() else set()
-    before = path.read_text("utf-8") if path.is_file() else ""
+    before = path.read_bytes().decode() if path.is_file() else ""  # line ends as they are
     added: list[GoldQuestion] = []
     for each in asked:
-        if not any(character.isalnum() for character in each.question):
-            raise GoldError("A question needs words.")
-        evidence = tuple(place_quote(quoted, corpus) for quoted in each.quotes)
+        check_question(each.question, LONGEST)
+        evidence = tuple(dict.fromkeys(place_quote(quoted, corpus) for quoted in each.quotes))
         added.append(GoldQuestion(_free_id(known), each.question.strip(), bool(evidence), evidence))
         known.add(added[-1].id)
     joint = "" if not before or before.endswith("\n") else "\n"
@@ -173,7 +176,7 @@ def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
     for each in proposals:
         passage = each.passage
         writer.writerow([_plain(each.document), passage.start, passage.end, _plain(passage.text), "", "", ""])
-    write_atomically(path, table.getvalue())
+    write_atomically(path, f"\ufeff{table.getvalue()}")  # without the mark, spreadsheets take UTF-8 for something else
 
 
 def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
@@ -195,13 +198,13 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
             unapproved += 1
         else:
             quotes = asked.setdefault(question, [])
-            if row["quote"].strip():
-                try:
-                    document = row["document"].removeprefix("'")
-                    quotes.append(Quoted(document, int(row["start"]), int(row["end"]), row["quote"]))
+            try:
+                check_question(question, LONGEST)
+                if row["quote"].strip():
+                    quotes.append(_quoted(row))
                     place_quote(quotes[-1], corpus)
-                except (GoldError, ValueError) as error:
-                    raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
+            except InputError as error:
+                raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
     known = {question.question for question in read_gold(gold)} & asked.keys() if gold.is_file() else set()
     new = [Asked(question, quotes) for question, quotes in asked.items() if question not in known]
     return Entered(add_questions(gold, new, corpus) if new else [], empty, unapproved, len(known))
@@ -249,11 +252,23 @@ def _plain(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULAS) else text
 
 
+def _quoted(row: Mapping[str, str]) -> Quoted:
+    try:
+        start, end = int(row["start"]), int(row["end"])
+    except ValueError:
+        raise GoldError("Start and end are not the numbers that were written: leave them as they are.") from None
+    return Quoted(row["document"].strip().removeprefix("'"), start, end, row["quote"])
+
+
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = set(COLUMNS) - set(reader.fieldnames or ())
+            heading = file.readline()
+            file.seek(0)
+            separator = next((mark for mark in ";\t" if heading.count(mark) >= len(COLUMNS) - 1), ",")
+            reader = csv.DictReader(file, delimiter=separator, strict=True)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            missing = set(COLUMNS) - set(reader.fieldnames)
             if missing:
                 raise GoldError(f"{path} has no column “{min(missing)}”: fill in what `rag-qa eval draft --csv` wrote.")
             rows = [(reader.line_num, row) for row in reader]

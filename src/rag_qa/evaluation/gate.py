@@ -4,6 +4,7 @@ Both lie beside the gold: thresholds.toml and baseline.json.
 """
 
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,8 +28,8 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
 
     at_least: dict[str, float] = field(default_factory=dict)
     at_most: dict[str, float] = field(default_factory=dict)
-    no_loss: tuple[str, ...] = ()
-    """Measures that must not lose significantly against the baseline."""
+    no_loss: tuple[str, ...] | None = None
+    """Measures that must not lose significantly against the baseline; None for all."""
 
 
 class Verdict(Struct, frozen=True):
@@ -58,14 +59,14 @@ class Gate(Struct, frozen=True):
             GoldError: there is nothing, or it cannot be used.
         """
         thresholds, path = _load_thresholds(folder / THRESHOLDS), folder / BASELINE
-        if thresholds is None and not path.is_file():
+        if thresholds is None and not path.exists():
             raise GoldError(
                 f"“{folder}” has neither {THRESHOLDS} nor {BASELINE}: write down what must be reached, or keep a run "
                 "with `rag-qa eval --write-baseline`."
             )
-        if thresholds is not None and thresholds.no_loss and not path.is_file():
+        if thresholds is not None and thresholds.no_loss and not path.exists():
             raise GoldError(f"{path} is missing: make it with `rag-qa eval --write-baseline`.")
-        bases = load_reports(path) if path.is_file() else []
+        bases = load_reports(path) if path.exists() else []
         if len(bases) > 1:
             raise GoldError(f"{path} holds {len(bases)} reports: a baseline is one.")
         return cls(folder, thresholds or Thresholds(), bases[0] if bases else None)
@@ -97,10 +98,10 @@ class Gate(Struct, frozen=True):
             yield f"{name} is {value:.4f}, and must be at {bound} {limit:g}", holds
 
     def _losses(self, report: Report) -> Iterator[tuple[str, bool]]:
-        if self.baseline is None:
+        if self.baseline is None or self.thresholds.no_loss == ():
             return
         try:
-            compared = compare(self.baseline, report, self.thresholds.no_loss)
+            compared = compare(self.baseline, report, self.thresholds.no_loss or ())
         except GoldError as error:
             again = "`rag-qa eval --write-baseline` makes a new one"
             raise GoldError(f"{self.folder / BASELINE} cannot be compared with ({again}): {error}") from None
@@ -135,7 +136,7 @@ def write_baseline(report: Report, folder: Path) -> Path:
 
 def _load_thresholds(path: Path) -> Thresholds | None:
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Thresholds)
+        return msgspec.toml.decode(path.read_bytes().removeprefix(BOM_UTF8), type=Thresholds)
     except FileNotFoundError:
         return None
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.results import Span
+from rag_qa.questions import check_question
 
 if TYPE_CHECKING:
     from rag_qa.engine import Engine
@@ -125,7 +126,7 @@ def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
         count += 1
         questions.append(each)
         try:
-            engine.check_question(each.question)
+            check_question(each.question, engine.settings.max_question_characters)
         except QuestionError as error:
             problems.append(GoldProblem(number, each.id, f"Question {each.id} cannot be asked: {error}"))
         for item in each.evidence:
@@ -170,7 +171,7 @@ def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}): check the path.") from None
+        raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}).") from None
     known: dict[str, int] = {}
     # A quote may hold what else str.splitlines takes for a line end.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -219,7 +220,7 @@ def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
         )
     places = places_of(item.quote, text) if item.start is None else [item.start]
     problem = ""
-    if not places or not item.quote or text[places[0] : places[0] + len(item.quote)] != item.quote:
+    if not places or not item.quote.strip() or text[places[0] : places[0] + len(item.quote)] != item.quote:
         at = "" if item.start is None else f" at {item.start}"
         problem = f"does not stand in {item.document}{at}: {quote}"
     elif item.end not in {None, places[0] + len(item.quote)}:
@@ -246,7 +247,7 @@ def _nearest(quote: str, text: str) -> str:
 
 
 def _cause(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
+    return f"{error.strerror}: check the path" if isinstance(error, OSError) else "it is not UTF-8: save it as such"
 
 
 _QUESTION = msgspec.json.Decoder(GoldQuestion)

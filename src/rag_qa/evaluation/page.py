@@ -12,6 +12,7 @@ from rag_qa.evaluation.charts import ablation_chart, latency_chart, recall_chart
 from rag_qa.evaluation.names import GROUPS, MEASURED, RANKED_BY, TAGGED
 from rag_qa.evaluation.outcome import Outcome
 from rag_qa.evaluation.results import QuestionResult, Retrieved
+from rag_qa.files import write_atomically
 from rag_qa.terminal import printable
 
 __all__ = ["write_page"]
@@ -33,6 +34,7 @@ def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
     environment = Environment(
         loader=PackageLoader("rag_qa.evaluation", ""),
         autoescape=True,
+        finalize=_harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -53,7 +55,12 @@ def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
         pieces=_pieces,
         shown=SHOWN_PASSAGES,
     )
-    path.write_text(page, "utf-8")
+    write_atomically(path, page)
+
+
+def _harmless(value: object) -> object:
+    """What is shown: texts, ids and names without control characters."""
+    return printable(value) if type(value) is str else value
 
 
 def _charts(outcome: Outcome) -> list[tuple[str, Markup]]:
@@ -81,7 +88,7 @@ def _pieces(item: Retrieved, question: QuestionResult) -> list[Piece]:
         borders |= {min(max(start, item.start), item.end), min(max(end, item.start), item.end)}
     return [
         Piece(
-            printable(item.text[start - item.start : end - item.start]),
+            item.text[start - item.start : end - item.start],
             _covers(evidence, start, end),
             _covers(item.highlights, start, end),
         )

@@ -13,6 +13,7 @@ from rag_qa.evaluation.measures import ranking_measures
 from rag_qa.evaluation.names import CUTOFFS
 from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved, Span
 from rag_qa.evaluation.spans import TokenGrid
+from rag_qa.questions import check_question
 from rag_qa.types import Answer, document_id
 
 __all__ = ["ask_in_turns", "evaluate_collection", "evaluate_gold"]
@@ -37,7 +38,7 @@ def ask_in_turns(
     for engine in engines.values():
         for question, text in questions.items():
             try:
-                engine.check_question(text)
+                check_question(text, engine.settings.max_question_characters)
             except QuestionError as error:
                 raise GoldError(f"Question {question} cannot be asked: {error}") from None
         _ask(engine, next(iter(questions.values())), DEFAULT_K)
@@ -74,12 +75,14 @@ def evaluate_gold(
     depth = max(DEFAULT_K, min(DEPTH, engine.settings.depth))  # a larger k would find more than a user's question does
     every = relevant_passages(spans, engine)
     qrels = {question.id: every[question.id] for question in questions if question.answerable}
+    if lost := [question for question, passages in qrels.items() if not passages]:
+        raise GoldError(f"No passage holds anything of the quotes of question {lost[0]}: quote words.")
     tokens = TokenGrid(lambda document: engine.document(document_id(document)).text)
     runs: dict[str, list[tuple[str, float]]] = {}
     found: dict[str, list[Retrieved]] = {}
     for done, question in enumerate(questions):
         progress("judging", done, len(questions))
-        evidence = spans[question.id]
+        evidence = spans[question.id] if question.answerable else []
         deep = _ask(engine, question.question, depth)
         runs[question.id] = [(item_of(passage, evidence), passage.score) for passage in deep.passages]
         found[question.id] = [judge(passage, evidence) for passage in deep.passages[:SHOWN]]

@@ -11,14 +11,14 @@ from msgspec import Struct
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.beir import load_collection
-from rag_qa.evaluation.gold import GoldQuestion, load_gold
+from rag_qa.evaluation.gold import GoldQuestion, load_gold, locate
 from rag_qa.evaluation.results import Evaluation
 from rag_qa.evaluation.run import ask_in_turns, evaluate_collection, evaluate_gold
 from rag_qa.indexing import Progress, build, index_documents
 from rag_qa.settings import Settings
 from rag_qa.types import Answer
 
-__all__ = ["Subject", "gold_subject", "index_folder", "open_collection"]
+__all__ = ["Subject", "check_folder", "gold_subject", "index_folder", "open_collection"]
 
 CORPUS, DOCUMENTS, GOLD = "corpus.jsonl", "documents", "gold.jsonl"
 
@@ -38,7 +38,12 @@ class Subject(Struct, frozen=True):
 
 
 def gold_subject(name: str, questions: Sequence[GoldQuestion], engine: Engine) -> Subject:
-    """Gold questions about the documents of an index."""
+    """Gold questions about the documents of an index.
+
+    Raises:
+        GoldError: a quote cannot be found in the indexed documents.
+    """
+    locate(questions, engine)  # before anything is asked
     texts = {question.id: question.question for question in questions}
     return Subject(name, texts, engine, partial(evaluate_gold, questions))
 
@@ -52,17 +57,28 @@ def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject
         GoldError: the folder is neither, or what is in it cannot be used.
     """
     name, index = folder.resolve().name, index_folder(folder)
+    check_folder(folder)
     if (folder / CORPUS).is_file():
         collection = load_collection(folder)
         index_documents(collection.documents, index, settings, tell)
         return Subject(
             name, collection.questions, Engine.open(index, settings), partial(evaluate_collection, collection)
         )
-    if (folder / DOCUMENTS).is_dir() and (folder / GOLD).is_file():
-        questions = load_gold(folder / GOLD)
-        build([folder / DOCUMENTS], index, settings, tell)
-        return gold_subject(name, questions, Engine.open(index, settings))
-    raise GoldError(f"“{folder}” is no collection: it needs {CORPUS} (the form of BEIR), or {DOCUMENTS}/ and {GOLD}.")
+    questions = load_gold(folder / GOLD)
+    build([folder / DOCUMENTS], index, settings, tell)
+    return gold_subject(name, questions, Engine.open(index, settings))
+
+
+def check_folder(folder: Path) -> None:
+    """Sees that a folder is in one of the forms of a collection.
+
+    Raises:
+        GoldError: it is not.
+    """
+    if not (folder / CORPUS).is_file() and not ((folder / DOCUMENTS).is_dir() and (folder / GOLD).is_file()):
+        raise GoldError(
+            f"“{folder}” is no collection: it needs {CORPUS} (the form of BEIR), or {DOCUMENTS}/ and {GOLD}."
+        )
 
 
 def index_folder(folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Evaluations as tables for the terminal."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_qa.evaluation.names import GROUPS, MEASURED, TAGGED
-from rag_qa.terminal import printable
+from rag_qa.terminal import in_line
 
 if TYPE_CHECKING:  # checking gold needs none of what makes these
     from collections.abc import Sequence
 
-    from rag_qa.evaluation.ablation import Ablation
+    from rag_qa.evaluation.ablation import Ablation, Row
     from rag_qa.evaluation.comparison import Change, Comparison
     from rag_qa.evaluation.gate import Verdict
     from rag_qa.evaluation.gold import GoldProblem
@@ -30,9 +30,13 @@ __all__ = [
     "show_reports",
 ]
 
+Item = TypeVar("Item")
+
 SHOWN_PASSAGES = 3
 EXCERPT = 100
 STYLES = {"better": "green", "worse": "bold red"}
+WIDTH_OF_NAME, WIDTH_OF_INTERVAL = 26, 23  # columns of the terminal
+WIDTH_OF_VARIANT, WIDTH_OF_FIGURE = 38, 15
 WIDEST = 400  # columns, where there is no terminal that has a width
 
 
@@ -44,21 +48,21 @@ def console_of_tables() -> Console:
 
 def show_reports(reports: "Sequence[Report]", console: Console) -> None:
     """All measures with their intervals, one column for each collection."""
-    table = _table("values with 95 % intervals")
-    table.add_column("measure")
+    for some in _fitting(reports, WIDTH_OF_INTERVAL, WIDTH_OF_NAME, console):
+        table = _table("values with 95 % intervals")
+        table.add_column("measure", no_wrap=True)
+        for report in some:
+            heading = _short(report.collection) if len(reports) > 1 else "value (95 % interval)"
+            table.add_column(Text(heading), justify="right")
+        for names in GROUPS.values():
+            for name in names:
+                cells = [_cell(name, report.figures.get(name)) for report in some]
+                if any(cells):
+                    table.add_row(name, *cells)
+            table.add_section()
+        console.print(table)
     for report in reports:
-        table.add_column(
-            Text(_short(report.collection) if len(reports) > 1 else "value (95 % interval)"), justify="right"
-        )
-    for names in GROUPS.values():
-        for name in names:
-            cells = [_cell(name, report.figures.get(name)) for report in reports]
-            if any(cells):
-                table.add_row(name, *cells)
-        table.add_section()
-    console.print(table)
-    for report in reports:
-        console.print(printable(f"{_title(report)}, snapshot {report.snapshot}"), style="dim", soft_wrap=True)
+        console.print(in_line(f"{_title(report)}, snapshot {report.snapshot}"), style="dim", soft_wrap=True)
     source = {report.abstention.confidence for report in reports}
     if source == {"dense"}:
         console.print("Confidence is the best dense score: answers have none of their own.", style="dim")
@@ -75,14 +79,14 @@ def show_questions(report: "Report", console: Console) -> None:
             table.add_column(column, justify="right")
         for tag, each in report.tags.items():
             cells = [_cell(name, each.metrics.get(name)) for name in TAGGED]
-            table.add_row(Text(printable(tag)), str(each.questions), *cells)
+            table.add_row(Text(in_line(tag)), str(each.questions), *cells)
         console.print(table)
 
 
 def show_comparison(comparison: "Comparison", console: Console) -> None:
     """Differences by measure with their tests, and the questions that changed most, side by side."""
     table = _table(f"{comparison.collection}: {comparison.questions} questions against {comparison.base_snapshot}")
-    table.add_column("measure")
+    table.add_column("measure", no_wrap=True)
     for column in ("base → now", "difference (95 % interval)", "p", "wins/losses/ties"):
         table.add_column(column, justify="right")
     table.add_column("")
@@ -98,10 +102,10 @@ def show_comparison(comparison: "Comparison", console: Console) -> None:
         )
     console.print(table)
     for name, (before, now) in comparison.settings.items():
-        console.print(printable(f"{name}: {before} in the base, {now} now"), style="dim", soft_wrap=True)
+        console.print(in_line(f"{name}: {before} in the base, {now} now"), style="dim", soft_wrap=True)
     for what, ids in {"other now, or gone": comparison.missing, "new": comparison.added}.items():
         if ids:
-            console.print(f"left out, since {what}: {printable(', '.join(ids))}", soft_wrap=True)
+            console.print(f"left out, since {what}: {in_line(', '.join(ids))}", soft_wrap=True)
     for change in comparison.changed:
         _show_change(change, console)
 
@@ -117,25 +121,21 @@ def show_gate(gate: "Verdict", console: Console) -> None:
 
 def show_ablation(ablation: "Ablation", console: Console) -> None:
     """What each variant reached, and by how much it differs from the default."""
-    table = _table(f"{ablation.collection}: {ablation.questions} questions, each stage against the default")
-    table.add_column("stage")
-    table.add_column("variant")
     names = [name for name in MEASURED if name in ablation.rows[0].figures]
-    for name in names:
-        table.add_column(name, justify="right")
-    stage = ""
-    for row in ablation.rows:
-        if row.variant.stage != stage and stage:
-            table.add_section()
-        cells = [Text(_number(name, row.figures[name].value)) for name in names]
-        for name, cell in zip(names, cells, strict=True):
-            if row.against and row.against[name].verdict != "equal":
-                each = row.against[name]
-                star = "*" if each.verdict in STYLES else ""
-                cell.append(f"\n{_signed(name, each.difference.value)}{star}", STYLES.get(each.verdict, "dim"))
-        table.add_row(row.variant.stage if row.variant.stage != stage else "", row.variant.name, *cells)
-        stage = row.variant.stage
-    console.print(table)
+    for some in _fitting(names, WIDTH_OF_FIGURE, WIDTH_OF_VARIANT, console):
+        table = _table(f"{ablation.collection}: {ablation.questions} questions, each stage against the default")
+        for column in ("stage", "variant"):
+            table.add_column(column, no_wrap=True)
+        for name in some:
+            table.add_column(name, justify="right", no_wrap=True)
+        stage = ""
+        for row in ablation.rows:
+            if row.variant.stage != stage and stage:
+                table.add_section()
+            cells = [_figure(row, name) for name in some]
+            table.add_row(row.variant.stage if row.variant.stage != stage else "", row.variant.name, *cells)
+            stage = row.variant.stage
+        console.print(table)
     console.print(
         "* p < .05 in a paired randomization test, adjusted for all tests of quality in the table, or of latency",
         style="dim",
@@ -146,9 +146,9 @@ def show_problems(questions: int, problems: "Sequence[GoldProblem]", console: Co
     """What is wrong with a gold file, line by line."""
     for each in problems:
         line = f"line {each.line:4}  {each.problem}" if each.line else each.problem
-        console.print(Text(printable(line).replace("\n", " ")), soft_wrap=True)
+        console.print(Text(in_line(line)), soft_wrap=True)
         if each.nearest:
-            console.print(Text(f"           nearest: “{' '.join(printable(each.nearest).split())}”"), soft_wrap=True)
+            console.print(Text(f"           nearest: “{' '.join(in_line(each.nearest).split())}”"), soft_wrap=True)
     lines = len({each.line for each in problems if each.line})
     console.print(f"{questions - lines} of {questions} questions can be used." if lines else f"{questions} questions.")
 
@@ -158,21 +158,21 @@ def _show_question(question: "QuestionResult", console: Console) -> None:
     kind = f"first relevant at rank {rank}" if rank else "nothing relevant among the first 100"
     if not question.answerable:
         kind = "not answerable from these documents"
-    console.print(Text(f"{question.id}  {printable(question.question)}", style="bold"), Text(f"({kind})", style="dim"))
+    console.print(Text(in_line(f"{question.id}  {question.question}"), style="bold"), Text(f"({kind})", style="dim"))
     for item in question.retrieved[:SHOWN_PASSAGES]:
         state = "relevant" if item.relevant else ""
         state += ", marked" if item.marked else ""
-        excerpt = " ".join(printable(item.text).split())[:EXCERPT]
+        excerpt = _excerpt(item.text)
         console.print(
-            Text(f"    {item.rank}  {item.score:.3f}  {printable(item.document)}:{item.start}  {state}"), style="cyan"
+            Text(f"    {item.rank}  {item.score:.3f}  {in_line(item.document)}:{item.start}  {state}"), style="cyan"
         )
-        console.print(Text(f"       {excerpt} …", style="dim"))
+        console.print(Text(f"       {excerpt}", style="dim"))
     console.print()
 
 
 def _show_change(change: "Change", console: Console) -> None:
     table = Table(
-        title=Text(f"{change.id}  {printable(change.question)}  (nDCG@10 {change.difference:+.3f})"),
+        title=Text(in_line(f"{change.id}  {change.question}  (nDCG@10 {change.difference:+.3f})")),
         title_justify="left",
         show_lines=False,
         box=None,
@@ -189,11 +189,32 @@ def _retrieved(question: "QuestionResult", rank: int) -> Text:
     if rank >= len(question.retrieved):
         return Text("–")
     item = question.retrieved[rank]
-    excerpt = " ".join(printable(item.text).split())[:EXCERPT]
+    excerpt = _excerpt(item.text)
     return Text(
-        f"{item.rank} {'+' if item.relevant else '-'} {printable(item.document)}:{item.start}  {excerpt}",
+        f"{item.rank} {'+' if item.relevant else '-'} {in_line(item.document)}:{item.start}  {excerpt}",
         style="green" if item.relevant else "",
     )
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(in_line(text).split())
+    return line if len(line) <= EXCERPT else f"{line[:EXCERPT]} …"
+
+
+def _fitting(columns: "Sequence[Item]", width: int, taken: int, console: Console) -> "list[Sequence[Item]]":
+    """The columns in groups for tables that fit into the console beside what is repeated in each."""
+    count = max(1, (console.width - taken) // width)
+    return [columns[first : first + count] for first in range(0, len(columns), count)]
+
+
+def _figure(row: "Row", name: str) -> Text:
+    """What a variant reached, and below by how much it differs."""
+    cell = Text(_number(name, row.figures[name].value))
+    if row.against and row.against[name].verdict != "equal":
+        each = row.against[name]
+        star = "*" if each.verdict in STYLES else ""
+        cell.append(f"\n{_signed(name, each.difference.value)}{star}", STYLES.get(each.verdict, "dim"))
+    return cell
 
 
 def _cell(name: str, figure: "Aggregate | None") -> str:
@@ -212,7 +233,7 @@ def _signed(name: str, value: float) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(printable(title)), title_justify="left", box=SIMPLE_HEAD)
+    return Table(title=Text(in_line(title)), title_justify="left", box=SIMPLE_HEAD)
 
 
 def _title(report: "Report") -> str:
@@ -225,4 +246,4 @@ def _title(report: "Report") -> str:
 
 def _short(collection: str) -> str:
     """A path as the name of a column."""
-    return printable(collection.removesuffix("/gold.jsonl").removesuffix(".jsonl"))
+    return in_line(collection.removesuffix("/gold.jsonl").removesuffix(".jsonl"))
