@@ -5,6 +5,7 @@ INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (contents.py), ro
                                 segments/<segment>/ (segments.py); where passages are gone: tombstones.msgpack, ballast/
 INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
+INDEX/ablation/                 indexes of variants (evaluation/ablation.py)
 INDEX/lock                      held by the process that writes snapshots
 INDEX/current.lock              held for a moment, while another snapshot is made current and old ones are removed
 

@@ -180,7 +180,7 @@ def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
         where = f"Line {number} of {path}"
         try:
             question = _QUESTION.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             yield number, GoldProblem(number, "", f"{where} is no gold question: {error}.")
             continue
         problem = ""
