@@ -1,15 +1,18 @@
 """Comparing with a base, and the gate."""
 
 import json
+from io import StringIO
 
 import msgspec
 import pytest
 from msgspec import structs
+from rich.console import Console
 
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.comparison import base_of, compare, load_reports
-from rag_qa.evaluation.gate import Gate, write_baseline
+from rag_qa.evaluation.gate import Gate, Verdict, write_baseline
 from rag_qa.evaluation.report import make_report
+from rag_qa.evaluation.tables import show_gate
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +194,21 @@ def test_the_gate_fails_where_questions_of_the_baseline_are_gone(gate_folder, re
 def test_a_baseline_from_other_documents(gate_folder, report):
     with pytest.raises(GoldError, match=r"baseline.json cannot be compared with .* from other documents"):
         Gate.load(gate_folder).check(structs.replace(report, documents="0123456789abcdef"))
+
+
+def test_a_baseline_that_is_none(gate_folder, report):
+    baseline = gate_folder / "baseline.json"
+    baseline.write_bytes(b"\xef\xbb\xbf" + baseline.read_bytes())
+    assert Gate.load(gate_folder).check(report).passed
+    baseline.write_text("{}")
+    with pytest.raises(GoldError, match="--write-baseline"):
+        Gate.load(gate_folder)
+
+
+def test_ids_give_no_orders_to_the_terminal():
+    text = StringIO()
+    show_gate(Verdict(["new: \x1b[31m\nX"], ["gone: \x1b[31m\u202eY"]), Console(file=text, markup=False))
+    assert text.getvalue().splitlines()[:2] == ["holds   new: [31m X", "failed  gone: [31m Y"]
 
 
 def test_a_baseline_holds_no_texts_and_no_times(gate_folder):

@@ -66,7 +66,8 @@ def test_a_quote_is_placed_in_the_passage_it_was_taken_from(corpus):
     assert (once.quote, once.start) == ("changes to law and policy", None)
     for quote, message in {
         "unicorns": "does not stand in",
-        "": "does not stand in",
+        "": "needs a letter",
+        "-": "needs a letter",
         "HMICFRS": "stands 2 times",
     }.items():
         with pytest.raises(GoldError, match=message):
@@ -116,7 +117,7 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
             {"question": "First?", "quote": passages[0][:40], "approved": "yes"},
             {"question": "Second?", "quote": passages[1][:40]},
             {"question": "First?", "quote": passages[2][:40], "approved": "Yes"},
-            {"question": "Nowhere?", "approved": "x"},
+            {"question": "Nowhere?", "quote": "-", "approved": "x"},
         ],
     )
     code, shown, _ = rag_qa_main("eval", "draft", "--index", seeds_index, "--from-csv", table, "--gold", gold)
@@ -140,6 +141,8 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
     ("filled", "message"),
     [
         ({"quote": "unicorns"}, "does not stand in"),
+        ({"quote": " "}, "It has no quote"),
+        ({"quote": "…"}, "needs a letter or a digit"),
         ({"document": "none.txt", "quote": "x"}, "is not in the index"),
         ({"start": "here", "quote": "x"}, "Start and end are not the numbers"),
         ({"question": "why? " * 500}, "has 2499 characters"),
@@ -148,7 +151,7 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
 def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(corpus, tmp_path, filled, message):
     table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
     write_proposals(propose(corpus, 2), table)
-    good = {"question": "Good?", "approved": "yes"}
+    good = {"question": "Good?", "quote": "-", "approved": "yes"}
     fill_in(table, [good, {"question": "Bad?", "approved": "yes"} | filled])
     with pytest.raises(GoldError, match=rf"row that ends in line \d+ of .*{message}"):
         enter(table, gold, corpus)
@@ -222,6 +225,9 @@ def test_what_was_said_when_the_input_ends_is_kept(seeds_index, tmp_path, corpus
     shown, _, found = draft(rag_qa_main, seeds_index, tmp_path / "gold.jsonl", f"Who?\n{quote}\n")
     assert "1 questions added" in shown
     assert found[0]["answerable"]
+    _, told, found = draft(rag_qa_main, seeds_index, tmp_path / "gold.jsonl", "Who?\nWhat?\n-\n")
+    assert "That is gold already" in told
+    assert [each["question"] for each in found] == ["Who?", "What?"]
     _, _, found = draft(rag_qa_main, seeds_index, tmp_path / "other.jsonl", "Who?\n")
     assert found == []  # nothing was said of what answers
 
@@ -255,6 +261,18 @@ def test_drafting_where_nothing_can_be_written(seeds_index, rag_qa_main, tmp_pat
     code, _, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--gold", tmp_path / "none" / "gold.jsonl")
     assert code == 2
     assert "There is no folder" in told
+    code, _, told = rag_qa_main("eval", "draft", "--index", seeds_index, "--gold", tmp_path)
+    assert code == 2
+    assert "cannot be written" in told
+
+
+def test_a_question_is_answered_or_not(corpus, tmp_path):
+    table = tmp_path / "table.csv"
+    write_proposals(propose(corpus, 2), table)
+    same = {"question": "Both?", "approved": "yes"}
+    fill_in(table, [same | {"quote": propose(corpus, 1)[0].passage.text[:20]}, same | {"quote": "-"}])
+    with pytest.raises(GoldError, match="has a quote in one row"):
+        enter(table, tmp_path / "gold.jsonl", corpus)
 
 
 def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):

@@ -1,5 +1,6 @@
 """The commands `eval check` and `eval draft`: gold that can be measured with, and making it."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["GOLD", "check", "draft"]
 
 GOLD = Path("eval/gold.jsonl")
-NOTHING = "-"
 a_path = click.Path(path_type=Path)
 
 
@@ -61,6 +61,8 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
     for written in (gold, table):
         if written and not written.parent.is_dir():
             raise click.UsageError(f"There is no folder “{written.parent}” for “{written.name}”: make it.")
+        if written and (written.is_dir() or not os.access(written.parent, os.W_OK)):
+            raise click.UsageError(f"“{written}” cannot be written: name another file.")
 
     from rag_qa.corpus import Corpus
     from rag_qa.evaluation import drafting
@@ -102,7 +104,7 @@ def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") 
     click.secho(f"\n{number}  {in_line(proposal.document)}, line {passage.line}", bold=True)
     click.echo(f"{printable(passage.text)}\n")
     try:
-        question = _asked_question()
+        question = _asked_question(gold)
     except click.Abort:
         return False, True
     if not question:
@@ -119,12 +121,14 @@ def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") 
     return quotes is not None, ended
 
 
-def _asked_question() -> str:
+def _asked_question(gold: Path) -> str:
     """A question that can be asked; empty where there is none to this passage."""
     from rag_qa.errors import QuestionError
     from rag_qa.evaluation.drafting import LONGEST
+    from rag_qa.evaluation.gold import read_gold
     from rag_qa.questions import check_question
 
+    known = {question.question for question in read_gold(gold)} if gold.is_file() else set()
     while True:
         question = str(click.prompt("Question (Enter: next passage; Ctrl-D: end)", default="", show_default=False))
         if not question.strip():
@@ -133,14 +137,16 @@ def _asked_question() -> str:
             check_question(question, LONGEST)
         except QuestionError as error:
             click.echo(str(error), err=True)
-        else:
+            continue
+        if question.strip() not in known:
             return question
+        click.echo("That is gold already: ask something else.", err=True)
 
 
 def _asked_quotes(proposal: "Proposal", corpus: "Corpus") -> "tuple[list[Quoted] | None, bool]":
     """The quotes that answer: none if nothing does, None to leave the question out; and whether it was the end."""
     from rag_qa.errors import GoldError
-    from rag_qa.evaluation.drafting import Quoted, place_quote
+    from rag_qa.evaluation.drafting import NOTHING, Quoted, place_quote
 
     passage = proposal.passage
     quotes: list[Quoted] = []

@@ -1,5 +1,6 @@
 """Two runs over the same questions, side by side."""
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def load_reports(path: Path) -> list[Report]:
         GoldError: it is no such file.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8)
         return _SEVERAL.decode(data).collections or [_REPORT.decode(data)]
     except OSError as error:
         raise GoldError(f"The base “{path}” cannot be read ({error.strerror}): check the path.") from None

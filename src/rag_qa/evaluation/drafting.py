@@ -45,6 +45,8 @@ TERMS = 40
 COLUMNS = ("document", "start", "end", "passage", "question", "quote", "approved")
 APPROVALS = {"yes", "y", "x", "true", "1"}
 LONGEST = Settings().max_question_characters
+NOTHING = "-"
+"""In the place of a quote: nothing in the documents answers."""
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -150,7 +152,9 @@ def place_quote(quoted: Quoted, corpus: Corpus) -> Evidence:
     if placed is None:
         raise GoldError(f"“{quoted.document}” is not in the index.")
     words = quoted.quote.split()
-    pattern = re.compile(r"\s+".join(map(re.escape, words)) or r"(?!)")
+    if not any(character.isalnum() for character in quoted.quote):
+        raise GoldError("A quote needs a letter or a digit.")
+    pattern = re.compile(r"\s+".join(map(re.escape, words)))
     text = corpus.document(placed).text
     places = list(pattern.finditer(text))
     inside = [each for each in places if quoted.start <= each.start() and each.end() <= quoted.end]
@@ -182,13 +186,14 @@ def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
 def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
     """Takes the approved rows of a filled-in table into a gold file; all of them, or none where one is wrong.
 
-    Rows with the same question become one question with several quotes; a row without a quote says that nothing in the
+    Rows with the same question become one question with several quotes; `-` as the quote says that nothing in the
     documents answers it.
 
     Raises:
         GoldError: the table cannot be read, or a row cannot be used; the message names its line.
     """
     asked: dict[str, list[Quoted]] = {}
+    answered, unanswered = set[str](), set[str]()
     empty = unapproved = 0
     for line, row in _rows(table):
         question, approval = row["question"].strip(), row["approved"].strip().lower()
@@ -200,9 +205,18 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
             quotes = asked.setdefault(question, [])
             try:
                 check_question(question, LONGEST)
-                if row["quote"].strip():
+                if not row["quote"].strip():
+                    raise GoldError(
+                        f"It has no quote: copy one, or write “{NOTHING}” if nothing in the documents answers."
+                    )
+                if row["quote"].strip() != NOTHING:
                     quotes.append(_quoted(row))
                     place_quote(quotes[-1], corpus)
+                    answered.add(question)
+                else:
+                    unanswered.add(question)
+                if question in answered & unanswered:
+                    raise GoldError(f"Its question has a quote in one row, and “{NOTHING}” in another.")
             except InputError as error:
                 raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
     known = {question.question for question in read_gold(gold)} & asked.keys() if gold.is_file() else set()

@@ -66,7 +66,10 @@ class Gate(Struct, frozen=True):
             )
         if thresholds is not None and thresholds.no_loss and not path.exists():
             raise GoldError(f"{path} is missing: make it with `rag-qa eval --write-baseline`.")
-        bases = load_reports(path) if path.exists() else []
+        try:
+            bases = load_reports(path) if path.exists() else []
+        except GoldError:
+            raise GoldError(f"{path} is no report of this version: `rag-qa eval --write-baseline` makes one.") from None
         if len(bases) > 1:
             raise GoldError(f"{path} holds {len(bases)} reports: a baseline is one.")
         return cls(folder, thresholds or Thresholds(), bases[0] if bases else None)

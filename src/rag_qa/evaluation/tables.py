@@ -113,9 +113,9 @@ def show_comparison(comparison: "Comparison", console: Console) -> None:
 def show_gate(gate: "Verdict", console: Console) -> None:
     """What was checked, what failed last."""
     for sentence in gate.checked:
-        console.print(Text(f"holds   {sentence}"), soft_wrap=True)
+        console.print(Text(in_line(f"holds   {sentence}")), soft_wrap=True)
     for sentence in gate.failed:
-        console.print(Text(f"failed  {sentence}", style="bold red"), soft_wrap=True)
+        console.print(Text(in_line(f"failed  {sentence}"), style="bold red"), soft_wrap=True)
     console.print(f"The gate is {'passed' if gate.passed else 'not passed'}.")
 
 
