@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "LONGEST",
+    "NOTHING",
     "Asked",
     "Entered",
     "Proposal",
@@ -193,7 +195,7 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
         GoldError: the table cannot be read, or a row cannot be used; the message names its line.
     """
     asked: dict[str, list[Quoted]] = {}
-    answered, unanswered = set[str](), set[str]()
+    unanswered: set[str] = set()
     empty = unapproved = 0
     for line, row in _rows(table):
         question, approval = row["question"].strip(), row["approved"].strip().lower()
@@ -212,10 +214,9 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
                 if row["quote"].strip() != NOTHING:
                     quotes.append(_quoted(row))
                     place_quote(quotes[-1], corpus)
-                    answered.add(question)
                 else:
                     unanswered.add(question)
-                if question in answered & unanswered:
+                if quotes and question in unanswered:
                     raise GoldError(f"Its question has a quote in one row, and “{NOTHING}” in another.")
             except InputError as error:
                 raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
@@ -286,7 +287,6 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             if missing:
                 raise GoldError(f"{path} has no column “{min(missing)}”: fill in what `rag-qa eval draft --csv` wrote.")
             rows = [(reader.line_num, row) for row in reader]
-
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): check the path.") from None
     except (csv.Error, UnicodeDecodeError) as error:
