@@ -19,7 +19,8 @@ def built_lexical(folder, texts) -> LexicalIndex:
 def write_lexical(folder, texts, segment):
     folder.mkdir(exist_ok=True)
     writer = LexicalWriter(folder, segment)
-    writer.add(texts)
+    for text in texts:
+        writer.add(text)
     writer.seal()
     return writer.words
 

@@ -73,7 +73,7 @@ def test_ask_json_is_the_stable_object(run, seeds_index, root):
     ]  # fmt: skip
     assert set(answer["timings_ms"]) == {"encode", "dense", "lexical", "total"}
     assert answer["answered"] is True
-    assert answer["confidence"] is None
+    assert 0 < answer["confidence"] < 1
     assert "immediately stop" in passage["text"] or "recommends changes to law and policy" in passage["text"]
     assert len({passage["citation"]["document"] for passage in answer["passages"][:3]}) >= 2
     for passage in answer["passages"]:

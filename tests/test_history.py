@@ -98,7 +98,7 @@ def test_diff(index):
 def test_diff_tells_of_settings(index, papers):
     build([papers], index, Settings(passage_tokens=20))
     found = diff(index, find(index, "previous"), find(index, "current"))
-    assert found.settings == {"passage_tokens": ["180", "20"]}
+    assert found.settings == {"passage_tokens": ["140", "20"]}
     assert found.removed == []
 
 

@@ -81,7 +81,7 @@ def test_indexing_again_repairs_a_damaged_snapshot(folder, with_encoder, name):
     first = build([folder], index)
     (path,) = (index / "snapshots").rglob(name)
     data = path.read_bytes()
-    path.write_bytes(data[:-100] + bytes(100))
+    path.write_bytes(data[:-100] + b"\1" * 100)
     second = build([folder], index)
     assert (second.snapshot, second.passages.encoded) == (first.snapshot, 0)
     assert first.rebuilt is None

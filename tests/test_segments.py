@@ -125,7 +125,7 @@ def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encod
 
 
 def test_a_small_change_links_what_stays(tmp_path, with_encoder, patient):
-    folder = written(tmp_path, 20)
+    folder = written(tmp_path, 21)
     index = with_encoder()
     build([folder], index, SMALL)
     before = {path.stat().st_ino for path in index.rglob("vectors.faiss")}

@@ -1,51 +1,10 @@
-"""What is shown of a ranked passage: the sentences that answer, and the citation."""
+"""What is shown of a ranked passage: its citation, and whether there is room for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from rag_qa.types import Citation, DocumentInfo, Highlight, Passage
+from rag_qa.types import Citation, DocumentInfo, Passage
 
-__all__ = ["cite", "highlight", "within_budget"]
-
-# Chosen on the gold questions of five collections: docs/decisions/0003-highlights.md.
-MOST_SENTENCES = 2
-NEARLY_AS_MUCH = 0.9
-
-
-def highlight(
-    passage: Passage,
-    rarity: Mapping[str, float],
-    analyze: Callable[[str], Sequence[str]],
-    nearness: Sequence[float],
-    nearness_weight: float,
-) -> list[Highlight]:
-    """The one or two sentences of a passage that best answer, in order of their offsets.
-
-    A sentence scores by the question's terms that stand in it, each once and weighted by rarity, and by the
-    nearness of its vector, both relative to the passage's best. The second sentence is marked as well if it
-    scores nearly as much as the first.
-
-    Args:
-        passage: the passage.
-        rarity: the question's terms with their inverse document frequency.
-        analyze: text to terms, as `rarity` has them.
-        nearness: inner product of the question with each sentence's vector.
-        nearness_weight: weight of the nearness; the shared terms have the rest.
-    """
-    shared = [sum(rarity[t] for t in rarity.keys() & set(analyze(text))) for text in passage.sentence_texts]
-    scores = [
-        (1 - nearness_weight) * words + nearness_weight * vector
-        for words, vector in zip(_relative(shared), _relative(nearness), strict=True)
-    ]
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
-    chosen = [i for i in order[:MOST_SENTENCES] if scores[i] >= NEARLY_AS_MUCH * scores[order[0]]]
-    spans = [passage.sentences[i] for i in sorted(chosen)]
-    return [Highlight(start, end, passage.text[start - passage.start : end - passage.start]) for start, end in spans]
-
-
-def _relative(values: Sequence[float]) -> list[float]:
-    """Each value as a share of the largest; nothing counts for less than 0."""
-    largest = max(values, default=0.0)
-    return [max(value, 0.0) / largest if largest > 0 else 0.0 for value in values]
+__all__ = ["cite", "within_budget"]
 
 
 def cite(document: DocumentInfo, passage: Passage) -> Citation:

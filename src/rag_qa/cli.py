@@ -170,6 +170,8 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
             from rag_qa.terminal import show_answer
 
             show_answer(answer, Console(highlight=False))
+        if engine.calibration_problem:
+            click.echo(f"Note: {engine.calibration_problem}", err=True)
         for state in engine.source_states(answer):
             click.echo(f"Note: {state.source} is {state.state} since it was indexed; index again to follow.", err=True)
     return 0 if answer.answered else 1

@@ -43,6 +43,7 @@ a_path = click.Path(path_type=Path)
 @click.option(
     "--stage", "stages", multiple=True, metavar="NAME", help="Only this stage of --ablate: search, fusion, context, …"
 )
+@click.option("--calibrate", "calibrated", is_flag=True, help="Fit confidence to the questions, for this index alone.")
 @click.option("--html", metavar="FILE", type=a_path, help="Write a report as one HTML page.")
 @click.option("--trec", metavar="DIR", type=a_path, help="Write run and qrels files in TREC's form.")
 @json_option
@@ -71,11 +72,16 @@ def _evaluate(
     html: Path | None,
     verbose: bool,
     as_json: bool,
+    calibrated: bool,
     **options: Any,  # noqa: ANN401
 ) -> int:
+    settings = settings_of({"index": index} | _changes(changes))
+    if calibrated:
+        _check_alone(html=html, verbose=verbose, **options)
+        return _calibrate((*options["collection"], *options["beir"]), options["gold"], settings, as_json=as_json)
     if html:
         _check_page(html)
-    outcomes = _outcomes(index=index, settings=settings_of({"index": index} | _changes(changes)), **options)
+    outcomes = _outcomes(index=index, settings=settings, **options)
     if as_json:
         print_json(_as_json(outcomes))
     else:
@@ -146,6 +152,44 @@ def _outcomes(
     elif keep and gold:
         click.echo(f"Kept as {write_baseline(outcomes[0].report, gold.parent)}.", err=True)
     return outcomes
+
+
+def _check_alone(**options: Any) -> None:  # noqa: ANN401
+    """Sees that nothing is asked for that calibrating does not do."""
+    others = {
+        "base": "--compare", "gated": "--gate", "keep": "--write-baseline", "ablated": "--ablate", "stages": "--stage",
+        "html": "--html", "trec": "--trec", "verbose": "--verbose",
+    }  # fmt: skip
+    if given := [name for option, name in others.items() if options[option]]:
+        raise click.UsageError(f"--calibrate and {given[0]} do not go together: give them one after the other.")
+
+
+def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Settings", *, as_json: bool) -> int:
+    """Fits confidence to the questions about each index, and keeps it there."""
+    from rag_qa.confidence import load_calibration, save_calibration
+    from rag_qa.evaluation.calibration import calibrate
+    from rag_qa.evaluation.subjects import check_folder
+    from rag_qa.evaluation.tables import console_of_tables, show_calibration
+    from rag_qa.terminal import progress_bar
+
+    for folder in collections:
+        check_folder(folder)
+    made = []
+    with progress_bar() as tell:
+        for subject in _subjects(collections, gold or (None if collections else GOLD), settings, tell):
+            if not subject.gold:
+                raise click.UsageError(f"{subject.name} judges whole documents: calibrating needs quotes as evidence.")
+            engine = subject.engine
+            known, _ = load_calibration(None, engine.manifest.encoder.digest, engine.settings)
+            found = calibrate(subject.name, subject.gold, engine, known, tell)
+            made.append((subject.name, found, save_calibration(engine.snapshot.index, found.calibration)))
+    if as_json:
+        print_json([found for _, found, _ in made])
+    else:
+        console = console_of_tables()
+        for name, found, path in made:
+            show_calibration(name, found, path, console)
+    return 0
 
 
 def _check_page(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from rag_qa.acronyms import MININGS
 from rag_qa.chunking import CHUNKINGS
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
@@ -100,7 +101,7 @@ class Previous:
             if file.moved:
                 for placed in self.corpus.of_file(file.before.path):
                     stored, vectors = self.corpus.stored(placed)
-                    yield StoredDocument(_moved(stored.document, file.now), stored.passages), vectors
+                    yield msgspec.structs.replace(stored, document=_moved(stored.document, file.now)), vectors
 
     def some_texts(self) -> list[str]:
         """The texts of the first passages."""
@@ -207,7 +208,7 @@ class _Readings:
 
     def __init__(self, encoder: SentenceEncoder, settings: Settings) -> None:
         libraries = [version(name) for name in SPLITTERS]
-        made_with = (reading_digest(), CHUNKINGS, libraries, encoder.digest, settings.for_index())
+        made_with = (reading_digest(), CHUNKINGS, MININGS, libraries, encoder.digest, settings.for_index())
         self._read = _digest(made_with)
         self._failed = _digest((made_with, settings.read_seconds, settings.read_memory_mb))
 

@@ -13,14 +13,16 @@ import msgspec
 import numpy as np
 
 from rag_qa.contents import Contents, Placed
+from rag_qa.duplicates import LENGTH
 from rag_qa.errors import IndexDamagedError
 from rag_qa.lexical import LexicalIndex
+from rag_qa.lexicon import Acronym, Lexicon
 from rag_qa.manifest import Manifest, Segment
 from rag_qa.segments import OpenSegment, Vectors, lexical_folder
 from rag_qa.snapshot import Snapshot, open_current
 from rag_qa.store import StoredDocument
 from rag_qa.tombstones import Tombstones
-from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
+from rag_qa.types import Coverage, Document, DocumentInfo, IndexedFile, Passage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Corpus", "read_tombstones"]
 
 Value = TypeVar("Value")
+
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_ACRONYMS = msgspec.msgpack.Decoder(tuple[Acronym, ...])
 
 
 class Corpus:
@@ -40,9 +45,13 @@ class Corpus:
         segments: Sequence[OpenSegment],
         rows: "Mapping[int, NDArray[np.int64]]",
         lexical: LexicalIndex,
+        acronyms: Sequence[Acronym],
     ) -> None:
         self.snapshot = snapshot
         self.lexical = lexical
+        self.acronyms = acronyms
+        """With their long forms."""
+        self.lexicon = Lexicon(acronyms)
         self._contents = contents
         self._segments = {each.segment.number: each for each in segments}
         self._rows = rows
@@ -72,7 +81,7 @@ class Corpus:
         every = np.concatenate([there[there >= 0] for there in rows.values()])
         if not np.array_equal(np.sort(every), np.arange(manifest.counts.passages)):
             raise IndexDamagedError(f"The segments of {snapshot.folder} do not make up its passages")
-        lexical = _lexical(snapshot, rows)
+        lexical, acronyms = _lexical(snapshot, rows), _acronyms(snapshot)
         with ExitStack() as on_error:
             segments: list[OpenSegment] = []
             for segment in manifest.segments:
@@ -80,7 +89,7 @@ class Corpus:
                 on_error.callback(segments[-1].close)
             contents = Contents(snapshot.contents)
             on_error.pop_all()
-        return cls(snapshot, contents, segments, rows, lexical)
+        return cls(snapshot, contents, segments, rows, lexical, acronyms)
 
     @property
     def manifest(self) -> Manifest:
@@ -122,6 +131,15 @@ class Corpus:
     def sentence_scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
         """The inner product of the query with each sentence of a row, in order."""
         return self._segments[self._segment_of[row]].sentences.scores(query, self._row_in_segment[row])
+
+    def coverage(self, weights: Mapping[str, float], rows: Sequence[int]) -> dict[int, Coverage]:
+        """How much of a question's weight, which is at most 1, each of the rows covers."""
+        return self._in_segments(rows, lambda segment, inner: segment.terms.coverage(weights, inner))
+
+    def signatures(self, rows: Sequence[int]) -> "NDArray[np.uint32]":
+        """The MinHash signatures of the rows, of shape (n, 64)."""
+        found = self._in_segments(rows, lambda segment, inner: segment.signatures.of(inner))
+        return np.array([found[row] for row in rows], dtype=np.uint32).reshape(-1, LENGTH)
 
     def passages(self, rows: Sequence[int]) -> list[tuple[DocumentInfo, Passage]]:
         """The passages of the rows, in the order of `rows`, each with its document."""
@@ -170,6 +188,11 @@ class Corpus:
         """The passages of a document in order."""
         return [passage for _, passage in self._segment(placed).store.passages(placed.rows)]
 
+    def rows_of(self, placed: Placed) -> list[int]:
+        """The rows of a document's passages in order."""
+        rows: list[int] = self._rows[placed.segment][placed.rows.start : placed.rows.stop].tolist()
+        return rows
+
     def stored(self, placed: Placed) -> tuple[StoredDocument, Vectors]:
         """A document with its passages, as it was written, and their vectors."""
         stored, vectors = self._segment(placed).stored(placed.place, placed.rows)
@@ -217,6 +240,13 @@ class Corpus:
             there = self._rows[number]
             found |= {int(there[row]): value for row, value in call(self._segments[number], own).items()}
         return found
+
+
+def _acronyms(snapshot: Snapshot) -> tuple[Acronym, ...]:
+    try:
+        return _ACRONYMS.decode(snapshot.acronyms.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        raise IndexDamagedError(f"{snapshot.acronyms} cannot be read") from None
 
 
 def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:

@@ -1,4 +1,4 @@
-"""Cutting documents into passages while others are read."""
+"""Cutting documents into passages, and seeing which acronyms they speak of, while others are read."""
 
 import os
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
+from rag_qa.acronyms import find_mentions
 from rag_qa.chunking import Chunker
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import SettingsError
@@ -23,7 +24,7 @@ def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[Sto
     """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
 
     def cut(document: Document) -> StoredDocument:
-        return StoredDocument(document, tuple(chunker.cut(document)))
+        return StoredDocument(document, tuple(chunker.cut(document)), find_mentions(document.text))
 
     waiting: deque[Future[StoredDocument]] = deque()
     with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:

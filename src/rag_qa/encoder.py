@@ -4,7 +4,6 @@ The model's files are found and its digest computed without importing torch; tha
 something has to be encoded.
 """
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
-from rag_qa.files import file_sha256
+from rag_qa.files import file_sha256, folder_digest
 from rag_qa.settings import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -44,6 +43,10 @@ class QueryEncoder(Protocol):
 
     def encode_query(self, text: str) -> "NDArray[np.float32]":
         """A unit vector of shape (dimension,)."""
+        ...
+
+    def is_word(self, text: str) -> bool:
+        """Whether it has a token of its own for a text, as for common words."""
         ...
 
 
@@ -85,12 +88,7 @@ class SentenceEncoder:
     @cached_property
     def digest(self) -> str:
         """Identifies the vectors this encoder makes: all its files, its precision."""
-        digest = hashlib.sha256(PRECISION.encode())
-        for path in sorted(self.folder.rglob("*")):
-            relative = path.relative_to(self.folder)
-            if path.is_file() and not any(relative.match(pattern) for pattern in OTHER_FORMATS):
-                digest.update(f"\n{relative.as_posix()} {file_sha256(path)}".encode())
-        return digest.hexdigest()[:16]
+        return folder_digest(self.folder, OTHER_FORMATS, PRECISION)
 
     @cached_property
     def window(self) -> int:
@@ -139,6 +137,10 @@ class SentenceEncoder:
         """A unit vector of shape (dimension,)."""
         vector = self.model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(vector, dtype=np.float32)
+
+    def is_word(self, text: str) -> bool:
+        """Whether it has a token of its own for a text, as for common words."""
+        return len(self.tokenizer.encode(text, add_special_tokens=False)) == 1
 
     def _config(self, name: str) -> dict[str, Any]:
         path = self.folder / name

@@ -7,20 +7,24 @@ from threading import Lock
 from typing import Any, Self
 
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import structs
 from numpy.typing import NDArray
 
-from rag_qa.answering import cite, highlight, within_budget
+from rag_qa.answering import cite, within_budget
+from rag_qa.confidence import FIELD, load_calibration
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.filters import Catalogue, Filters
-from rag_qa.lexical import analyze
+from rag_qa.finding import Finder, Found
+from rag_qa.highlighting import features, mark, scorer
 from rag_qa.manifest import Manifest
 from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.questions import check_question
-from rag_qa.retrieval import Candidate, fuse
+from rag_qa.reranking import CrossEncoderReranker, Reranker
+from rag_qa.retrieval import Candidate
+from rag_qa.searching import Ranking
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import Snapshot, open_current
 from rag_qa.types import (
@@ -37,34 +41,24 @@ from rag_qa.types import (
 )
 from rag_qa.verifying import SourceState, Verification, source_states, verify
 
-__all__ = ["Engine", "Found", "Ranking"]
-
-
-class Found(Struct, frozen=True):
-    """A candidate with its passage and document."""
-
-    candidate: Candidate
-    document: DocumentInfo
-    passage: Passage
-
-
-class Ranking(Struct, frozen=True):
-    """Candidates best first, the question's vector, and the milliseconds they took."""
-
-    candidates: list[Candidate]
-    query: NDArray[np.float32]
-    encode_ms: float
-    dense_ms: float
-    lexical_ms: float
+__all__ = ["Engine"]
 
 
 class Engine:
     """Answers questions over one snapshot of an index; safe to share between threads."""
 
-    def __init__(self, corpus: Corpus, encoder: QueryEncoder, settings: Settings) -> None:
+    def __init__(
+        self, corpus: Corpus, encoder: QueryEncoder, settings: Settings, reranker: Reranker | None = None
+    ) -> None:
         self._corpus = corpus
         self._encoder = encoder
         self._settings = settings
+        self._reranker = reranker
+        self._calibration, self.calibration_problem = load_calibration(
+            corpus.snapshot.index, corpus.manifest.encoder.digest, self.settings
+        )
+        self.finder = Finder(corpus, encoder, settings, reranker)
+        """What finds and ranks."""
         self._lock = Lock()
         self._known: Catalogue | None = None
 
@@ -82,17 +76,19 @@ class Engine:
             IndexMismatchError: it was built with other settings than the ones given, or by another format version.
         """
         settings = settings or Settings()
+        reranker = CrossEncoderReranker.find(settings.reranker) if settings.reranker else None
 
         def opened(snapshot: Snapshot) -> "Engine":
             _check_settings(snapshot.manifest, settings)
             loaded = encoder or OnnxQueryEncoder.open(snapshot.encoder)
-            return cls(Corpus.open(snapshot), loaded, settings)
+            return cls(Corpus.open(snapshot), loaded, settings, reranker)
 
         return open_current(Path(index), opened)
 
     def with_settings(self, **changes: Any) -> "Engine":  # noqa: ANN401
         """The same snapshot asked with other settings; it is open as long as this engine is, and closed with it."""
-        return Engine(self._corpus, self._encoder, structs.replace(self._settings, **changes))
+        settings = structs.replace(self._settings, **changes)
+        return Engine(self._corpus, self._encoder, settings, self._reranker if settings.reranker else None)
 
     @property
     def encoder(self) -> QueryEncoder:
@@ -131,41 +127,23 @@ class Engine:
         started = time.perf_counter()
         check_question(question, self._settings.max_question_characters)
         self._check_numbers(k, max_tokens)
-        ranking = self.rank(question, k, filters)
-        best = self.find(ranking.candidates[:k])
+        ranking, statements = self.finder.statements(question, max(k, FIELD), self._allowed(filters))
+        best = statements[:k]
         tokens = [found.passage.tokens for found in best]
         chosen = within_budget(tokens, max_tokens)
         if best and not chosen:
             raise QuestionError(
                 f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
             )
-        rarity = self._corpus.lexical.rarity(question)
-        passages = [
-            RankedPassage(
-                rank=position + 1,
-                score=found.candidate.score,
-                scores=Scores(found.candidate.dense, found.candidate.lexical),
-                text=found.passage.text,
-                tokens=found.passage.tokens,
-                highlights=highlight(
-                    found.passage,
-                    rarity,
-                    analyze,
-                    self._corpus.sentence_scores(ranking.query, found.candidate.row),
-                    self._settings.highlight_dense_weight,
-                ),
-                citation=cite(found.document, found.passage),
-            )
-            for position, found in enumerate(best)
-            if position in chosen
-        ]
+        confidence = self._confidence(ranking, statements)
+        passages = [self._ranked(position + 1, best[position], ranking) for position in chosen]
         return Answer(
             question=question,
             snapshot=self.manifest.id,
-            answered=bool(passages),
-            confidence=None,
+            answered=bool(passages) and self._is_enough(confidence),
+            confidence=confidence,
             passages=passages,
-            expansions=[],
+            expansions=ranking.expansions,
             timings_ms=Timings(
                 encode=round(ranking.encode_ms, 3),
                 dense=round(ranking.dense_ms, 3),
@@ -174,31 +152,39 @@ class Engine:
             ),
         )
 
+    def _confidence(self, ranking: Ranking, statements: Sequence[Found]) -> float | None:
+        if self._calibration is None:
+            return None
+        return self._calibration.confidence(self.finder.signs(ranking, statements)) if statements else 0.0
+
+    def _is_enough(self, confidence: float | None) -> bool:
+        """Whether a question counts as answered; without a calibration it does."""
+        return self._calibration is None or confidence is None or confidence >= self._calibration.threshold
+
+    def _ranked(self, rank: int, found: Found, ranking: Ranking) -> RankedPassage:
+        reading = ranking.reading(found.candidate)
+        return RankedPassage(
+            rank=rank,
+            score=found.candidate.score,
+            scores=Scores(found.candidate.dense, found.candidate.lexical, found.reranked),
+            text=found.passage.text,
+            tokens=found.passage.tokens,
+            highlights=mark(
+                found.passage,
+                features(reading.text, *self.finder.sentences(found, reading)),
+                scorer(self._settings.highlights),
+            ),
+            citation=cite(found.document, found.passage),
+            also_in=[cite(document, passage) for document, passage in found.also_in],
+        )
+
     def rank(self, question: str, k: int = 1, filters: Filters | None = None) -> Ranking:
         """All candidates for a question, best first, without their texts; `k` at least where there are so many."""
-        depth = max(k, self._settings.depth)
-        allowed = self._catalogue().allowed(filters) if filters is not None and filters != Filters() else None
-        if allowed is not None and not allowed.any():
-            return Ranking([], np.zeros(0, dtype=np.float32), 0.0, 0.0, 0.0)
-        started = time.perf_counter()
-        vector = self._encoder.encode_query(question)
-        encoded = time.perf_counter()
-        weight = self._settings.dense_weight
-        dense = self._corpus.near(vector, depth, allowed, exact=self._settings.exact_search) if weight > 0 else {}
-        near = time.perf_counter()
-        lexical = self._corpus.lexical.search(question, depth, allowed) if weight < 1 else {}
-        worded = time.perf_counter()
-        dense |= self._corpus.scores(vector, [row for row in lexical if row not in dense])
-        if self._settings.sentence_scores:
-            nearest = self._corpus.nearest_sentences(vector, list(dense))
-            dense = {row: max(score, nearest[row]) for row, score in dense.items()}
-        candidates = fuse(dense, lexical, weight)
-        return Ranking(candidates, vector, (encoded - started) * 1000, (near - encoded) * 1000, (worded - near) * 1000)
+        return self.finder.rank(question, max(k, self._settings.depth), self._allowed(filters))
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The passages and documents of candidates, in their order."""
-        stored = self._corpus.passages([candidate.row for candidate in candidates])
-        return [Found(candidate, *row) for candidate, row in zip(candidates, stored, strict=True)]
+        return self.finder.find(candidates)
 
     def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
         """The documents by path, from the `offset`-th on, each with its number of passages."""
@@ -225,6 +211,10 @@ class Engine:
         """The passages of a document in order; errors as `info`."""
         return self._corpus.passages_of(self._placed(document_id))
 
+    def rows(self, document_id: str) -> list[int]:
+        """The row numbers of a document's passages, in order; errors as `info`."""
+        return self._corpus.rows_of(self._placed(document_id))
+
     def close(self) -> None:
         """Closes the files; nothing can be asked afterwards."""
         self._corpus.close()
@@ -247,6 +237,10 @@ class Engine:
     def source_states(self, answer: Answer) -> list[SourceState]:
         """The cited source files that are no longer what was indexed, in order of rank."""
         return source_states(answer, self.manifest.source_folders)
+
+    def _allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
+        """For each row whether it may be found; None where all may."""
+        return self._catalogue().allowed(filters) if filters is not None and filters != Filters() else None
 
     def _catalogue(self) -> Catalogue:
         """Made when the first filter is used: it reads the descriptions of all documents."""

@@ -9,6 +9,7 @@ RagQaError
 ├── ReadError                one file gave no text; indexing reports it and goes on
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
+├── RerankerError            the cross-encoder is missing, damaged or does not fit (exit 2)
 ├── WriteError               the index could not be written: no room, a failing disk (exit 2)
 ├── BusyError                another process writes the index (exit 2)
 └── SnapshotError            the index cannot be used (exit 3, HTTP 503)
@@ -35,6 +36,7 @@ __all__ = [
     "QuestionError",
     "RagQaError",
     "ReadError",
+    "RerankerError",
     "SettingsError",
     "SnapshotError",
     "WorkerError",
@@ -100,6 +102,10 @@ class WorkerError(RagQaError):
 
 class EncoderError(RagQaError):
     """The encoder's model is missing, altered or does not fit."""
+
+
+class RerankerError(RagQaError):
+    """The cross-encoder is missing, damaged or does not fit."""
 
 
 class WriteError(RagQaError):

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
@@ -17,6 +17,7 @@ __all__ = [
     "FileRecord",
     "damaged",
     "file_sha256",
+    "folder_digest",
     "is_whole",
     "link",
     "make_folder",
@@ -47,6 +48,22 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path, but: Sequence[str], salt: str = "") -> str:
+    """16 hex digits that tell what is in a folder, by names and bytes of all files but those that match a pattern.
+
+    Args:
+        folder: the folder.
+        but: patterns of names that do not count.
+        salt: what else is told.
+    """
+    digest = hashlib.sha256(salt.encode())
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(relative.match(pattern) for pattern in but):
+            digest.update(f"\n{relative.as_posix()} {file_sha256(path)}".encode())
+    return digest.hexdigest()[:16]
 
 
 def record_file(path: Path) -> FileRecord:

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Gone", "LexicalIndex", "LexicalWriter", "analyze", "stems"]
+__all__ = ["HIGHEST_TERM", "Gone", "LexicalIndex", "LexicalWriter", "analyze", "stems"]
 
+K1 = 1.2  # tantivy's
+HIGHEST_TERM = K1 + 1
+"""The largest BM25 score of a term, times its rarity."""
 TEXT, ROW = "text", "row"
 META = "meta.json"
 SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES}
@@ -56,7 +59,12 @@ def stems(text: str) -> list[str]:
 
 def analyze(text: str) -> list[str]:
     """The stems of a text, without stopwords and single characters, repeated as they stand there."""
-    return [stem for stem in stems(text) if len(stem) > 1 and stem not in _STOP_STEMS]
+    return _asked(stems(text))
+
+
+def _asked(found: Iterable[str]) -> list[str]:
+    """Those stems that a question may ask for."""
+    return [stem for stem in found if len(stem) > 1 and stem not in _STOP_STEMS]
 
 
 class Gone(Protocol):
@@ -97,16 +105,17 @@ class LexicalWriter:
         except (ValueError, OSError) as error:
             raise WriteError(folder, error) from None
 
-    def add(self, texts: Iterable[str]) -> None:
-        """Adds the texts of the next rows."""
-        for text in texts:
-            document = tantivy.Document()
-            document.add_text(TEXT, text)
-            document.add_integer(ROW, self._first + self._rows)
-            with self._in_a_sentence() as writer:
-                writer.add_document(document)
-            self._rows += 1
-            self.words += len(stems(text))
+    def add(self, text: str) -> list[str]:
+        """Adds the text of the next row; gives its terms, as `analyze` does."""
+        document = tantivy.Document()
+        document.add_text(TEXT, text)
+        document.add_integer(ROW, self._first + self._rows)
+        with self._in_a_sentence() as writer:
+            writer.add_document(document)
+        found = stems(text)
+        self._rows += 1
+        self.words += len(found)
+        return _asked(found)
 
     def seal(self) -> None:
         """Ends the index."""
@@ -209,6 +218,10 @@ class LexicalIndex:
     def rarity(self, question: str) -> dict[str, float]:
         """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""
         return {term: _rarity(self._live, self._frequency(term)) for term in set(analyze(question))}
+
+    def unknown(self, weights: Mapping[str, float]) -> float:
+        """The weight of those terms that stand in no passage."""
+        return sum(weight for term, weight in weights.items() if not self._frequency(term))
 
     def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
         """Rows with their scores, best first; -1 for passages that are gone."""

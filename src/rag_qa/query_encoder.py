@@ -115,6 +115,10 @@ class OnnxQueryEncoder:
             raise IndexDamagedError(f"The query encoder {self._folder / MODEL} gives what is no number", ADVICE)
         return vector
 
+    def is_word(self, text: str) -> bool:
+        """Whether it has a token of its own for a text, as for common words."""
+        return len(self._tokenizer.encode(text, add_special_tokens=False)) == 1
+
 
 def _read_config(folder: Path) -> _Config:
     """What belongs to an export; errors as `OnnxQueryEncoder.check`."""

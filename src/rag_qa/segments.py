@@ -4,6 +4,8 @@ SEGMENT/documents.sqlite                    documents and passages (store.py)
 SEGMENT/vectors.faiss, graph.faiss          passage vectors, and a graph over many (vectors.py)
 SEGMENT/sentences.f16, sentence_starts.npy  sentence vectors (sentences.py)
 SEGMENT/lexical/                            words (lexical.py)
+SEGMENT/terms.u32, term_starts.npy, …       which terms stand in a passage (terms.py)
+SEGMENT/signatures.u32                      which passages may say the same (signatures.py)
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +19,16 @@ from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.lexical import LexicalWriter
 from rag_qa.manifest import Segment
 from rag_qa.sentences import SentenceVectors, SentenceWriter
+from rag_qa.signatures import Signatures, SignatureWriter
 from rag_qa.store import DocumentStore, StoredDocument, StoreWriter
+from rag_qa.terms import TermSets, TermWriter
 from rag_qa.vectors import VectorIndex, VectorWriter
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OpenSegment", "SegmentWriter", "Vectors", "lexical_folder"]
+__all__ = ["OpenSegment", "SegmentWriter", "Vectors", "lexical_folder", "open_store"]
 
 DOCUMENTS, LEXICAL = "documents.sqlite", "lexical"
 MEASURED_QUESTIONS = 100
@@ -33,6 +37,11 @@ MEASURED_QUESTIONS = 100
 def lexical_folder(folder: Path) -> Path:
     """Where the words of the segment in `folder` lie."""
     return folder / LEXICAL
+
+
+def open_store(folder: Path) -> DocumentStore:
+    """Opens the documents of the segment in `folder` alone."""
+    return DocumentStore(folder / DOCUMENTS)
 
 
 class Vectors(Struct, frozen=True):
@@ -48,11 +57,19 @@ class OpenSegment:
     """A segment to read from; safe to share between threads."""
 
     def __init__(
-        self, segment: Segment, vectors: VectorIndex, sentences: SentenceVectors, store: DocumentStore
+        self,
+        segment: Segment,
+        vectors: VectorIndex,
+        sentences: SentenceVectors,
+        terms: TermSets,
+        signatures: Signatures,
+        store: DocumentStore,
     ) -> None:
         self.segment = segment
         self.vectors = vectors
         self.sentences = sentences
+        self.terms = terms
+        self.signatures = signatures
         self.store = store
 
     @classmethod
@@ -64,7 +81,10 @@ class OpenSegment:
         """
         vectors = VectorIndex.open(folder, segment.passages, dimension, segment.graph)
         sentences = SentenceVectors.open(folder, segment.passages, dimension)
-        return cls(segment, vectors, sentences, DocumentStore(folder / DOCUMENTS))  # last: it alone has to be closed
+        terms = TermSets.open(folder, segment.passages)
+        signatures = Signatures.open(folder, segment.passages)
+        store = open_store(folder)  # last: it alone has to be closed
+        return cls(segment, vectors, sentences, terms, signatures, store)
 
     def stored(self, place: int, rows: range) -> tuple[StoredDocument, Vectors]:
         """A document with its passages, as it was written, and their vectors."""
@@ -97,6 +117,10 @@ class SegmentWriter:
             on_error.callback(self._vectors.discard)
             self._sentences = SentenceWriter(folder)
             on_error.callback(self._sentences.discard)
+            self._terms = TermWriter(folder)
+            on_error.callback(self._terms.discard)
+            self._signatures = SignatureWriter(folder)
+            on_error.callback(self._signatures.discard)
             self._lexical = LexicalWriter(folder / LEXICAL, number)
             on_error.pop_all()
 
@@ -120,7 +144,10 @@ class SegmentWriter:
         for part in vectors:
             self._vectors.add(part.passages)
             self._sentences.add(part.sentences, part.counts)
-        self._lexical.add(passage.in_context for stored in documents for passage in stored.passages)
+        for stored in documents:
+            for place, passage in enumerate(stored.passages):
+                self._signatures.add(passage.text)
+                self._terms.add(self._lexical.add(passage.in_context), first=place == 0)
         return places
 
     def seal(self, graph_passages: int) -> Segment:
@@ -135,6 +162,8 @@ class SegmentWriter:
             questions = self._sentences.sample(MEASURED_QUESTIONS, self.dimension)
             graph = self._vectors.seal(graph_passages, questions)
             self._sentences.seal()
+            self._terms.seal()
+            self._signatures.seal()
             segment = Segment(self.number, self.passages, self._lexical.words, graph)
             OpenSegment.open(self._folder, segment, self.dimension).close()
         except RuntimeError as error:  # faiss knows no other
@@ -148,4 +177,6 @@ class SegmentWriter:
         self._store.discard()
         self._vectors.discard()
         self._sentences.discard()
+        self._terms.discard()
+        self._signatures.discard()
         self._lexical.discard()

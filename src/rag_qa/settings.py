@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,7 +26,7 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
 
     encoder: str = DEFAULT_ENCODER
     """`all-MiniLM-L6-v2` (packaged), a folder, or a sentence-transformers name."""
-    passage_tokens: Annotated[int, Meta(ge=16)] = 180
+    passage_tokens: Annotated[int, Meta(ge=16)] = 140
     """Longest passage, in the encoder's own tokens."""
     overlap_tokens: NotNegative = 0
     """How much neighbouring passages may share, in the encoder's own tokens."""
@@ -71,13 +71,25 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How many snapshots there are at most after indexing."""
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
-    dense_weight: Share = 0.6
+    dense_weight: Share = 0.55
     """Weight of the dense score in the fused score; the lexical score has the rest. At 1 words are not searched at all,
     at 0 only passages that share a word with the question are found."""
+    word_coverage: bool = True
+    """Let the share of a question's words that a passage holds, alone and with its neighbours, count beside BM25."""
+    expand_acronyms: bool = True
+    """Search for the long form of a question's acronyms too, and for the acronyms of its long forms."""
+    collapse_duplicates: bool = True
+    """Show a statement that stands in several places once, with all of them."""
     sentence_scores: bool = True
     """Let a passage count as near as its nearest sentence, where that is nearer than the whole."""
-    highlight_dense_weight: Share = 0.41
-    """Weight of a sentence's nearness when it is marked; the words that it shares with the question have the rest."""
+    reranker: str = ""
+    """A cross-encoder that looks at the best passages again: a folder, or a name of the model hub; empty for none."""
+    rerank_depth: Positive = 20
+    """How many passages it looks at, at most."""
+    rerank_seconds: Annotated[float, Meta(gt=0)] = 1
+    """How long it may take."""
+    highlights: Literal["trained", "words", "vectors"] = "trained"
+    """What the marked sentences are chosen by: all that the trained scorer knows, shared words, or nearness alone."""
     max_k: Positive = 100
     max_question_characters: Positive = 2000
     host: str = "127.0.0.1"

@@ -2,7 +2,8 @@
 
 INDEX/current                   one line: the folder name of the snapshot that answers
 INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (contents.py), rows/<segment>.npy,
-                                segments/<segment>/ (segments.py); where passages are gone: tombstones.msgpack, ballast/
+                                acronyms.msgpack (acronyms.py), segments/<segment>/ (segments.py); where passages are
+                                gone: tombstones.msgpack, ballast/
 INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
 INDEX/ablation/                 indexes of variants (evaluation/ablation.py)
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 CONTENTS, SEGMENTS, ROWS = "contents.sqlite", "segments", "rows"
-TOMBSTONES, BALLAST = "tombstones.msgpack", "ballast"
+TOMBSTONES, BALLAST, ACRONYMS = "tombstones.msgpack", "ballast", "acronyms.msgpack"
 FOLDER_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 CHECKED_BYTES = 16_000_000
 """Files up to this size are digested on every open: some milliseconds."""
@@ -64,6 +65,11 @@ class SnapshotFolder(Struct, frozen=True):
     def ballast(self) -> Path:
         """Words that outweigh those of passages that are gone."""
         return self.folder / BALLAST
+
+    @property
+    def acronyms(self) -> Path:
+        """The acronyms of the collection with their long forms."""
+        return self.folder / ACRONYMS
 
     def segment(self, name: str) -> Path:
         """The folder of a segment."""

@@ -4,17 +4,20 @@ A passage that is gone from a segment that stays has a tombstone: no row. Segmen
 are merged into the new segment: their documents are copied with their vectors.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from rag_qa.acronyms import Mentions
 from rag_qa.contents import ContentsWriter, Layout
 from rag_qa.corpus import Corpus, read_tombstones
 from rag_qa.files import FileRecord, link, make_folder, save_array
+from rag_qa.lexicon import resolve
 from rag_qa.manifest import Segment, segment_name
-from rag_qa.segments import SegmentWriter, Vectors
+from rag_qa.segments import SegmentWriter, Vectors, open_store
 from rag_qa.settings import Settings
 from rag_qa.snapshot import SnapshotFolder
 from rag_qa.store import StoredDocument
@@ -29,6 +32,8 @@ __all__ = ["SnapshotWriter", "to_merge"]
 # Chosen by benchmarks/segments.py: docs/decisions/0009-segments.md.
 GROWTH = 5
 MOST_GONE = 0.2
+
+READ_TOGETHER = 10_000  # documents
 
 
 class SnapshotWriter:
@@ -92,6 +97,7 @@ class SnapshotWriter:
             linked |= self._link(segment)
         self._write_rows(segments, self._contents.layout())
         self._write_tombstones(segments, {each.number: each for each in kept}, live)
+        self._write_acronyms(segments)
         self._contents.write(self._folder.contents, files)
         return tuple(segments), linked
 
@@ -152,6 +158,20 @@ class SnapshotWriter:
         make_folder(self._folder.row_folder)
         for segment in segments:
             save_array(self._folder.rows(segment.name), _rows(segment, layout))
+
+    def _write_acronyms(self, segments: Sequence[Segment]) -> None:
+        """Resolves what all documents say of acronyms."""
+
+        def mentions() -> Iterator[tuple[str, Mentions]]:
+            for segment in segments:
+                placed = self._contents.in_segment(segment.number)
+                with closing(open_store(self._folder.segment(segment.name))) as store:
+                    for first in range(0, len(placed), READ_TOGETHER):
+                        some = placed[first : first + READ_TOGETHER]
+                        said = store.mentions([each.place for each in some])
+                        yield from zip((each.path for each in some), said, strict=True)
+
+        self._folder.acronyms.write_bytes(msgspec.msgpack.encode(resolve(mentions())))
 
     def _write_tombstones(
         self, segments: Sequence[Segment], kept: Mapping[int, Segment], live: Mapping[int, int]

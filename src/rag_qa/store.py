@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from rag_qa.acronyms import Mentions
 from rag_qa.database import CheckedDatabase, DatabaseWriter, checksum
 from rag_qa.types import Document, DocumentInfo, Passage
 
@@ -23,7 +24,10 @@ CREATE TABLE documents (
 CREATE TABLE passages (
     row INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents,
     passage BLOB NOT NULL, checksum BLOB NOT NULL);
+CREATE TABLE mentions (
+    document INTEGER PRIMARY KEY REFERENCES documents, mentions BLOB NOT NULL, checksum BLOB NOT NULL);
 """
+NOTHING = Mentions()
 DESCRIPTION = "d.place, d.first_row, d.passages, d.info, d.checksum"
 
 
@@ -46,10 +50,11 @@ class _Described(msgspec.Struct, frozen=True):
 
 
 class StoredDocument(msgspec.Struct, frozen=True):
-    """A document with its passages in order."""
+    """A document with its passages in order, and what it says of acronyms."""
 
     document: Document
     passages: tuple[Passage, ...]
+    mentions: Mentions = NOTHING
 
     @property
     def digest(self) -> bytes:
@@ -66,6 +71,7 @@ class StoredDocument(msgspec.Struct, frozen=True):
 # Made when the module is: msgspec crashes where two threads are the first to decode a type.
 _INFOS = msgspec.msgpack.Decoder(_StoredInfo)
 _PASSAGES = msgspec.msgpack.Decoder(Passage)
+_MENTIONS = msgspec.msgpack.Decoder(Mentions)
 
 
 class DocumentStore(CheckedDatabase):
@@ -108,7 +114,17 @@ class DocumentStore(CheckedDatabase):
     def stored(self, place: int) -> StoredDocument:
         """The document at this place with its passages, as it was written; errors as `infos`."""
         document, rows = self._whole(place)
-        return StoredDocument(document, tuple(passage for _, passage in self.passages(rows)))
+        (mentions,) = self.mentions([place])
+        return StoredDocument(document, tuple(passage for _, passage in self.passages(rows)), mentions)
+
+    def mentions(self, places: Sequence[int]) -> list[Mentions]:
+        """What the documents at these places say of acronyms, in their order; errors as `infos`."""
+        found: dict[int, Mentions] = {}
+        statement = "SELECT document, mentions, checksum FROM mentions WHERE document IN"
+        for place, mentions, expected in self.query_in(statement, places):
+            self.check(expected, place, mentions)
+            found[place] = _MENTIONS.decode(mentions)
+        return [found.get(place, NOTHING) for place in places]
 
     def _whole(self, place: int) -> tuple[Document, range]:
         """A document with its text, and the rows of its passages."""
@@ -147,6 +163,9 @@ class StoreWriter(DatabaseWriter):
         self.insert("documents", [(place, first_row, len(passages), info, described, document.text)])
         encoded = ((row, msgspec.msgpack.encode(passage)) for row, passage in enumerate(passages, start=first_row))
         self.insert("passages", ((row, place, data, checksum(row, data, described)) for row, data in encoded))
+        if stored.mentions != NOTHING:
+            mentions = msgspec.msgpack.encode(stored.mentions)
+            self.insert("mentions", [(place, mentions, checksum(place, mentions))])
         self._places += 1
         self.passages += len(passages)
         return place, first_row

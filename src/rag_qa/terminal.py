@@ -29,6 +29,7 @@ NAME_CONTROLS = CONTROLS | dict.fromkeys([10, 9, 0x200E, 0x200F, 0x2028, 0x2029,
 NAME_CONTROLS |= dict.fromkeys(range(0x2066, 0x206A), " ")
 MARK = "bold yellow"
 WAITING = "Another process is writing this index: waiting until it has finished."
+ALSO_SHOWN = 3  # other places of a passage
 PLAIN_MARK = "**"  # around highlights where there are no colours
 
 
@@ -56,10 +57,17 @@ def show_answer(answer: Answer, console: Console) -> None:
     if answer.answered:
         quote, line = _quote(answer.passages[0])
         where = _place(answer.passages[0].citation, line)
-        console.print(Text.assemble("“", (quote, "bold"), "”\n", ("  — " + where, "dim")), end="\n\n")
+        console.print(
+            Text.assemble("“", (quote, "bold"), "”\n", ("  — " + where + _sureness(answer), "dim")), end="\n\n"
+        )
     else:
         nearest = "; the nearest text:" if answer.passages else ": no document passes the filters."
-        console.print(f"Nothing in this collection answers this{nearest}", style="bold", end="\n\n")
+        console.print(f"Nothing in this collection answers this{_sureness(answer)}{nearest}", style="bold", end="\n\n")
+    for each in answer.expansions:
+        found = in_line(f"also searched: {each.term} as “{each.expanded}”, from {each.document}")
+        console.print(Text(found, style="dim"), soft_wrap=True)
+    if answer.expansions:
+        console.print()
     for passage in answer.passages:
         scores = passage.scores
         console.print(
@@ -73,7 +81,13 @@ def show_answer(answer: Answer, console: Console) -> None:
                 ),
             )
         )
-        console.print(Padding(_marked(passage, plain=not console.color_system), (0, 0, 1, 3)))
+        console.print(Padding(_marked(passage, plain=not console.color_system), (0, 0, 0, 3)))
+        if passage.also_in:
+            shown = ", ".join(_place(each, each.line) for each in passage.also_in[:ALSO_SHOWN])
+            others = len(passage.also_in) - ALSO_SHOWN
+            more = f" and {others} more places" if others > 0 else ""
+            console.print(Padding(Text(f"also in {shown}{more}", style="dim"), (0, 0, 0, 3)))
+        console.print()
 
 
 def show_index_report(report: "IndexReport", console: Console, *, listed: bool) -> None:
@@ -108,6 +122,11 @@ def show_verification(verification: "Verification", console: Console) -> None:
         console.print(Text.assemble((f"{citation.state:10} ", style), in_line(line)), soft_wrap=True)
     holding = sum(citation.state == "holds" for citation in verification.citations)
     console.print(f"{holding} of {len(verification.citations)} citations hold.")
+
+
+def _sureness(answer: Answer) -> str:
+    """How sure an answer is, where that is known."""
+    return "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
 
 
 def printable(text: str) -> str:

@@ -72,5 +72,6 @@ def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> 
     ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
     filled = round(words * (gone.passages + ballast) / passages) - gone.words
     writer = LexicalWriter(folder)
-    writer.add([f"{BALLAST} " * filled, *[""] * (ballast - 1)])
+    for text in [f"{BALLAST} " * filled, *[""] * (ballast - 1)]:
+        writer.add(text)
     writer.seal()

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 __all__ = [
     "Answer",
     "Citation",
+    "Coverage",
     "Document",
     "DocumentInfo",
     "Expansion",
@@ -139,6 +140,15 @@ class Passage(Struct, frozen=True, kw_only=True):
         return [self.text[start - self.start : end - self.start] for start, end in self.sentences]
 
 
+class Coverage(Struct, frozen=True):
+    """Shares from 0 to 1 of a question's terms, weighted by their rarity."""
+
+    own: float
+    """Of those that stand in a passage."""
+    near: float
+    """Of those that stand in it, or in the passages before and after it in its document."""
+
+
 class Citation(Struct, frozen=True, kw_only=True):
     """Where a passage stands: with the snapshot, enough for a stranger to check the quote."""
 
@@ -176,10 +186,12 @@ class Scores(Struct, frozen=True):
 
     dense: float
     lexical: float
+    reranked: float | None = None
+    """By the cross-encoder, where there is one and it got so far."""
 
 
 class RankedPassage(Struct, frozen=True, kw_only=True):
-    """A passage of the answer; `score` is the fused score in 0..1, comparable within one answer only."""
+    """A passage of the answer; `score` is the fused score in 0..1, after reranking the combined one."""
 
     rank: int
     score: float
@@ -213,8 +225,8 @@ class Timings(Struct, frozen=True, kw_only=True):
 class Answer(Struct, frozen=True, kw_only=True):
     """Ranked, cited passages for a question.
 
-    `answered` false means that the collection does not answer the question; `confidence` is null until
-    a calibration exists.
+    `answered` false means that the collection does not answer the question; `confidence`, the calibrated probability
+    that the passages do, is null where no calibration belongs to the encoder and the settings.
     """
 
     question: str

@@ -75,9 +75,12 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
         Variant("search", "dense only", {"dense_weight": 1.0}),
         Variant("search", "lexical only", {"dense_weight": 0.0}),
         *(Variant("fusion", f"dense weight {weight}", {"dense_weight": weight}) for weight in WEIGHTS),
+        Variant("coverage", "BM25 only", {"word_coverage": False}),
+        Variant("acronyms", "not expanded", {"expand_acronyms": False}),
+        Variant("duplicates", "each shown", {"collapse_duplicates": False}),
         Variant("sentences", "passage vectors only", {"sentence_scores": False}),
-        Variant("highlights", "words only", {"highlight_dense_weight": 0.0}),
-        Variant("highlights", "vectors only", {"highlight_dense_weight": 1.0}),
+        Variant("highlights", "words only", {"highlights": "words"}),
+        Variant("highlights", "vectors only", {"highlights": "vectors"}),
         Variant("context", "no title, no headings", {"context_tokens": 0}, reindexed=True),
         *(
             Variant("passages", f"{size} tokens", {"passage_tokens": size}, reindexed=True)

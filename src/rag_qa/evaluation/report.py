@@ -26,7 +26,16 @@ __all__ = ["make_report"]
 FEWEST = 10  # questions of a tag: an interval over fewer is too narrow to be believed
 
 LIBRARIES = ("faiss-cpu", "ir-measures", "numpy", "onnxruntime", "scipy", "sentence-transformers", "tantivy")
-ANSWERING_SETTINGS = ("depth", "dense_weight", "sentence_scores", "highlight_dense_weight", "exact_search")
+ANSWERING_SETTINGS = (
+    "depth",
+    "dense_weight",
+    "word_coverage",
+    "sentence_scores",
+    "expand_acronyms",
+    "collapse_duplicates",
+    "highlights",
+    "exact_search",
+)
 """What changes an answer without another index."""
 
 

@@ -30,6 +30,8 @@ class Subject(Struct, frozen=True):
     questions: dict[str, str]
     engine: Engine
     judge: Callable[[Engine, Mapping[str, Answer], Progress], Evaluation]
+    gold: Sequence[GoldQuestion] = ()
+    """The questions with their evidence; empty for a collection that judges whole documents."""
 
     def evaluate(self, progress: Progress) -> Evaluation:
         """Asks all questions, and judges the answers."""
@@ -45,7 +47,7 @@ def gold_subject(name: str, questions: Sequence[GoldQuestion], engine: Engine) -
     """
     locate(questions, engine)  # before anything is asked
     texts = {question.id: question.question for question in questions}
-    return Subject(name, texts, engine, partial(evaluate_gold, questions))
+    return Subject(name, texts, engine, partial(evaluate_gold, questions), questions)
 
 
 def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject:

@@ -12,8 +12,10 @@ from rag_qa.terminal import in_line
 
 if TYPE_CHECKING:  # checking gold needs none of what makes these
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rag_qa.evaluation.ablation import Ablation, Row
+    from rag_qa.evaluation.calibration import Calibrated
     from rag_qa.evaluation.comparison import Change, Comparison
     from rag_qa.evaluation.gate import Verdict
     from rag_qa.evaluation.gold import GoldProblem
@@ -23,6 +25,7 @@ __all__ = [
     "GROUPS",
     "console_of_tables",
     "show_ablation",
+    "show_calibration",
     "show_comparison",
     "show_gate",
     "show_problems",
@@ -66,6 +69,23 @@ def show_reports(reports: "Sequence[Report]", console: Console) -> None:
     source = {report.abstention.confidence for report in reports}
     if source == {"dense"}:
         console.print("Confidence is the best dense score: answers have none of their own.", style="dim")
+
+
+def show_calibration(name: str, found: "Calibrated", path: "Path", console: Console) -> None:
+    """How good a calibration is on questions that it was not fitted on."""
+    table = _table(f"{in_line(name)}: confidence, cross-validated")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value (95 % interval)", justify="right")
+    for measure, value in found.abstention.metrics.items():
+        table.add_row(measure, _cell(measure, value))
+    console.print(table)
+    calibration = found.calibration
+    hidden = ", with evidence hidden for want of questions without an answer" if found.hidden else ""
+    told = f"answered from {calibration.threshold:.2f} on: {found.answered:.0%} of the answerable questions"
+    if found.recognised is not None:
+        told += f"; not answered: {found.recognised:.0%} of the others"
+    console.print(f"Fitted on {calibration.questions} questions{hidden}; {told}.", soft_wrap=True)
+    console.print(in_line(f"Kept as {path}; it belongs to this encoder and these settings."), soft_wrap=True)
 
 
 def show_questions(report: "Report", console: Console) -> None:

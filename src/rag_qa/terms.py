@@ -1,0 +1,119 @@
+"""Which terms stand in a passage, by passage: how much of a question it covers, alone and with its neighbours.
+
+They are read for candidates only, so they lie in a memory-mapped file. A term is kept as a checksum of 32 bits: that
+one of a passage's hundred terms is taken for one of a question's ten happens once in four million passages.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+
+from rag_qa.errors import IndexDamagedError
+from rag_qa.files import save_array
+from rag_qa.types import Coverage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TermSets", "TermWriter"]
+
+TERMS, STARTS, FIRSTS = "terms.u32", "term_starts.npy", "term_firsts.npy"
+CHECKSUM = np.dtype("<u4")
+
+
+class TermSets:
+    """The terms of each passage, by its row number in the segment; safe to share between threads."""
+
+    def __init__(
+        self, path: Path, terms: "NDArray[np.uint32]", starts: "NDArray[np.int64]", firsts: "NDArray[np.bool_]"
+    ) -> None:
+        self._path = path
+        self._terms = terms
+        self._starts = starts
+        self._firsts = firsts
+
+    @classmethod
+    def open(cls, folder: Path, passages: int) -> "TermSets":
+        """Opens what `TermWriter` wrote.
+
+        Raises:
+            IndexDamagedError: it cannot be read, or does not belong to so many passages.
+        """
+        path = folder / TERMS
+        try:
+            terms = np.memmap(path, dtype=CHECKSUM, mode="r") if path.stat().st_size else np.zeros(0, dtype=CHECKSUM)
+            starts, firsts = np.load(folder / STARTS), np.load(folder / FIRSTS)
+        except (OSError, ValueError, EOFError):
+            raise IndexDamagedError(f"The terms in {folder} cannot be read") from None
+        fits = len(starts) == passages + 1 and starts[0] == 0 and starts[-1] == len(terms) and len(firsts) == passages
+        if not fits or np.diff(starts).min(initial=0) < 0 or not firsts[:1].all():
+            raise IndexDamagedError(f"The terms in {folder} do not belong to the {passages} passages")
+        return cls(path, terms, starts, firsts)
+
+    def coverage(self, weights: Mapping[str, float], rows: Sequence[int]) -> dict[int, Coverage]:
+        """How much of a question each of the passages covers.
+
+        Args:
+            weights: of the question's terms; together at most 1.
+            rows: of the passages.
+        """
+        asked = np.asarray(rows, dtype=np.int64)
+        before, after = self._neighbours(asked)
+        every, places = np.unique(np.concatenate([asked, before, after]), return_inverse=True)
+        holding = self._holding(list(weights), every)
+        own, *near = holding[places].reshape(3, len(asked), len(weights))
+        share = np.fromiter(weights.values(), dtype=np.float64, count=len(weights))
+        shares = zip(rows, (own @ share).tolist(), ((own | near[0] | near[1]) @ share).tolist(), strict=True)
+        return {row: Coverage(alone, together) for row, alone, together in shares}
+
+    def _neighbours(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+        """The rows before and after each in its document; where there is none, the row itself."""
+        last = np.append(self._firsts[1:], True)[rows] if len(self._firsts) else rows.astype(bool)
+        return rows - ~self._firsts[rows], rows + ~last
+
+    def _holding(self, terms: Sequence[str], rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":
+        """Whether each of the rows holds each of the terms, of shape (rows, terms)."""
+        starts, lengths = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
+        of_row = np.repeat(np.arange(len(rows)), lengths)
+        within = np.arange(len(of_row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        found = self._terms[np.repeat(starts, lengths) + within]
+        holding = np.zeros((len(rows), len(terms)), dtype=np.bool_)
+        for column, checksum in enumerate(map(_checksum, terms)):
+            holding[of_row[found == checksum], column] = True
+        return holding
+
+
+class TermWriter:
+    """Takes the terms of a segment's passages in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._terms = (folder / TERMS).open("wb")
+        self._counts: list[int] = []
+        self._firsts: list[bool] = []
+
+    def add(self, terms: Iterable[str], *, first: bool) -> None:
+        """Adds a passage; `first` where it is the first one of its document."""
+        checksums = np.array(sorted({_checksum(term) for term in terms}), dtype=CHECKSUM)
+        self._terms.write(checksums.tobytes())
+        self._counts.append(len(checksums))
+        self._firsts.append(first)
+
+    def seal(self) -> None:
+        """Ends the file of terms, and writes which are whose."""
+        self._terms.close()
+        save_array(self._folder / STARTS, np.cumsum([0, *self._counts], dtype=np.int64))
+        save_array(self._folder / FIRSTS, np.array(self._firsts, dtype=np.bool_))
+
+    def discard(self) -> None:
+        """Closes the file of a segment that nobody will read."""
+        with suppress(OSError):  # what could not be written is not missed
+            self._terms.close()
+
+
+def _checksum(term: str) -> int:
+    return crc32(term.encode())

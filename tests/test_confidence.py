@@ -1,0 +1,210 @@
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_qa.confidence import CALIBRATION, Calibration, Signs, bound_settings, load_calibration
+from rag_qa.engine import Engine
+from rag_qa.errors import GoldError
+from rag_qa.evaluation.calibration import Model, calibrate, examples, fit, threshold_of
+from rag_qa.evaluation.gold import load_gold
+from rag_qa.settings import Settings
+
+NAMES = Signs.__struct_fields__
+
+
+def silent(*_):
+    pass
+
+
+def made(**changes):
+    values = {
+        "coefficients": dict(zip(NAMES, (1.0, 2.0, 0.0, 0.5, 3.0), strict=True)),
+        "intercept": -4.0,
+        "threshold": 0.5,
+        "encoder": "e",
+        "settings": bound_settings(Settings()),
+        "questions": 10,
+        "source": "gold",
+    }
+    return Calibration(**values | changes)
+
+
+def test_signs_by_hand():
+    signs = Signs.of([0.9, 0.5, 0.4, 0.4, 0.3, 0.1], sentence=1.2, unknown=0.25)
+    assert signs.values == pytest.approx((0.9, 0.9 - 0.5, 0.9 - 2.6 / 6, 1.2, 0.75))
+    assert Signs.of([0.4], 0.0, 1.0).values == (0.4, 0.0, 0.0, 0.0, 0.0)
+    many = [1.0] + [0.0] * 30  # only the first twenty count
+    assert Signs.of(many, 0, 0).field == pytest.approx(1 - 1 / 20)
+
+
+def test_confidence_by_hand():
+    signs = Signs(0.5, 0.25, 0.3, 1.0, 0.5)
+    assert made().confidence(signs) == round(1 / (1 + np.exp(4 - 0.5 - 0.5 - 0.5 - 1.5)), 4)
+    assert made(intercept=1000.0).confidence(signs) == 1.0
+    assert made(intercept=-600.0).confidence(signs) == 0.0
+
+
+@given(*[st.floats(0, 1)] * 5, st.integers(0, 4), st.floats(0, 1))
+def test_more_of_a_sign_never_makes_less_sure(score, lead, field, sentence, unknown, which, more):
+    values = [score, lead, field, sentence, unknown]
+    better = list(values)
+    better[which] = max(0.0, values[which] - more) if which == 4 else values[which] + more
+    assert made().confidence(Signs(*better)) >= made().confidence(Signs(*values))
+
+
+def test_what_ships_belongs_to_the_defaults(engine):
+    calibration, problem = load_calibration(None, engine.manifest.encoder.digest, Settings())
+    assert problem is None
+    assert calibration.questions > 500
+    assert engine.calibration_problem is None
+    assert 0 < engine.ask("what did HMICFRS recommend?").confidence < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"encoder": "other"}, "another encoder"),
+        ({"settings": bound_settings(Settings(depth=7))}, "depth 7 instead of 100"),
+    ],
+)
+def test_a_calibration_for_something_else_is_ignored_with_a_sentence(index_copy, change, told):
+    with Engine.open(index_copy) as engine:
+        fitting = made(encoder=engine.manifest.encoder.digest)
+    (index_copy / CALIBRATION).write_bytes(msgspec.json.encode(msgspec.structs.replace(fitting, **change)))
+    with Engine.open(index_copy) as engine:
+        answer = engine.ask("what did HMICFRS recommend?")
+        assert (answer.answered, answer.confidence) == (True, None)
+        assert told in engine.calibration_problem
+        assert engine.calibration_problem.endswith("make one with `rag-qa eval --gold FILE --calibrate`.")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"\xff", b"[" * 100_000, msgspec.json.encode(made(coefficients={"score": 1.0}))]
+)
+def test_a_damaged_calibration_is_ignored_with_a_sentence(index_copy, rag_qa_main, data):
+    (index_copy / CALIBRATION).write_bytes(data)
+    code, out, err = rag_qa_main("ask", "what did HMICFRS recommend?", "--index", index_copy, "--json")
+    assert (code, json.loads(out)["confidence"]) == (0, None)
+    assert err.count("\n") == 1
+    assert f"The calibration {index_copy / CALIBRATION} cannot be read, so that there is no confidence" in err
+
+
+def test_other_settings_than_those_it_ships_for(engine):
+    other = engine.with_settings(dense_weight=0.9)
+    assert other.ask("what did HMICFRS recommend?").confidence is None
+    assert "dense_weight 0.55 instead of 0.9" in other.calibration_problem
+
+
+def test_confidence_does_not_depend_on_how_many_passages_are_asked_for(engine):
+    assert len({engine.ask("Who brought the super-complaint?", k=k).confidence for k in (1, 5, 30)}) == 1
+
+
+def test_nothing_found_is_no_answer(engine):
+    from rag_qa.filters import Filters
+
+    answer = engine.ask("Who brought the super-complaint?", filters=Filters(document="nothing/"))
+    assert (answer.answered, answer.confidence, answer.passages) == (False, 0.0, [])
+
+
+def test_a_question_about_something_else_is_not_answered(rag_qa_main, seeds_index):
+    code, out, _ = rag_qa_main("ask", "What is the boiling point of tungsten?", "--index", seeds_index)
+    assert code == 1
+    assert out.startswith("Nothing in this collection answers this (confidence 0.")
+
+
+def test_a_fit_by_hand():
+    """Two signs of which only the first tells: its slope is the log odds ratio, the other's is not negative."""
+    values = np.array([[1.0, 1.0]] * 8 + [[0.0, 1.0]] * 8 + [[1.0, 0.0]] * 8 + [[0.0, 0.0]] * 8)
+    right = np.array(([True] * 6 + [False] * 2 + [True] * 2 + [False] * 6) * 2)
+    model = fit(values, right, pull=0.0)
+    assert model.coefficients == pytest.approx((2 * np.log(3), 0.0), abs=1e-3)
+    assert model.intercept == pytest.approx(-np.log(3), abs=1e-3)
+    against = fit(values * [-1, 1], right, pull=0.0)
+    assert against.coefficients[0] == 0  # it would have to count against what it stands for
+    doubled = fit(values, right, weights=np.where(right, 2.0, 1.0), pull=0.0)
+    assert doubled.intercept == pytest.approx(np.log(2) - np.log(3), abs=1e-3)
+
+
+def test_few_questions_leave_a_fit_near_what_is_known():
+    values, right = np.array([[0.1], [0.9]]), np.array([False, True])
+    known = Model((3.0,), 0.0)
+    near = fit(values, right, prior=known, pull=10.0).coefficients[0]
+    assert near == pytest.approx(3.0, abs=0.3)
+    assert fit(values, right, pull=10.0).coefficients[0] < 0.3
+
+
+def test_the_threshold_lets_nineteen_of_twenty_right_answers_through():
+    confidences = np.array([*np.arange(1, 21) / 20, 0.99, 0.01])
+    right = np.array([True] * 20 + [False] * 2)
+    assert threshold_of(confidences, right) == 0.1  # from .1 on, 19 of 20
+    assert threshold_of(confidences[:10], right[:10]) == 0.05  # nine of ten would be too few
+    assert threshold_of(np.array([0.12345]), np.array([True])) == 0.1234
+
+
+def test_hidden_evidence_is_not_found(engine, root):
+    questions = load_gold(root / "eval" / "gold.jsonl")[:6]
+    found = examples(questions, engine, silent)
+    hidden = examples(questions, engine, silent, hide=True)
+    assert [each.question for each in hidden] == [each.question for each in found] == [each.id for each in questions]
+    assert all(each.right for each in found)
+    assert not any(each.right or each.answerable for each in hidden)
+    assert all(one.signs.score <= other.signs.score for one, other in zip(hidden, found, strict=True))
+
+
+def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
+    gold = root / "eval" / "gold.jsonl"
+    code, out, err = rag_qa_main("eval", "--calibrate", "--gold", gold, "--index", index_copy)
+    assert (code, err) == (0, "")
+    assert "Fitted on 68 questions; answered from 0." in out
+    assert f"Kept as {index_copy / CALIBRATION}" in out
+    with Engine.open(index_copy) as engine:
+        calibration, problem = load_calibration(index_copy, engine.manifest.encoder.digest, engine.settings)
+        assert problem is None
+        assert calibration.source == str(gold)
+        answer = engine.ask("Who brought the super-complaint?")
+        assert answer.answered == (answer.confidence >= calibration.threshold)
+        _, shown, _ = rag_qa_main("ask", "Who brought the super-complaint?", "--index", index_copy)
+        assert f"(confidence {answer.confidence:.2f})" in shown
+    code, out, _ = rag_qa_main("eval", "--calibrate", "--gold", gold, "--index", index_copy, "--json")
+    (found,) = json.loads(out)
+    assert code == 0
+    assert found["calibration"]["questions"] == 68
+    assert found["answered"] >= 0.9
+    assert found["abstention"]["metrics"]["auroc"]["value"] > 0.6
+    assert not found["hidden"]
+
+
+def test_without_unanswerable_questions_evidence_is_hidden(engine, root):
+    questions = [each for each in load_gold(root / "eval" / "gold.jsonl") if each.answerable]
+    known, _ = load_calibration(None, engine.manifest.encoder.digest, engine.settings)
+    found = calibrate("gold", questions[:20], engine, known, silent)
+    assert (found.hidden, found.calibration.questions, found.recognised is not None) == (True, 40, True)
+
+
+def test_too_few_questions(engine, root):
+    questions = load_gold(root / "eval" / "gold.jsonl")[:3]
+    with pytest.raises(
+        GoldError, match="3 questions are answered rightly and 3 are not: calibrating needs 5 of either"
+    ):
+        calibrate("gold", questions, engine, None, silent)
+
+
+@pytest.mark.parametrize("option", ["--gate", "--ablate", "--verbose", "--html=x.html", "--trec=x", "--compare=x.json"])
+def test_what_does_not_go_with_calibrating(rag_qa_main, index_copy, option):
+    code, _, err = rag_qa_main("eval", "--calibrate", option, "--index", index_copy)
+    assert code == 2
+    assert f"--calibrate and {option.partition('=')[0]} do not go together" in err
+
+
+def test_an_index_that_cannot_be_written(index_copy, root, rag_qa_main, monkeypatch):
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("rag_qa.confidence.write_atomically", refuse)
+    code, _, err = rag_qa_main("eval", "--calibrate", "--gold", root / "eval" / "gold.jsonl", "--index", index_copy)
+    assert code == 2
+    assert f"{index_copy / CALIBRATION} cannot be written (Read-only file system)" in err

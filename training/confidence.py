@@ -1,0 +1,132 @@
+"""Fits the confidence that ships and writes it where the package has it; see README.md.
+
+    python training/confidence.py COLLECTION… [--gold FILE --index DIR] [--test COLLECTION…] [--write]
+
+Each collection is a folder of documents/ and gold.jsonl. Questions that cannot be answered are made in two ways: by
+hiding the passages that hold the evidence, and by asking the questions of one collection of another. Every collection
+is judged by a model that was fitted on the others; those of --test are judged only.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct, structs
+
+from rag_qa.confidence import Calibration, bound_settings
+from rag_qa.engine import Engine
+from rag_qa.evaluation.abstention import judge_abstention
+from rag_qa.evaluation.calibration import Example, Model, examples, fit, threshold_of
+from rag_qa.evaluation.gold import GoldQuestion, load_gold
+from rag_qa.evaluation.subjects import Subject, gold_subject, open_collection
+from rag_qa.settings import Settings
+
+TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "confidence.json"
+FOREIGN = 60  # questions of each other collection
+SHARES = {"answered": 0.5, "hidden": 0.3, "foreign": 0.15, "unanswerable": 0.05}
+"""What each kind of question weighs."""
+PULL = 0.02
+
+
+class Kinds(Struct, frozen=True):
+    """The questions of a collection."""
+
+    answered: list[Example]
+    missed: list[Example]
+    """Answerable, but not by the first passages: judged, and not fitted on."""
+    hidden: list[Example]
+    foreign: list[Example]
+    unanswerable: list[Example]
+
+
+def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
+    """Asks all that is asked of a collection."""
+    random = np.random.default_rng(0)
+    real = examples(subject.gold, subject.engine, _silent)
+    foreign: list[GoldQuestion] = []
+    for other in others:
+        answerable = [question for question in other.gold if question.answerable]
+        chosen = random.choice(len(answerable), min(FOREIGN, len(answerable)), replace=False)
+        foreign += [structs.replace(answerable[place], answerable=False, evidence=()) for place in chosen]
+    return Kinds(
+        answered=[each for each in real if each.right],
+        missed=[each for each in real if each.answerable and not each.right],
+        hidden=examples(subject.gold, subject.engine, _silent, hide=True),
+        foreign=examples(foreign, subject.engine, _silent),
+        unanswerable=[each for each in real if not each.answerable],
+    )
+
+
+def train(collections: Sequence[Kinds]) -> Model:
+    """Fits to all collections alike."""
+    chosen: list[Example] = []
+    weights: list[float] = []
+    for kinds in collections:
+        for kind, share in SHARES.items():
+            some: list[Example] = getattr(kinds, kind)
+            chosen += some
+            weights += [share / len(some) for _ in some]
+    values = np.array([each.signs.values for each in chosen])
+    return fit(values, np.array([each.right for each in chosen]), np.array(weights), pull=PULL)
+
+
+def judge(name: str, kinds: Kinds, model: Model) -> None:
+    """Prints how well the model tells the kinds apart."""
+    real = [*kinds.answered, *kinds.missed, *kinds.unanswerable]
+    for label, others in {
+        "real": real,
+        "hidden": [*kinds.answered, *kinds.hidden],
+        "foreign": [*kinds.answered, *kinds.foreign],
+    }.items():
+        confidences = model.confidences(np.array([each.signs.values for each in others])).tolist()
+        right = [each.right for each in others]
+        metrics = judge_abstention("confidence", confidences, right, right).metrics
+        told = "  ".join(f"{each} {metrics[each].value:.3f}" for each in ("auroc", "ece") if each in metrics)
+        print(f"{name:24}{label:10}{len(others):5} questions  {told}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("collections", nargs="*", type=Path)
+    parser.add_argument("--test", nargs="*", type=Path, default=[])
+    parser.add_argument("--gold", type=Path)
+    parser.add_argument("--index", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    folders = [*options.collections, *options.test]
+    subjects = [open_collection(folder, Settings(), _silent) for folder in folders]
+    if options.gold:
+        subjects.append(gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index)))
+    found = {
+        subject.name: gather(subject, [other for other in subjects if other is not subject]) for subject in subjects
+    }
+    licensed = [name for name in found if name not in {folder.name for folder in options.test}]
+    for name, kinds in found.items():
+        judge(name, kinds, train([found[other] for other in licensed if other != name]))
+    model = train([found[name] for name in licensed])
+    print(model.named(), "fitted on", ", ".join(licensed))
+    answered = [each for name in licensed for each in found[name].answered]
+    confidences = model.confidences(np.array([each.signs.values for each in answered]))
+    weights = np.concatenate([np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in licensed])
+    calibration = Calibration(
+        coefficients=model.named(),
+        intercept=round(model.intercept, 6),
+        threshold=threshold_of(confidences, np.ones(len(confidences), dtype=bool), weights),
+        encoder=subjects[0].engine.manifest.encoder.digest,
+        settings=bound_settings(subjects[0].engine.settings),
+        questions=len(answered),
+        source=", ".join(licensed),
+    )
+    print("threshold", calibration.threshold)
+    if options.write:
+        TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(calibration)) + b"\n")
+
+
+def _silent(*_: object) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Trains the scorer of highlights and writes it where the package has it; see README.md.
+
+    python training/highlights.py COLLECTION… [--gold FILE --index DIR] [--test COLLECTION…] [--write]
+
+Each collection is a folder of documents/ and gold.jsonl. Every one is judged by a scorer that was trained on the
+others; those of --test are judged only.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from rag_qa.engine import Engine
+from rag_qa.evaluation.gold import load_gold, locate
+from rag_qa.evaluation.subjects import Subject, gold_subject, open_collection
+from rag_qa.highlighting import FEATURES, Scorer, features, mark
+from rag_qa.settings import Settings
+from rag_qa.types import Passage
+
+TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "highlights.json"
+LOOKED_AT = 3  # passages of a question
+RIDGE = 0.01
+# Chosen so that at most 40 % of a passage is marked: docs/decisions/0016-highlights.md.
+LENGTH_COST, SECOND, MOST = 0.5, 0.45, 0.45
+
+
+class Example(Struct, frozen=True):
+    """A passage with the features of its sentences and which of them hold evidence."""
+
+    passage: Passage
+    features: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def gather(subject: Subject) -> list[list[Example]]:
+    """By answerable question, the first passages."""
+    spans = locate(subject.gold, subject.engine)
+    return [list(_examples(subject.engine, each.question, spans[each.id])) for each in subject.gold if each.answerable]
+
+
+def _examples(engine: Engine, question: str, spans: Sequence) -> Iterator[Example]:
+    ranking, statements = engine.finder.statements(question, LOOKED_AT, None)
+    for found in statements[:LOOKED_AT]:
+        reading = ranking.reading(found.candidate)
+        right = [
+            any(span.overlaps(found.document.path, start, end) for span in spans)
+            for start, end in found.passage.sentences
+        ]
+        told = features(reading.text, *engine.finder.sentences(found, reading))
+        yield Example(found.passage, told, np.array(right))
+
+
+def train(collections: Sequence[Sequence[Sequence[Example]]]) -> Scorer:
+    """The coefficients under which the right sentence of a passage is likeliest (softmax), all collections alike."""
+    blank = Scorer(dict.fromkeys(FEATURES, 0.0), LENGTH_COST, SECOND, MOST)
+    groups = [
+        (each.features, blank.scores(each.features, _lengths(each)), each.right / each.right.sum(), 1 / len(questions))
+        for questions in collections
+        for passages in questions
+        for each in passages
+        if each.right.any() and len(each.right) > 1
+    ]
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, gradient = RIDGE * weights @ weights, 2 * RIDGE * weights
+        for found, offset, right, share in groups:
+            odds = found @ weights + offset
+            odds -= odds.max()
+            log_chances = odds - np.log(np.exp(odds).sum())
+            total -= share * right @ log_chances
+            gradient = gradient + share * (found.T @ (np.exp(log_chances) - right))
+        return total, gradient
+
+    weights = minimize(loss, np.zeros(len(FEATURES)), jac=True, method="L-BFGS-B").x
+    return msgspec.structs.replace(blank, coefficients=dict(zip(FEATURES, weights.round(3).tolist(), strict=True)))
+
+
+def judge(questions: Sequence[Sequence[Example]], scorer: Scorer) -> dict[str, float]:
+    """What the highlights of the first passage are worth."""
+    firsts = [passages[0] for passages in questions if passages]
+    hits = [_hits(each, scorer) for each in firsts]
+    relevant = [hit for hit, each in zip(hits, firsts, strict=True) if each.right.any()]
+    any_of_three = [any(_hits(each, scorer) for each in passages) for passages in questions]
+    return {
+        "of all": float(np.mean(hits)),
+        "of relevant": float(np.mean(relevant)),
+        "of three": float(np.mean(any_of_three)),
+        "marked": float(np.mean([_share(each, scorer) for each in firsts])),
+    }
+
+
+def _hits(each: Example, scorer: Scorer) -> bool:
+    marks = {(found.start, found.end) for found in mark(each.passage, each.features, scorer)}
+    return any(right and span in marks for span, right in zip(each.passage.sentences, each.right, strict=True))
+
+
+def _share(each: Example, scorer: Scorer) -> float:
+    marks = mark(each.passage, each.features, scorer)
+    return sum(found.end - found.start for found in marks) / (each.passage.end - each.passage.start)
+
+
+def _lengths(each: Example) -> list[int]:
+    return [end - start for start, end in each.passage.sentences]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("collections", nargs="*", type=Path)
+    parser.add_argument("--test", nargs="*", type=Path, default=[])
+    parser.add_argument("--gold", type=Path)
+    parser.add_argument("--index", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    found: dict[str, list[list[Example]]] = {}
+    for folder in [*options.collections, *options.test]:
+        subject = open_collection(folder, Settings(), lambda *_: None)
+        found[subject.name] = gather(subject)
+    if options.gold:
+        subject = gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index))
+        found[subject.name] = gather(subject)
+    licensed = [name for name in found if name not in {folder.name for folder in options.test}]
+    for name, questions in found.items():
+        scorer = train([found[other] for other in licensed if other != name])
+        figures = judge(questions, scorer)
+        print(f"{name:24}", "  ".join(f"{label} {value:.3f}" for label, value in figures.items()))
+    scorer = train([found[name] for name in licensed])
+    print(scorer.coefficients, "trained on", ", ".join(licensed))
+    if options.write:
+        TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(scorer)) + b"\n")
+
+
+if __name__ == "__main__":
+    main()
