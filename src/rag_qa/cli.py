@@ -178,6 +178,22 @@ def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options:
 
 
 @cli.command()
+@index_option
+@json_option
+def acronyms(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """List the acronyms of the collection with their long forms, and where each stands."""
+    with open_engine(settings_of(options)) as engine:
+        if as_json:
+            print_json(engine.acronyms)
+        else:
+            from rich.console import Console
+
+            from rag_qa.terminal import show_acronyms
+
+            show_acronyms(engine.acronyms, Console(highlight=False, markup=False))
+
+
+@cli.command()
 @click.argument("answer", default="-", metavar="ANSWER.json", type=click.Path(path_type=Path, allow_dash=True))
 @index_option
 @json_option

@@ -19,6 +19,7 @@ from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.finding import Finder, Found
 from rag_qa.highlighting import features, mark, scorer
+from rag_qa.lexicon import Acronym
 from rag_qa.manifest import Manifest
 from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.questions import check_question
@@ -54,9 +55,10 @@ class Engine:
         self._encoder = encoder
         self._settings = settings
         self._reranker = reranker
-        self._calibration, self.calibration_problem = load_calibration(
+        self.calibration, self.calibration_problem = load_calibration(
             corpus.snapshot.index, corpus.manifest.encoder.digest, self.settings
         )
+        """What confidence is computed by, or why there is none."""
         self.finder = Finder(corpus, encoder, settings, reranker)
         """What finds and ranks."""
         self._lock = Lock()
@@ -74,9 +76,10 @@ class Engine:
         Raises:
             IndexMissingError, IndexDamagedError: there is no index, or it cannot be used.
             IndexMismatchError: it was built with other settings than the ones given, or by another format version.
+            RerankerError: the cross-encoder that the settings name cannot be used.
         """
         settings = settings or Settings()
-        reranker = CrossEncoderReranker.find(settings.reranker) if settings.reranker else None
+        reranker = CrossEncoderReranker.open(settings.reranker) if settings.reranker else None
 
         def opened(snapshot: Snapshot) -> "Engine":
             _check_settings(snapshot.manifest, settings)
@@ -153,13 +156,13 @@ class Engine:
         )
 
     def _confidence(self, ranking: Ranking, statements: Sequence[Found]) -> float | None:
-        if self._calibration is None:
+        if self.calibration is None:
             return None
-        return self._calibration.confidence(self.finder.signs(ranking, statements)) if statements else 0.0
+        return self.calibration.confidence(self.finder.signs(ranking, statements)) if statements else 0.0
 
     def _is_enough(self, confidence: float | None) -> bool:
         """Whether a question counts as answered; without a calibration it does."""
-        return self._calibration is None or confidence is None or confidence >= self._calibration.threshold
+        return self.calibration is None or confidence is None or confidence >= self.calibration.threshold
 
     def _ranked(self, rank: int, found: Found, ranking: Ranking) -> RankedPassage:
         reading = ranking.reading(found.candidate)
@@ -214,6 +217,11 @@ class Engine:
     def rows(self, document_id: str) -> list[int]:
         """The row numbers of a document's passages, in order; errors as `info`."""
         return self._corpus.rows_of(self._placed(document_id))
+
+    @property
+    def acronyms(self) -> Sequence[Acronym]:
+        """The acronyms of the collection with their long forms, by acronym."""
+        return self._corpus.acronyms
 
     def close(self) -> None:
         """Closes the files; nothing can be asked afterwards."""

@@ -59,6 +59,13 @@ class CrossEncoderReranker:
         _check(found.folder)
         return found
 
+    @classmethod
+    def open(cls, name: str) -> "CrossEncoderReranker":
+        """Finds and loads it; errors as `find` and `model`."""
+        found = cls.find(name)
+        found.model  # noqa: B018 - what a first question would wait for
+        return found
+
     @cached_property
     def digest(self) -> str:
         """Identifies the scores this reranker gives: all its files."""

@@ -12,13 +12,23 @@ from rag_qa.structure import line_starts
 from rag_qa.types import Answer, Citation, RankedPassage
 
 if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rag_qa.changes import IndexReport
     from rag_qa.indexing import Progress as Tell
+    from rag_qa.lexicon import Acronym
     from rag_qa.verifying import Verification
 
-__all__ = ["WAITING", "in_line", "printable", "progress_bar", "show_answer", "show_index_report", "show_verification"]
+__all__ = [
+    "WAITING",
+    "in_line",
+    "printable",
+    "progress_bar",
+    "show_acronyms",
+    "show_answer",
+    "show_index_report",
+    "show_verification",
+]
 
 LONGEST_QUOTE = 240
 LONGEST_SECTION = 80
@@ -112,6 +122,17 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
                 console.print(Text(f"{state:9} {in_line(path)}"), soft_wrap=True)
     for failed in [*report.failed, *report.failed_records]:
         console.print(Text(in_line(f"failed    {failed.path}: {failed.reason}"), style="red"), soft_wrap=True)
+
+
+def show_acronyms(acronyms: "Sequence[Acronym]", console: Console) -> None:
+    """Each pair on a line, with the place of its long form."""
+    for pair in acronyms:
+        told = f"{pair.definitions} definitions" if pair.definitions != 1 else "1 definition"
+        how = told if pair.definitions else "not defined, spelled by its initials"
+        place = f"{pair.document}, characters {pair.start} to {pair.end}; {how}"
+        line = Text.assemble((in_line(pair.acronym), "bold"), in_line(f"  {' '.join(pair.long_form.split())}"))
+        console.print(line.append(in_line(f"  — {place}"), style="dim"), soft_wrap=True)
+    console.print(f"{len(acronyms)} pairs.")
 
 
 def show_verification(verification: "Verification", console: Console) -> None:

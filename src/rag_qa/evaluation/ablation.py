@@ -88,6 +88,8 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
             if size < window
         ),
     ]
+    if engine.settings.reranker:
+        found.append(Variant("reranking", "none", {"reranker": ""}))
     if any(segment.graph for segment in engine.manifest.segments):
         found.append(Variant("graph", "exact search", {"exact_search": True}))
     known = list(dict.fromkeys(variant.stage for variant in found))

@@ -8,7 +8,7 @@ from rag_qa.evaluation.results import Retrieved, Span
 from rag_qa.evaluation.spans import Place, TokenGrid, span_scores
 from rag_qa.types import RankedPassage
 
-__all__ = ["item_of", "judge", "relevant_passages", "text_measures"]
+__all__ = ["copies_of", "item_of", "judge", "relevant_passages", "text_measures"]
 
 MARKED_PASSAGES = 3  # passages whose marks are judged
 
@@ -51,6 +51,13 @@ def item_of(passage: RankedPassage, spans: Sequence[Span]) -> str:
     """What the rank measures know a passage by: the first relevant one of the places that it shows."""
     places = _places(passage)
     return _key(*next((place for place in places if any(span.overlaps(*place) for span in spans)), places[0]))
+
+
+def copies_of(passages: Sequence[RankedPassage], spans: Sequence[Span]) -> set[str]:
+    """Other places of statements that were shown: they are not missed, and count once with the place in `item_of`."""
+    return {_key(*place) for passage in passages for place in _places(passage)} - {
+        item_of(passage, spans) for passage in passages
+    }
 
 
 def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: TokenGrid) -> dict[str, float]:

@@ -34,6 +34,7 @@ ANSWERING_SETTINGS = (
     "expand_acronyms",
     "collapse_duplicates",
     "highlights",
+    "reranker",
     "exact_search",
 )
 """What changes an answer without another index."""

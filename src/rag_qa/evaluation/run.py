@@ -8,7 +8,7 @@ from rag_qa.engine import Engine
 from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.beir import Collection
 from rag_qa.evaluation.gold import GoldQuestion, locate
-from rag_qa.evaluation.judging import item_of, judge, relevant_passages, text_measures
+from rag_qa.evaluation.judging import copies_of, item_of, judge, relevant_passages, text_measures
 from rag_qa.evaluation.measures import ranking_measures
 from rag_qa.evaluation.names import CUTOFFS
 from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved, Span
@@ -85,6 +85,9 @@ def evaluate_gold(
         evidence = spans[question.id] if question.answerable else []
         deep = _ask(engine, question.question, depth)
         runs[question.id] = [(item_of(passage, evidence), passage.score) for passage in deep.passages]
+        if question.answerable:
+            for copy in copies_of(deep.passages, evidence) & qrels[question.id].keys():
+                del qrels[question.id][copy]
         found[question.id] = [judge(passage, evidence) for passage in deep.passages[:SHOWN]]
     progress("judging", len(questions), len(questions))
     measures = ranking_measures(qrels, _ranked(runs))

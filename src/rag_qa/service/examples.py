@@ -3,7 +3,7 @@
 from rag_qa.filters import Filters
 from rag_qa.manifest import Counts, EncoderRecord
 from rag_qa.service.problems import Problem
-from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, SnapshotView
+from rag_qa.service.wire import AskRequest, CalibrationView, DocumentDetail, DocumentEntry, DocumentPage, SnapshotView
 from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
 from rag_qa.verifying import CheckedCitation, Verification
 
@@ -15,7 +15,7 @@ ANSWER = Answer(
     question=ASK.question,
     snapshot="5d1c0c1be0a9a4f7",
     answered=True,
-    confidence=None,
+    confidence=0.87,
     passages=[
         RankedPassage(
             rank=1,
@@ -81,6 +81,8 @@ SNAPSHOT = SnapshotView(
     encoder=EncoderRecord("all-MiniLM-L6-v2", "f4f1b6f3f0a2c7de", 384, 256),
     counts=Counts(documents=1, passages=4, tokens=540),
     failed=(FailedFile("notices/scan.pdf", "no text: scanned images; OCR is off"),),
+    calibration=CalibrationView("gold.jsonl", 120, 0.41),
+    calibration_problem=None,
 )
 PROBLEMS = {
     400: Problem(title="Bad Request", status=400, detail="k is 0: it must be from 1 to 100."),

@@ -188,7 +188,7 @@ def document_text(
 def snapshot(state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""
     with _engine(state) as engine:
-        return SnapshotView.of(engine.manifest, engine.failed())
+        return SnapshotView.of(engine)
 
 
 @get("/health/live", sync_to_thread=False, summary="Is the process there?")

@@ -1,15 +1,16 @@
 """Types of requests and responses that differ from the engine's own."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from rag_qa.confidence import Calibration
+from rag_qa.engine import Engine
 from rag_qa.filters import Filters
-from rag_qa.manifest import Counts, EncoderRecord, Manifest
+from rag_qa.manifest import Counts, EncoderRecord
 from rag_qa.types import DocumentInfo, FailedFile, Heading
 
-__all__ = ["AskRequest", "DocumentDetail", "DocumentEntry", "DocumentPage", "Health", "SnapshotView"]
+__all__ = ["AskRequest", "CalibrationView", "DocumentDetail", "DocumentEntry", "DocumentPage", "Health", "SnapshotView"]
 
 Question = Annotated[str, Meta(description="In words; at most 2,000 characters unless configured otherwise.")]
 K = Annotated[int, Meta(description="How many passages, from 1 to 100 unless configured otherwise.")]
@@ -82,6 +83,20 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
     documents: list[DocumentEntry]
 
 
+class CalibrationView(Struct, frozen=True):
+    """What confidence was fitted on."""
+
+    source: str
+    questions: int
+    threshold: float
+    """The confidence from which on a question counts as answered."""
+
+    @classmethod
+    def of(cls, calibration: Calibration) -> "CalibrationView":
+        """What of a calibration concerns a client."""
+        return cls(calibration.source, calibration.questions, calibration.threshold)
+
+
 class SnapshotView(Struct, frozen=True, kw_only=True):
     """The snapshot that answers."""
 
@@ -90,16 +105,23 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     encoder: EncoderRecord
     counts: Counts
     failed: tuple[FailedFile, ...]
+    calibration: CalibrationView | None
+    """What confidence is computed by; null where it is null."""
+    calibration_problem: str | None
+    """Why there is no confidence."""
 
     @classmethod
-    def of(cls, manifest: Manifest, failed: Sequence[FailedFile]) -> "SnapshotView":
-        """What of the manifest concerns a client, and the files that gave no document."""
+    def of(cls, engine: Engine) -> "SnapshotView":
+        """What concerns a client of an engine and its snapshot."""
+        manifest, calibration = engine.manifest, engine.calibration
         return cls(
             id=manifest.id,
             created=manifest.created,
             encoder=manifest.encoder,
             counts=manifest.counts,
-            failed=tuple(failed),
+            failed=tuple(engine.failed()),
+            calibration=CalibrationView.of(calibration) if calibration else None,
+            calibration_problem=engine.calibration_problem,
         )
 
 
