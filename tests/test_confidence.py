@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.confidence import CALIBRATION, Calibration, Signs, bound_settings, load_calibration
+from rag_qa.confidence import CALIBRATION, Calibration, Signs, bound_settings, load_calibration, save_calibration
 from rag_qa.engine import Engine
-from rag_qa.errors import GoldError
+from rag_qa.errors import GoldError, WriteError
 from rag_qa.evaluation.calibration import Model, calibrate, examples, fit, threshold_of
 from rag_qa.evaluation.gold import load_gold
 from rag_qa.settings import Settings
@@ -169,19 +169,14 @@ def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
         assert answer.answered == (answer.confidence >= calibration.threshold)
         _, shown, _ = rag_qa_main("ask", "Who brought the super-complaint?", "--index", index_copy)
         assert f"(confidence {answer.confidence:.2f})" in shown
-    code, out, _ = rag_qa_main("eval", "--calibrate", "--gold", gold, "--index", index_copy, "--json")
-    (found,) = json.loads(out)
-    assert code == 0
-    assert found["calibration"]["questions"] == 68
-    assert found["answered"] >= 0.9
-    assert found["abstention"]["metrics"]["auroc"]["value"] > 0.6
-    assert not found["hidden"]
 
 
 def test_without_unanswerable_questions_evidence_is_hidden(engine, root):
     questions = [each for each in load_gold(root / "eval" / "gold.jsonl") if each.answerable]
     known, _ = load_calibration(None, engine.manifest.encoder.digest, engine.settings)
     found = calibrate("gold", questions[:20], engine, known, silent)
+    assert found.answered >= 0.9
+    assert found.abstention.metrics["auroc"].value > 0.6
     assert (found.hidden, found.calibration.questions, found.recognised is not None) == (True, 40, True)
 
 
@@ -200,11 +195,6 @@ def test_what_does_not_go_with_calibrating(rag_qa_main, index_copy, option):
     assert f"--calibrate and {option.partition('=')[0]} do not go together" in err
 
 
-def test_an_index_that_cannot_be_written(index_copy, root, rag_qa_main, monkeypatch):
-    def refuse(*_):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr("rag_qa.confidence.write_atomically", refuse)
-    code, _, err = rag_qa_main("eval", "--calibrate", "--gold", root / "eval" / "gold.jsonl", "--index", index_copy)
-    assert code == 2
-    assert f"{index_copy / CALIBRATION} cannot be written (Read-only file system)" in err
+def test_an_index_that_cannot_be_written(tmp_path):
+    with pytest.raises(WriteError, match=f"{CALIBRATION} cannot be written"):
+        save_calibration(tmp_path / "gone", made())

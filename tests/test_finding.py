@@ -10,6 +10,7 @@ from rag_qa.finding import DEEPER
 from rag_qa.settings import Settings
 
 STATEMENT = "The Northgate harbour fee was raised to 12 crowns in May 2021, and no pilot objected to it at the time."
+COPIES = 2_000
 
 
 @pytest.fixture
@@ -66,17 +67,17 @@ def test_what_differs_in_a_number_a_name_a_date_or_a_negation_is_shown_twice(pap
     assert sorted(documents(passage) for passage in found.passages) == [["a.txt"], ["b.txt"]]
 
 
-def test_ten_thousand_copies_leave_room_for_others(papers, encoder):
-    feed = "".join(json.dumps({"text": STATEMENT}) + "\n" for _ in range(10_000))
+def test_thousands_of_copies_leave_room_for_others(papers, encoder):
+    feed = "".join(json.dumps({"text": STATEMENT}) + "\n" for _ in range(COPIES))
     others = {
         f"{name}.txt": f"The harbour fee in {name} is not known to any pilot." for name in ("Kiel", "Ystad", "Riga")
     }
     index = papers({"feed.jsonl": feed, **others}, HashEncoder.make())
     with Engine.open(index) as engine:
         found = engine.ask("Northgate harbour fee in crowns", k=4)
-        assert sorted(len(passage.also_in) for passage in found.passages) == [0, 0, 0, 9_999]
+        assert sorted(len(passage.also_in) for passage in found.passages) == [0, 0, 0, COPIES - 1]
         assert len(engine.ask("Northgate harbour fee in crowns", k=10).passages) == 4
-        assert 100 * DEEPER < 10_000  # more than one step deeper was needed
+    assert 100 * DEEPER**2 < COPIES  # several steps deeper were needed
 
 
 def test_an_acronym_is_also_searched_in_full(rag_qa_main, seeds_index):
