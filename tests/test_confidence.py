@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_qa import build
 from rag_qa.confidence import CALIBRATION, Calibration, Signs, bound_settings, load_calibration, save_calibration
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError, WriteError
-from rag_qa.evaluation.calibration import Model, calibrate, examples, fit, threshold_of
-from rag_qa.evaluation.gold import load_gold
+from rag_qa.evaluation.calibration import Model, _without, calibrate, examples, fit, threshold_of
+from rag_qa.evaluation.gold import Evidence, GoldQuestion, load_gold, locate
 from rag_qa.settings import Settings
 
 NAMES = Signs.__struct_fields__
@@ -22,7 +23,7 @@ def silent(*_):
 
 def made(**changes):
     values = {
-        "coefficients": dict(zip(NAMES, (1.0, 2.0, 0.0, 0.5, 3.0), strict=True)),
+        "coefficients": dict(zip(NAMES, (1.0, 2.0, 0.0, 0.5), strict=True)),
         "intercept": -4.0,
         "threshold": 0.5,
         "encoder": "e",
@@ -34,25 +35,25 @@ def made(**changes):
 
 
 def test_signs_by_hand():
-    signs = Signs.of([0.9, 0.5, 0.4, 0.4, 0.3, 0.1], sentence=1.2, unknown=0.25)
-    assert signs.values == pytest.approx((0.9, 0.9 - 0.5, 0.9 - 2.6 / 6, 1.2, 0.75))
-    assert Signs.of([0.4], 0.0, 1.0).values == (0.4, 0.0, 0.0, 0.0, 0.0)
+    signs = Signs.of([0.9, 0.5, 0.4, 0.4, 0.3, 0.1], sentence=1.2)
+    assert signs.values == pytest.approx((0.9, 0.9 - 0.5, 0.9 - 2.6 / 6, 1.2))
+    assert Signs.of([0.4], 0.0).values == (0.4, 0.0, 0.0, 0.0)
     many = [1.0] + [0.0] * 30  # only the first twenty count
-    assert Signs.of(many, 0, 0).field == pytest.approx(1 - 1 / 20)
+    assert Signs.of(many, 0).field == pytest.approx(1 - 1 / 20)
 
 
 def test_confidence_by_hand():
-    signs = Signs(0.5, 0.25, 0.3, 1.0, 0.5)
-    assert made().confidence(signs) == round(1 / (1 + np.exp(4 - 0.5 - 0.5 - 0.5 - 1.5)), 4)
+    signs = Signs(0.5, 0.25, 0.3, 1.0)
+    assert made().confidence(signs) == round(1 / (1 + np.exp(4 - 0.5 - 0.5 - 0.5)), 4)
     assert made(intercept=1000.0).confidence(signs) == 1.0
-    assert made(intercept=-600.0).confidence(signs) == 0.0
+    assert made(intercept=-1e9).confidence(signs) == 0.0
 
 
-@given(*[st.floats(0, 1)] * 5, st.integers(0, 4), st.floats(0, 1))
-def test_more_of_a_sign_never_makes_less_sure(score, lead, field, sentence, unknown, which, more):
-    values = [score, lead, field, sentence, unknown]
+@given(*[st.floats(0, 1)] * 4, st.integers(0, 3), st.floats(0, 1))
+def test_more_of_a_sign_never_makes_less_sure(score, lead, field, sentence, which, more):
+    values = [score, lead, field, sentence]
     better = list(values)
-    better[which] = max(0.0, values[which] - more) if which == 4 else values[which] + more
+    better[which] += more
     assert made().confidence(Signs(*better)) >= made().confidence(Signs(*values))
 
 
@@ -100,7 +101,11 @@ def test_other_settings_than_those_it_ships_for(engine):
 
 
 def test_confidence_does_not_depend_on_how_many_passages_are_asked_for(engine):
-    assert len({engine.ask("Who brought the super-complaint?", k=k).confidence for k in (1, 5, 30)}) == 1
+    assert len({engine.ask("Who brought the super-complaint?", k=k).confidence for k in (1, 5, 100)}) == 1
+    whole = engine.ask("Who brought the super-complaint?")
+    small = engine.ask("Who brought the super-complaint?", max_tokens=whole.passages[0].tokens - 1)
+    assert small.passages[0].rank > 1
+    assert (small.confidence, small.answered) == (whole.confidence, whole.answered)
 
 
 def test_nothing_found_is_no_answer(engine):
@@ -129,6 +134,15 @@ def test_a_fit_by_hand():
     assert doubled.intercept == pytest.approx(np.log(2) - np.log(3), abs=1e-3)
 
 
+def test_a_sign_that_is_the_same_everywhere_keeps_what_is_known():
+    values = np.array([[0.1, 1.0], [0.9, 1.0], [0.2, 1.0], [0.7, 1.0]])
+    right = np.array([False, True, False, True])
+    assert fit(values, right, prior=Model((1.0, 2.5), 0.0)).coefficients[1] == 2.5
+    model = fit(values, right)
+    assert model.coefficients[1] == 0
+    assert model.confidences(np.array([[0.9, 0.99]]))[0] == pytest.approx(model.confidences(values[1:2])[0])
+
+
 def test_few_questions_leave_a_fit_near_what_is_known():
     values, right = np.array([[0.1], [0.9]]), np.array([False, True])
     known = Model((3.0,), 0.0)
@@ -152,7 +166,28 @@ def test_hidden_evidence_is_not_found(engine, root):
     assert [each.question for each in hidden] == [each.question for each in found] == [each.id for each in questions]
     assert all(each.right for each in found)
     assert not any(each.right or each.answerable for each in hidden)
-    assert all(one.signs.score <= other.signs.score for one, other in zip(hidden, found, strict=True))
+    assert all(one.signs.score < other.signs.score for one, other in zip(hidden, found, strict=True))
+
+
+def test_what_lies_beside_hidden_evidence_and_its_copies_are_hidden_too(tmp_path, with_encoder):
+    quote = "The Northgate harbour fee was raised to 12 crowns in May 2021."
+    filler = " ".join(f"The {name} ferry sails at noon on every day." for name in ("old", "new", "red", "blue"))
+    texts = {"a.txt": f"{filler}\n\n{quote}\n\n{filler}", "b.txt": f"{filler}\n\n{quote}", "c.txt": "Kiel is a town."}
+    (tmp_path / "papers").mkdir()
+    for name, text in texts.items():
+        (tmp_path / "papers" / name).write_text(text)
+    index = with_encoder()
+    build([tmp_path / "papers"], index, Settings(passage_tokens=24))
+    gold = GoldQuestion(
+        "q", "What is the Northgate harbour fee?", answerable=True, evidence=(Evidence("a.txt", quote),)
+    )
+    with Engine.open(index) as engine:
+        statements = engine.finder.statements(gold.question, 20, None)
+        (evidence,) = locate([gold], engine)["q"]
+        left = engine.finder.statements(gold.question, 20, _without([evidence], statements, engine)).found
+    assert any("Northgate" in each.passage.text for each in statements.found)
+    assert left
+    assert not any("Northgate" in each.passage.text or each.candidate.coverage.near > 0 for each in left)
 
 
 def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
@@ -178,6 +213,14 @@ def test_without_unanswerable_questions_evidence_is_hidden(engine, root):
     assert found.answered >= 0.9
     assert found.abstention.metrics["auroc"].value > 0.6
     assert (found.hidden, found.calibration.questions, found.recognised is not None) == (True, 40, True)
+
+
+def test_what_judges_documents_cannot_be_calibrated(rag_qa_main, tmp_path, seeds_index):
+    (tmp_path / "corpus.jsonl").write_text("{}")
+    code, _, err = rag_qa_main("eval", "--calibrate", "--beir", tmp_path)
+    assert (code, "judges whole documents: calibrating needs quotes as evidence" in err) == (2, True)
+    code, _, err = rag_qa_main("eval", "--calibrate", "--beir", tmp_path, "--index", seeds_index)
+    assert (code, "A collection has an index of its own" in err) == (2, True)
 
 
 def test_too_few_questions(engine, root):

@@ -6,7 +6,9 @@ from test_reranking import make_model
 
 from rag_qa import build
 from rag_qa.engine import Engine
+from rag_qa.filters import Filters
 from rag_qa.finding import DEEPER
+from rag_qa.searching import OTHER_FORM
 from rag_qa.settings import Settings
 
 STATEMENT = "The Northgate harbour fee was raised to 12 crowns in May 2021, and no pilot objected to it at the time."
@@ -107,13 +109,62 @@ def test_a_long_form_is_also_searched_as_its_acronym(engine):
 
 
 def test_terms_of_another_form_weigh_what_those_of_the_question_do(engine):
-    ranking = engine.rank("What did LAWRS recommend?")
-    asked, other = ranking.readings
+    read, _ = engine.finder.rank("What did LAWRS recommend?", 100, None)
+    asked, other = read.readings
     assert sum(asked.weights.values()) == pytest.approx(1)
     assert sum(other.weights.values()) == pytest.approx(1)
     assert other.weights["recommend"] == pytest.approx(asked.weights["recommend"])
     assert {"latin", "american", "women"} <= other.weights.keys()
-    assert ranking.expansions[0].term == "LAWRS"
+    assert read.expansions[0].term == "LAWRS"
+    assert (asked.factor, other.factor) == (1.0, OTHER_FORM)
+
+
+@pytest.mark.parametrize("question", ["What is the WHO?", "What did the WHO say about harbours?"])
+def test_an_acronym_that_is_a_stop_word(papers, question):
+    """Its long form adds words and replaces none."""
+    who = "The World Health Organization (WHO) says that harbours are healthy."
+    index = papers({"a.txt": who, "b.txt": "Ferries sail at noon."})
+    with Engine.open(index) as engine:
+        read, _ = engine.finder.rank(question, 100, None)
+        asked, other = read.readings
+        assert "world" not in asked.weights
+        assert other.weights["world"] > 0.1
+        assert sum(other.weights.values()) == pytest.approx(1)
+        assert other.factor == OTHER_FORM
+        assert engine.ask(question).passages[0].citation.document == "a.txt"
+
+
+def test_many_segments_with_gaps_and_a_filter_answer_as_one(papers, tmp_path, with_encoder):
+    def texts(numbers):
+        return {
+            f"{n:02}.txt": f"The Red Ferry Line ({'RFL'}) pays {n} crowns. The {'RFL'} sails at noon." for n in numbers
+        }
+
+    small = Settings(segment_passages=3, passage_tokens=24)
+    index = papers(texts(range(12)) | {"copy.txt": texts([3])["03.txt"]}, HashEncoder.make(), small)
+    for number in (1, 4, 9):
+        (tmp_path / "papers" / f"{number:02}.txt").unlink()
+    build([tmp_path / "papers"], index, small, encoder=HashEncoder.make())
+    whole = with_encoder("whole")
+    build([tmp_path / "papers"], whole, Settings(passage_tokens=24), encoder=HashEncoder.make())
+    some = Filters(document=("0*.txt", "copy.txt"))
+    with Engine.open(index, small) as many, Engine.open(whole, Settings(passage_tokens=24)) as one:
+        assert len(many.manifest.segments) > 2
+        assert many.acronyms == one.acronyms
+        for filters in (None, some):
+            for weight in (0.0, 0.55, 1.0):
+                found, expected = (
+                    engine.with_settings(dense_weight=weight).ask("What does the RFL pay?", k=9, filters=filters)
+                    for engine in (many, one)
+                )
+                assert [documents(p) for p in found.passages] == [documents(p) for p in expected.passages]
+                assert [p.score for p in found.passages] == pytest.approx(
+                    [p.score for p in expected.passages], abs=1e-5
+                )
+                assert found.expansions == expected.expansions
+        assert ["03.txt", "copy.txt"] in [
+            sorted(documents(p)) for p in many.ask("What does the RFL pay?", k=9).passages
+        ]
 
 
 def test_a_collection_of_nothing_but_acronyms(papers):
@@ -150,9 +201,8 @@ def test_reranking(seeds_index, cross_encoder):
         found = engine.ask("what did HMICFRS recommend?", k=8)
         assert [passage.score for passage in found.passages] == sorted((p.score for p in found.passages), reverse=True)
         assert sum(passage.scores.reranked is not None for passage in found.passages) == 6
-        assert found.confidence is None
-        assert "reranker  instead of" in engine.calibration_problem
         plain = engine.with_settings(reranker="").ask("what did HMICFRS recommend?", k=8)
+        assert plain.confidence == found.confidence  # which is that of the ranking before
         assert {p.text for p in plain.passages[:6]} == {p.text for p in found.passages if p.scores.reranked is not None}
         assert [p.scores.reranked for p in plain.passages] == [None] * 8
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.answer_kinds import Kind, holds_answer, kind_of
-from rag_qa.highlighting import FEATURES, Scorer, best_sentence, features, mark, scorer
+from rag_qa.highlighting import FEATURES, Scorer, features, mark, scorer
 from rag_qa.structure import sentences
 from rag_qa.types import Passage
 
@@ -30,7 +30,6 @@ def test_features_by_hand():
     found = features("Is it closed?", [FIRST, SECOND], [0.0, 0.0], [-0.3, -0.2])
     assert found.tolist() == [[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]]
     assert found.shape[1] == len(FEATURES)
-    assert best_sentence([FIRST, SECOND, THIRD], [0.2, 0.0, 0.8], [0.4, -0.1, -0.5]) == pytest.approx(0.6)
 
 
 def test_the_best_sentence_is_marked_and_a_second_that_is_nearly_as_likely():

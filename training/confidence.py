@@ -59,8 +59,8 @@ def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
     )
 
 
-def train(collections: Sequence[Kinds]) -> Model:
-    """Fits to all collections alike."""
+def train(collections: Sequence[Kinds]) -> tuple[Model, int]:
+    """Fits to all collections alike; gives the number of questions too."""
     chosen: list[Example] = []
     weights: list[float] = []
     for kinds in collections:
@@ -69,7 +69,7 @@ def train(collections: Sequence[Kinds]) -> Model:
             chosen += some
             weights += [share / len(some) for _ in some]
     values = np.array([each.signs.values for each in chosen])
-    return fit(values, np.array([each.right for each in chosen]), np.array(weights), pull=PULL)
+    return fit(values, np.array([each.right for each in chosen]), np.array(weights), pull=PULL), len(chosen)
 
 
 def judge(name: str, kinds: Kinds, model: Model) -> None:
@@ -102,10 +102,10 @@ def main() -> None:
     found = {
         subject.name: gather(subject, [other for other in subjects if other is not subject]) for subject in subjects
     }
-    licensed = [name for name in found if name not in {folder.name for folder in options.test}]
+    licensed = [name for name in found if name not in {folder.resolve().name for folder in options.test}]
     for name, kinds in found.items():
-        judge(name, kinds, train([found[other] for other in licensed if other != name]))
-    model = train([found[name] for name in licensed])
+        judge(name, kinds, train([found[other] for other in licensed if other != name])[0])
+    model, questions = train([found[name] for name in licensed])
     print(model.named(), "fitted on", ", ".join(licensed))
     answered = [each for name in licensed for each in found[name].answered]
     confidences = model.confidences(np.array([each.signs.values for each in answered]))
@@ -116,7 +116,7 @@ def main() -> None:
         threshold=threshold_of(confidences, np.ones(len(confidences), dtype=bool), weights),
         encoder=subjects[0].engine.manifest.encoder.digest,
         settings=bound_settings(subjects[0].engine.settings),
-        questions=len(answered),
+        questions=questions,
         source=", ".join(licensed),
     )
     print("threshold", calibration.threshold)

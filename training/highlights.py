@@ -45,14 +45,15 @@ def gather(subject: Subject) -> list[list[Example]]:
 
 
 def _examples(engine: Engine, question: str, spans: Sequence) -> Iterator[Example]:
-    ranking, statements = engine.finder.statements(question, LOOKED_AT, None)
-    for found in statements[:LOOKED_AT]:
-        reading = ranking.reading(found.candidate)
+    statements = engine.finder.statements(question, LOOKED_AT, None)
+    for found in statements.found[:LOOKED_AT]:
+        reading = statements.reading(found)
+        sentences = engine.finder.sentences(found, reading)
         right = [
             any(span.overlaps(found.document.path, start, end) for span in spans)
             for start, end in found.passage.sentences
         ]
-        told = features(reading.text, *engine.finder.sentences(found, reading))
+        told = features(reading.text, sentences.texts, sentences.shared, sentences.nearness)
         yield Example(found.passage, told, np.array(right))
 
 
@@ -124,7 +125,7 @@ def main() -> None:
     if options.gold:
         subject = gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index))
         found[subject.name] = gather(subject)
-    licensed = [name for name in found if name not in {folder.name for folder in options.test}]
+    licensed = [name for name in found if name not in {folder.resolve().name for folder in options.test}]
     for name, questions in found.items():
         scorer = train([found[other] for other in licensed if other != name])
         figures = judge(questions, scorer)

@@ -67,10 +67,11 @@ class Chunker:
         outline = Outline(document.headings)
         taken = self._longest_context + JOINT_TOKENS if contexts.possible else 0
         capacity = min(self._settings.passage_tokens, self._room - taken)
+        headings = sorted({heading.start for heading in document.headings})
         slices = [
             (page, start, end)
             for page, first, last in _stretches(document)
-            for start, end in self._slices(document, first, last, capacity)
+            for start, end in self._slices(document, headings, first, last, capacity)
         ]
         lines = line_starts(document.text)
         tokens = count_tokens([document.text[start:end] for _, start, end in slices])
@@ -89,9 +90,10 @@ class Chunker:
             for (page, start, end), count in zip(slices, tokens, strict=True)
         ]
 
-    def _slices(self, document: Document, first: int, last: int, capacity: int) -> Iterator[tuple[int, int]]:
-        """Offsets of the passages of a stretch."""
-        headings = sorted({heading.start for heading in document.headings})
+    def _slices(
+        self, document: Document, headings: Sequence[int], first: int, last: int, capacity: int
+    ) -> Iterator[tuple[int, int]]:
+        """Offsets of the passages of a stretch; `headings` are the offsets of all, in order."""
         sections = [first, *headings[bisect_right(headings, first) : bisect_left(headings, last)], last]
         pieces = [
             piece for start, end in pairwise(sections) for piece in self._pieces(document.text, start, end, capacity)
@@ -99,7 +101,8 @@ class Chunker:
         if not pieces:
             return
         overlap = min(self._settings.overlap_tokens, capacity - 1)
-        begins_heading = [piece.start in headings for piece in pieces]
+        inside = frozenset(sections)
+        begins_heading = [piece.start in inside for piece in pieces]
         gaps = ["", *(document.text[before.end : piece.start] for before, piece in pairwise(pieces))]
         penalties = [0 if heading else _penalty(gap) for heading, gap in zip(begins_heading, gaps, strict=True)]
         lengths = [piece.tokens for piece in pieces]

@@ -78,7 +78,9 @@ def _evaluate(
     settings = settings_of({"index": index} | _changes(changes))
     if calibrated:
         _check_alone(html=html, verbose=verbose, **options)
-        return _calibrate((*options["collection"], *options["beir"]), options["gold"], settings, as_json=as_json)
+        collections = (*options["collection"], *options["beir"])
+        _check_usage(collections, index=index, gold=options["gold"], gated=False, keep=False)
+        return _calibrate(collections, options["gold"], settings, as_json=as_json)
     if html:
         _check_page(html)
     outcomes = _outcomes(index=index, settings=settings, **options)
@@ -168,23 +170,24 @@ def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Sett
     """Fits confidence to the questions about each index, and keeps it there."""
     from rag_qa.confidence import load_calibration, save_calibration
     from rag_qa.evaluation.calibration import calibrate
-    from rag_qa.evaluation.subjects import check_folder
+    from rag_qa.evaluation.subjects import check_folder, judges_documents
     from rag_qa.evaluation.tables import console_of_tables, show_calibration
     from rag_qa.terminal import progress_bar
 
     for folder in collections:
         check_folder(folder)
+        if judges_documents(folder):
+            raise click.UsageError(f"“{folder}” judges whole documents: calibrating needs quotes as evidence.")
     made = []
     with progress_bar() as tell:
         for subject in _subjects(collections, gold or (None if collections else GOLD), settings, tell):
-            if not subject.gold:
-                raise click.UsageError(f"{subject.name} judges whole documents: calibrating needs quotes as evidence.")
             engine = subject.engine
             known, _ = load_calibration(None, engine.manifest.encoder.digest, engine.settings)
             found = calibrate(subject.name, subject.gold, engine, known, tell)
             made.append((subject.name, found, save_calibration(engine.snapshot.index, found.calibration)))
     if as_json:
-        print_json([found for _, found, _ in made])
+        shown = [found for _, found, _ in made]
+        print_json(shown[0] if len(shown) == 1 else {"collections": shown})
     else:
         console = console_of_tables()
         for name, found, path in made:

@@ -35,14 +35,14 @@ BOUND = (
     "sentence_scores",
     "expand_acronyms",
     "collapse_duplicates",
-    "reranker",
 )
 DIGITS = 4
+HIGHEST_ODDS = 700  # logarithm; above, the exponential overflows
 ADVICE = "make one with `rag-qa eval --gold FILE --calibrate`"
 
 
 class Signs(Struct, frozen=True):
-    """What speaks for a question being answered; the more the better, but for the last."""
+    """What speaks for a question being answered, before a cross-encoder looks; the more of each the better."""
 
     score: float
     """Of the best statement."""
@@ -52,26 +52,23 @@ class Signs(Struct, frozen=True):
     """The same of the first twenty."""
     sentence: float
     """What the best sentence of the best passage shares with the question: its weight in words, and its nearness."""
-    unknown: float
-    """Share of the question's weight of words that stand nowhere in the collection."""
 
     @classmethod
-    def of(cls, scores: Sequence[float], sentence: float, unknown: float) -> "Signs":
+    def of(cls, scores: Sequence[float], sentence: float) -> "Signs":
         """The signs of a ranking.
 
         Args:
             scores: of different statements, best first; at least one, and at most FIELD count.
             sentence: as the field.
-            unknown: as the field.
         """
         best = scores[0]
         lead, field = (best - float(np.mean(scores[:count])) for count in (LEADING, FIELD))
-        return cls(best, lead, field, sentence, unknown)
+        return cls(best, lead, field, sentence)
 
     @property
     def values(self) -> tuple[float, ...]:
-        """All of them, in order, each such that more of it is better."""
-        return self.score, self.lead, self.field, self.sentence, 1 - self.unknown
+        """All of them, in order."""
+        return self.score, self.lead, self.field, self.sentence
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
@@ -93,7 +90,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
         """The probability that the passages answer the question."""
         weights = [self.coefficients[name] for name in Signs.__struct_fields__]
         log_odds = float(np.dot(weights, signs.values)) + self.intercept
-        return round(float(1 / (1 + np.exp(-log_odds))), DIGITS)
+        return round(float(1 / (1 + np.exp(-np.clip(log_odds, -HIGHEST_ODDS, HIGHEST_ODDS)))), DIGITS)
 
     def difference(self, encoder: str, settings: Settings) -> str | None:
         """What it was not made for, in words; None where it was made for all of this."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
+__all__ = ["OTHER_FORMATS", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (

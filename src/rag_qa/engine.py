@@ -17,7 +17,7 @@ from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.filters import Catalogue, Filters
-from rag_qa.finding import Finder, Found
+from rag_qa.finding import Finder, Found, Statements
 from rag_qa.highlighting import features, mark, scorer
 from rag_qa.lexicon import Acronym
 from rag_qa.manifest import Manifest
@@ -54,7 +54,8 @@ class Engine:
         self._corpus = corpus
         self._encoder = encoder
         self._settings = settings
-        self._reranker = reranker
+        self.reranker = reranker
+        """What looks at the best passages again, if anything does."""
         self.calibration, self.calibration_problem = load_calibration(
             corpus.snapshot.index, corpus.manifest.encoder.digest, self.settings
         )
@@ -65,13 +66,20 @@ class Engine:
         self._known: Catalogue | None = None
 
     @classmethod
-    def open(cls, index: str | Path, settings: Settings | None = None, encoder: QueryEncoder | None = None) -> "Engine":
+    def open(
+        cls,
+        index: str | Path,
+        settings: Settings | None = None,
+        encoder: QueryEncoder | None = None,
+        reranker: Reranker | None = None,
+    ) -> "Engine":
         """Opens the current snapshot of an index.
 
         Args:
             index: folder of the index.
             settings: how it is asked; what it was built with has to agree.
             encoder: its query encoder, where that is loaded already.
+            reranker: the cross-encoder that the settings name, where that is loaded already.
 
         Raises:
             IndexMissingError, IndexDamagedError: there is no index, or it cannot be used.
@@ -79,19 +87,20 @@ class Engine:
             RerankerError: the cross-encoder that the settings name cannot be used.
         """
         settings = settings or Settings()
-        reranker = CrossEncoderReranker.open(settings.reranker) if settings.reranker else None
 
         def opened(snapshot: Snapshot) -> "Engine":
             _check_settings(snapshot.manifest, settings)
             loaded = encoder or OnnxQueryEncoder.open(snapshot.encoder)
-            return cls(Corpus.open(snapshot), loaded, settings, reranker)
+            looks_again = reranker or _reranker(settings)
+            return cls(Corpus.open(snapshot), loaded, settings, looks_again)
 
         return open_current(Path(index), opened)
 
     def with_settings(self, **changes: Any) -> "Engine":  # noqa: ANN401
         """The same snapshot asked with other settings; it is open as long as this engine is, and closed with it."""
         settings = structs.replace(self._settings, **changes)
-        return Engine(self._corpus, self._encoder, settings, self._reranker if settings.reranker else None)
+        reranker = self.reranker if settings.reranker == self._settings.reranker else _reranker(settings)
+        return Engine(self._corpus, self._encoder, settings, reranker)
 
     @property
     def encoder(self) -> QueryEncoder:
@@ -120,7 +129,7 @@ class Engine:
             question: in words; at most `max_question_characters` of the settings.
             k: from 1 to `max_k` of the settings.
             max_tokens: a budget for the passages' cl100k_base tokens together; a passage that does not fit
-                is left out, and the others keep their rank numbers.
+                is left out, and the others keep their rank numbers. Confidence is that of all of them.
             filters: which documents to look in; where they leave out all, the answer has no passages.
 
         Raises:
@@ -130,42 +139,43 @@ class Engine:
         started = time.perf_counter()
         check_question(question, self._settings.max_question_characters)
         self._check_numbers(k, max_tokens)
-        ranking, statements = self.finder.statements(question, max(k, FIELD), self._allowed(filters))
-        best = statements[:k]
+        statements = self.finder.statements(question, max(k, FIELD), self._allowed(filters))
+        best = self.finder.reranked(question, statements.found)[:k]
         tokens = [found.passage.tokens for found in best]
         chosen = within_budget(tokens, max_tokens)
         if best and not chosen:
             raise QuestionError(
                 f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
             )
-        confidence = self._confidence(ranking, statements)
-        passages = [self._ranked(position + 1, best[position], ranking) for position in chosen]
+        confidence = self._confidence(statements)
+        passages = [self._ranked(position + 1, best[position], statements) for position in chosen]
         return Answer(
             question=question,
             snapshot=self.manifest.id,
             answered=bool(passages) and self._is_enough(confidence),
             confidence=confidence,
             passages=passages,
-            expansions=ranking.expansions,
+            expansions=statements.read.expansions,
             timings_ms=Timings(
-                encode=round(ranking.encode_ms, 3),
-                dense=round(ranking.dense_ms, 3),
-                lexical=round(ranking.lexical_ms, 3),
+                encode=round(statements.read.encode_ms, 3),
+                dense=round(statements.dense_ms, 3),
+                lexical=round(statements.lexical_ms, 3),
                 total=round((time.perf_counter() - started) * 1000, 3),
             ),
         )
 
-    def _confidence(self, ranking: Ranking, statements: Sequence[Found]) -> float | None:
+    def _confidence(self, statements: Statements) -> float | None:
         if self.calibration is None:
             return None
-        return self.calibration.confidence(self.finder.signs(ranking, statements)) if statements else 0.0
+        return self.calibration.confidence(self.finder.signs(statements)) if statements.found else 0.0
 
     def _is_enough(self, confidence: float | None) -> bool:
         """Whether a question counts as answered; without a calibration it does."""
-        return self.calibration is None or confidence is None or confidence >= self.calibration.threshold
+        return confidence is None or self.calibration is None or confidence >= self.calibration.threshold
 
-    def _ranked(self, rank: int, found: Found, ranking: Ranking) -> RankedPassage:
-        reading = ranking.reading(found.candidate)
+    def _ranked(self, rank: int, found: Found, statements: Statements) -> RankedPassage:
+        reading = statements.reading(found)
+        sentences = self.finder.sentences(found, reading)
         return RankedPassage(
             rank=rank,
             score=found.candidate.score,
@@ -174,7 +184,7 @@ class Engine:
             tokens=found.passage.tokens,
             highlights=mark(
                 found.passage,
-                features(reading.text, *self.finder.sentences(found, reading)),
+                features(reading.text, sentences.texts, sentences.shared, sentences.nearness),
                 scorer(self._settings.highlights),
             ),
             citation=cite(found.document, found.passage),
@@ -183,7 +193,7 @@ class Engine:
 
     def rank(self, question: str, k: int = 1, filters: Filters | None = None) -> Ranking:
         """All candidates for a question, best first, without their texts; `k` at least where there are so many."""
-        return self.finder.rank(question, max(k, self._settings.depth), self._allowed(filters))
+        return self.finder.rank(question, max(k, self._settings.depth), self._allowed(filters))[1]
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The passages and documents of candidates, in their order."""
@@ -269,6 +279,10 @@ class Engine:
             raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
         if max_tokens is not None and max_tokens < 1:
             raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
+
+
+def _reranker(settings: Settings) -> Reranker | None:
+    return CrossEncoderReranker.open(settings.reranker) if settings.reranker else None
 
 
 def _check_settings(manifest: Manifest, settings: Settings) -> None:

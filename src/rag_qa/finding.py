@@ -9,11 +9,10 @@ from rag_qa.collapsing import collapse
 from rag_qa.confidence import FIELD, Signs
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
-from rag_qa.highlighting import best_sentence
 from rag_qa.lexical import analyze
 from rag_qa.reranking import Reranker, combined, rerank
 from rag_qa.retrieval import Candidate
-from rag_qa.searching import Ranking, Reading, Search
+from rag_qa.searching import Ranking, Read, Reading, Search
 from rag_qa.settings import Settings
 from rag_qa.types import DocumentInfo, Passage
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Finder", "Found"]
+__all__ = ["Finder", "Found", "Sentences", "Statements"]
 
 DEEPER = 4
 """By how much more is searched where a search found too few different statements."""
@@ -43,6 +42,27 @@ class Found(Struct, frozen=True):
         return [(document.path, passage.start, passage.end) for document, passage in found]
 
 
+class Statements(Struct, frozen=True):
+    """Passages that say different things, best first, of a question as it was read."""
+
+    read: Read
+    found: list[Found]
+    dense_ms: float
+    lexical_ms: float
+
+    def reading(self, found: Found) -> Reading:
+        """The reading by which a passage has its score."""
+        return self.read.readings[found.candidate.reading]
+
+
+class Sentences(Struct, frozen=True):
+    """The sentences of a passage, what each shares with the question, and how near each is to it."""
+
+    texts: list[str]
+    shared: list[float]
+    nearness: list[float]
+
+
 class Finder:
     """Finds the passages that answer; safe to share between threads."""
 
@@ -54,26 +74,37 @@ class Finder:
         self._search = Search(corpus, encoder, settings)
         self._reranker = reranker
 
-    def rank(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None") -> Ranking:
+    def rank(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None") -> tuple[Read, Ranking]:
         """All candidates for a question, best first, without their texts; arguments as `Search.rank`."""
-        if allowed is not None and not allowed.any():
-            return Ranking([], [], [])
-        return self._search.rank(question, depth, allowed)
+        read = self._search.read(question)
+        return read, self._search.rank(read, depth, allowed)
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The passages and documents of candidates, in their order."""
         stored = self._corpus.passages([candidate.row for candidate in candidates])
         return [Found(candidate, *row) for candidate, row in zip(candidates, stored, strict=True)]
 
-    def statements(self, question: str, count: int, allowed: "NDArray[np.bool_] | None") -> tuple[Ranking, list[Found]]:
-        """The best candidates that say different things, `count` where there are so many."""
+    def statements(self, question: str, count: int, allowed: "NDArray[np.bool_] | None") -> Statements:
+        """The best passages that say different things, `count` where there are so many.
+
+        Where a search finds too few, as among thousands of copies, it is done again, deeper.
+
+        Args:
+            question: in words.
+            count: how many; no fewer than the cross-encoder looks at, if there is one.
+            allowed: for each row whether it may be found.
+        """
         count = max(count, self._settings.rerank_depth if self._reranker else 0)
         depth = max(count, self._settings.depth)
+        read = self._search.read(question)
+        dense_ms = lexical_ms = 0.0
         while True:
-            ranking = self.rank(question, depth, allowed)
-            statements = self._collapsed(ranking.candidates, count)
-            if len(statements) >= count or len(ranking.candidates) < depth:
-                return ranking, self._reranked(question, statements)
+            ranking = self._search.rank(read, depth, allowed)
+            dense_ms += ranking.dense_ms
+            lexical_ms += ranking.lexical_ms
+            found = self._collapsed(ranking.candidates, count)
+            if len(found) >= count or len(ranking.candidates) < depth:
+                return Statements(read, found, dense_ms, lexical_ms)
             depth *= DEEPER
 
     def _collapsed(self, candidates: Sequence[Candidate], count: int) -> list[Found]:
@@ -95,33 +126,31 @@ class Finder:
             for first, *others in groups
         ]
 
-    def _reranked(self, question: str, statements: list[Found]) -> list[Found]:
-        """The best of them in the order that the cross-encoder gives, if there is one."""
+    def reranked(self, question: str, found: list[Found]) -> list[Found]:
+        """The same in the order that the cross-encoder gives the best of them, if there is one."""
         if self._reranker is None:
-            return statements
-        best, others = statements[: self._settings.rerank_depth], statements[self._settings.rerank_depth :]
-        texts = [found.passage.in_context for found in best]
+            return found
+        best, others = found[: self._settings.rerank_depth], found[self._settings.rerank_depth :]
+        texts = [each.passage.in_context for each in best]
         scores = rerank(question, texts, self._reranker, self._settings.rerank_seconds)
         scored = [
             structs.replace(
-                found, candidate=found.candidate.with_score(combined(found.candidate.score, score)), reranked=score
+                each, candidate=each.candidate.with_score(combined(each.candidate.score, score)), reranked=score
             )
-            for found, score in zip(statements, [*scores, *(None for _ in others)], strict=True)
+            for each, score in zip(found, [*scores, *(None for _ in others)], strict=True)
         ]
-        return sorted(scored, key=lambda found: (-found.candidate.score, found.candidate.row))
+        return sorted(scored, key=lambda each: (-each.candidate.score, each.candidate.row))
 
-    def sentences(self, found: Found, reading: Reading) -> tuple[list[str], list[float], list[float]]:
-        """The sentences of a passage, what each shares with the question, and how near each is to it."""
+    def sentences(self, found: Found, reading: Reading) -> Sentences:
+        """What is known of each sentence of a passage."""
         texts = found.passage.sentence_texts
-        shared = [sum(reading.weights[term] for term in reading.weights.keys() & set(analyze(text))) for text in texts]
-        return texts, shared, self._corpus.sentence_scores(reading.vector, found.candidate.row)
+        held = [set(analyze(text)) for text in texts]
+        shared = [sum(weight for term, weight in reading.weights.items() if term in terms) for terms in held]
+        return Sentences(texts, shared, self._corpus.sentence_scores(reading.vector, found.candidate.row))
 
-    def signs(self, ranking: Ranking, statements: Sequence[Found]) -> Signs:
+    def signs(self, statements: Statements) -> Signs:
         """What speaks for the question being answered by statements, of which there is at least one."""
-        first = statements[0]
-        reading = ranking.reading(first.candidate)
-        return Signs.of(
-            [found.candidate.score for found in statements[:FIELD]],
-            best_sentence(*self.sentences(first, reading)),
-            self._corpus.lexical.unknown(reading.weights),
-        )
+        first = statements.found[0]
+        sentences = self.sentences(first, statements.reading(first))
+        best = max(words + near for words, near in zip(sentences.shared, sentences.nearness, strict=True))
+        return Signs.of([each.candidate.score for each in statements.found[:FIELD]], best)

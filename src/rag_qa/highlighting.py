@@ -15,7 +15,7 @@ from rag_qa.types import Highlight, Passage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "Scorer", "best_sentence", "features", "mark", "scorer"]
+__all__ = ["FEATURES", "Scorer", "features", "mark", "scorer"]
 
 FEATURES = ("words", "nearness", "kind")
 MODEL = "highlights.json"
@@ -75,11 +75,6 @@ def features(
     held = [holds_answer(kind, text, question) for text in sentences]
     kinds = [NOT_TOLD if each is None else float(each) for each in held]
     return np.column_stack([_relative(shared), _relative(nearness), kinds])
-
-
-def best_sentence(_: Sequence[str], shared: Sequence[float], nearness: Sequence[float]) -> float:
-    """The largest sum of shared weight and nearness that a sentence has."""
-    return max(words + near for words, near in zip(shared, nearness, strict=True))
 
 
 def mark(passage: Passage, found: "NDArray[np.float64]", scoring: Scorer) -> list[Highlight]:

@@ -52,7 +52,7 @@ _ANALYZER = _text_analyzer()
 _STOP_STEMS = frozenset(stem for word in STOPWORDS for stem in _ANALYZER.analyze(word))
 
 
-def stems(text: str) -> list[str]:
+def stems(text: str) -> list[str]:  # what makes other stems, or other terms below, needs another FORMAT
     """The stems of a text as BM25 counts them, repeated as they stand there."""
     return _ANALYZER.analyze(text)
 
@@ -218,10 +218,6 @@ class LexicalIndex:
     def rarity(self, question: str) -> dict[str, float]:
         """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""
         return {term: _rarity(self._live, self._frequency(term)) for term in set(analyze(question))}
-
-    def unknown(self, weights: Mapping[str, float]) -> float:
-        """The weight of those terms that stand in no passage."""
-        return sum(weight for term, weight in weights.items() if not self._frequency(term))
 
     def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
         """Rows with their scores, best first; -1 for passages that are gone."""

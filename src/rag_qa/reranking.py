@@ -106,10 +106,15 @@ class CrossEncoderReranker:
         """
         from torch.nn import Sigmoid
 
-        with self._lock:
-            scores = self.model.predict(
-                [(question, text) for text in texts], activation_fn=Sigmoid(), show_progress_bar=False
-            )
+        try:
+            with self._lock:
+                scores = self.model.predict(
+                    [(question, text) for text in texts], activation_fn=Sigmoid(), show_progress_bar=False
+                )
+        except RuntimeError as error:  # torch knows no other
+            raise RerankerError(
+                f"The reranker in {self.folder} failed ({type(error).__name__}): lower rerank_depth, or leave it out."
+            ) from error
         if not np.isfinite(scores).all():
             raise RerankerError(f"The reranker in {self.folder} gives what is no number: {ADVICE}.")
         return [float(score) for score in scores]

@@ -28,9 +28,9 @@ class Weights(Struct, frozen=True):
 
     @classmethod
     def of(cls, dense: float, *, coverage: bool) -> "Weights":
-        """Weights with so much for the dense score; without `coverage` BM25 has the rest."""
+        """Weights with so much for the dense score; coverage has the rest, or BM25 without it."""
         # Chosen by cross-validation over six collections: docs/decisions/0014-fusion.md.
-        bm25, own, near = (0.1, 0.3, 0.6) if coverage else (1.0, 0.0, 0.0)
+        bm25, own, near = (0.0, 0.4, 0.6) if coverage else (1.0, 0.0, 0.0)
         return cls(dense, bm25 * (1 - dense), own * (1 - dense), near * (1 - dense))
 
 

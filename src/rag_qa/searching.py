@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Ranking", "Reading", "Search"]
+__all__ = ["Ranking", "Read", "Reading", "Search"]
 
 OTHER_FORM = 0.75
 """What a score counts that a passage has by a form of the question that was not asked: docs/decisions/0015-acronyms.md.
@@ -38,19 +38,20 @@ class Reading(Struct, frozen=True):
     """What a score by this form counts."""
 
 
-class Ranking(Struct, frozen=True):
-    """Candidates best first, the readings they were found by, and the milliseconds that took."""
+class Read(Struct, frozen=True):
+    """A question in all its readings, the first as it was asked, and what was exchanged for the other."""
 
-    candidates: list[Candidate]
     readings: list[Reading]
     expansions: list[Expansion]
-    encode_ms: float = 0.0
+    encode_ms: float
+
+
+class Ranking(Struct, frozen=True):
+    """Candidates best first, and the milliseconds that finding them took."""
+
+    candidates: list[Candidate]
     dense_ms: float = 0.0
     lexical_ms: float = 0.0
-
-    def reading(self, candidate: Candidate) -> Reading:
-        """The reading by which a candidate has its score."""
-        return self.readings[candidate.reading]
 
 
 class Search:
@@ -62,34 +63,36 @@ class Search:
         self._settings = settings
         self._weights = Weights.of(settings.dense_weight, coverage=settings.word_coverage)
 
-    def rank(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> Ranking:
+    def read(self, question: str) -> Read:
+        """The readings of a question, encoded."""
+        started = time.perf_counter()
+        other, expansions = self._expanded(question)
+        readings = [self._reading(question)]
+        if other != question:
+            readings.append(self._reading(other, readings[0]))
+        return Read(readings, expansions, (time.perf_counter() - started) * 1000)
+
+    def rank(self, read: Read, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> Ranking:
         """All candidates for a question, best first, without their texts.
 
         Args:
-            question: in words.
+            read: the question.
             depth: how many are taken from each search.
             allowed: for each row whether it may be found.
         """
+        if allowed is not None and not allowed.any():
+            return Ranking([])
         started = time.perf_counter()
-        other, expansions = self._expanded(question)
-        readings = self._readings(question, other)
-        encoded = time.perf_counter()
-        near = [self._near(reading, depth, allowed) for reading in readings]
+        near = [self._near(reading, depth, allowed) for reading in read.readings]
         found = time.perf_counter()
-        worded = [self._worded(reading, depth, allowed) for reading in readings]
+        worded = [self._worded(reading, depth, allowed) for reading in read.readings]
         ended = time.perf_counter()
         rows = list(dict.fromkeys(row for found_rows in (*near, *worded) for row in found_rows))
         candidates = best_readings(
-            self._fused(number, reading, rows, near[number], worded[number]) for number, reading in enumerate(readings)
+            self._fused(number, reading, rows, near[number], worded[number])
+            for number, reading in enumerate(read.readings)
         )
-        return Ranking(
-            order(candidates.values()),
-            readings,
-            expansions,
-            encode_ms=(encoded - started) * 1000,
-            dense_ms=(found - encoded) * 1000,
-            lexical_ms=(ended - found) * 1000,
-        )
+        return Ranking(order(candidates.values()), (found - started) * 1000, (ended - found) * 1000)
 
     def _expanded(self, question: str) -> tuple[str, list[Expansion]]:
         """The question with acronyms and long forms exchanged, and which were."""
@@ -101,31 +104,16 @@ class Search:
             for term, expanded, pair in replaced
         ]
 
-    def _readings(self, question: str, other: str) -> list[Reading]:
-        """The question as it was asked, and its other form if that differs."""
-        asked = self._reading(question, {})
-        return [asked] if other == question else [asked, self._reading(other, asked.weights)]
-
-    def _reading(self, text: str, asked: Mapping[str, float]) -> Reading:
-        """A form of the question.
-
-        Args:
-            text: the form.
-            asked: the shares of the terms of the question, where this is not the question itself: the terms that are
-                new weigh together what those do that they stand for.
-        """
+    def _reading(self, text: str, asked: Reading | None = None) -> Reading:
+        """A question, or another form of the one that was asked."""
         rarity = self._corpus.lexical.rarity(text)
-        weights = {term: count * rarity[term] for term, count in Counter(analyze(text)).items()}
+        weights: Mapping[str, float] = {term: count * rarity[term] for term, count in Counter(analyze(text)).items()}
         highest = HIGHEST_TERM * sum(weights.values())
-        kept = sum(share for term, share in asked.items() if term in weights)
-        new = [term for term in weights if asked and term not in asked]
-        if new and 0 < kept < 1:
-            scale = sum(weights[term] for term in weights if term in asked) / kept
-            factor = (1 - kept) * scale / sum(weights[term] for term in new)
-            weights |= {term: weights[term] * factor for term in new}
+        if asked is not None:
+            weights = _reweighed(weights, asked.weights)
         total = sum(weights.values())
         shares = {term: weight / total for term, weight in weights.items()}
-        return Reading(text, self._encoder.encode_query(text), shares, highest, OTHER_FORM if asked else 1.0)
+        return Reading(text, self._encoder.encode_query(text), shares, highest, 1.0 if asked is None else OTHER_FORM)
 
     def _near(self, reading: Reading, depth: int, allowed: "NDArray[np.bool_] | None") -> dict[int, float]:
         if self._settings.dense_weight == 0:
@@ -147,3 +135,19 @@ class Search:
             dense = {row: max(score, nearest[row]) for row, score in dense.items()}
         coverage = self._corpus.coverage(reading.weights, rows)
         return fuse(dense, worded, coverage, reading.highest, self._weights, number, reading.factor)
+
+
+def _reweighed(weights: Mapping[str, float], asked: Mapping[str, float]) -> Mapping[str, float]:
+    """The weights of another form of a question: terms that are new weigh together what those do that they stand for.
+
+    Args:
+        weights: of the form's terms.
+        asked: the shares of the question's terms.
+    """
+    gone = sum(share for term, share in asked.items() if term not in weights)
+    kept = [term for term in asked if term in weights]
+    new = sum(weight for term, weight in weights.items() if term not in asked)
+    if not (gone and kept and new):
+        return weights
+    scale = sum(weights[term] for term in kept) / sum(asked[term] for term in kept)
+    return {term: weight if term in asked else weight * gone * scale / new for term, weight in weights.items()}

@@ -118,7 +118,11 @@ class DocumentStore(CheckedDatabase):
         return StoredDocument(document, tuple(passage for _, passage in self.passages(rows)), mentions)
 
     def mentions(self, places: Sequence[int]) -> list[Mentions]:
-        """What the documents at these places say of acronyms, in their order; errors as `infos`."""
+        """What the documents at these places say of acronyms, in their order, nothing where nothing was written.
+
+        Raises:
+            IndexDamagedError: one is not what was written.
+        """
         found: dict[int, Mentions] = {}
         statement = "SELECT document, mentions, checksum FROM mentions WHERE document IN"
         for place, mentions, expected in self.query_in(statement, places):

@@ -28,13 +28,11 @@ CHECKSUM = np.dtype("<u4")
 class TermSets:
     """The terms of each passage, by its row number in the segment; safe to share between threads."""
 
-    def __init__(
-        self, path: Path, terms: "NDArray[np.uint32]", starts: "NDArray[np.int64]", firsts: "NDArray[np.bool_]"
-    ) -> None:
-        self._path = path
+    def __init__(self, terms: "NDArray[np.uint32]", starts: "NDArray[np.int64]", firsts: "NDArray[np.bool_]") -> None:
         self._terms = terms
         self._starts = starts
         self._firsts = firsts
+        self._lasts = np.append(firsts[1:], True)
 
     @classmethod
     def open(cls, folder: Path, passages: int) -> "TermSets":
@@ -52,7 +50,7 @@ class TermSets:
         fits = len(starts) == passages + 1 and starts[0] == 0 and starts[-1] == len(terms) and len(firsts) == passages
         if not fits or np.diff(starts).min(initial=0) < 0 or not firsts[:1].all():
             raise IndexDamagedError(f"The terms in {folder} do not belong to the {passages} passages")
-        return cls(path, terms, starts, firsts)
+        return cls(terms, starts, firsts)
 
     def coverage(self, weights: Mapping[str, float], rows: Sequence[int]) -> dict[int, Coverage]:
         """How much of a question each of the passages covers.
@@ -72,8 +70,7 @@ class TermSets:
 
     def _neighbours(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The rows before and after each in its document; where there is none, the row itself."""
-        last = np.append(self._firsts[1:], True)[rows] if len(self._firsts) else rows.astype(bool)
-        return rows - ~self._firsts[rows], rows + ~last
+        return rows - ~self._firsts[rows], rows + ~self._lasts[rows]
 
     def _holding(self, terms: Sequence[str], rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":
         """Whether each of the rows holds each of the terms, of shape (rows, terms)."""

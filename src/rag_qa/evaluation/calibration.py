@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from rag_qa.confidence import FIELD, Calibration, Signs, bound_settings
 from rag_qa.engine import Engine
@@ -18,6 +19,7 @@ from rag_qa.evaluation.abstention import judge_abstention
 from rag_qa.evaluation.gold import GoldQuestion, locate
 from rag_qa.evaluation.results import Abstention, Span
 from rag_qa.evaluation.run import DEFAULT_K
+from rag_qa.finding import Statements
 from rag_qa.types import document_id
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ LEAST = 5
 FOLDS, LEFT_OUT_ALONE = 10, 100
 """Up to so many questions each is left out by itself, above that a tenth at a time."""
 SMALL = 1e-12
+LEAST_SPREAD = 1e-6
 
 
 class Example(Struct, frozen=True):
@@ -145,7 +148,9 @@ def examples(
         questions: the gold.
         engine: what is asked.
         progress: told how far it is.
-        hide: ask the answerable questions alone, as if the passages that hold evidence were not there.
+        hide: ask the answerable questions alone, as if the passages that hold evidence were not there, nor those
+            beside them, which count with what they hold, nor others that say the same. How rare words are stays as
+            it is.
 
     Raises:
         GoldError: a quote cannot be found.
@@ -156,13 +161,14 @@ def examples(
     for done, question in enumerate(chosen):
         progress("asking", done, len(chosen))
         evidence = spans[question.id]
-        ranking, statements = engine.finder.statements(
-            question.question, FIELD, _without(evidence, engine) if hide else None
-        )
-        if statements:
-            best = [place for statement in statements[:DEFAULT_K] for place in statement.places]
+        statements = engine.finder.statements(question.question, FIELD, None)
+        if hide:
+            allowed = _without(evidence, statements, engine)
+            statements = engine.finder.statements(question.question, FIELD, allowed)
+        if statements.found:
+            best = [place for each in statements.found[:DEFAULT_K] for place in each.places]
             right = any(span.overlaps(*place) for span in evidence for place in best)
-            signs = engine.finder.signs(ranking, statements)
+            signs = engine.finder.signs(statements)
             found.append(Example(question.id, signs, right and question.answerable, question.answerable and not hide))
     progress("asking", len(chosen), len(chosen))
     return found
@@ -186,9 +192,11 @@ def fit(
     """
     share = np.full(len(values), 1 / len(values)) if weights is None else weights / weights.sum()
     centre = share @ values
-    spread = np.sqrt(share @ (values - centre) ** 2) + SMALL
-    scaled = (values - centre) / spread
-    target = np.array(prior.coefficients) * spread if prior else np.zeros(values.shape[1])
+    spread = np.sqrt(share @ (values - centre) ** 2)
+    known = np.array(prior.coefficients if prior else np.zeros(values.shape[1]))
+    varies = spread > LEAST_SPREAD  # of a sign that is the same everywhere nothing can be learned
+    scaled = (values - centre)[:, varies] / spread[varies]
+    target = (known * spread)[varies]
     truth = right.astype(float)
 
     def loss(parameters: "NDArray[np.float64]") -> "tuple[float, NDArray[np.float64]]":
@@ -202,8 +210,9 @@ def fit(
     bounds = [*((0.0, None) for _ in target), (None, None)]
     start = np.append(np.maximum(target, 0), 0.0)
     parameters = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    slopes = parameters[:-1] / spread
-    return Model(tuple(slopes.tolist()), float(parameters[-1] - slopes @ centre))
+    slopes = known.copy()
+    slopes[varies] = parameters[:-1] / spread[varies]
+    return Model(tuple(slopes.tolist()), float(parameters[-1] - slopes[varies] @ centre[varies]))
 
 
 def threshold_of(
@@ -233,17 +242,25 @@ def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[
     return confidences
 
 
-def _without(evidence: Sequence[Span], engine: Engine) -> "NDArray[np.bool_]":
-    """For each row whether it holds nothing of the evidence."""
+def _without(evidence: Sequence[Span], statements: Statements, engine: Engine) -> "NDArray[np.bool_]":
+    """For each row whether it may be found, where evidence is hidden."""
+    copies = [
+        Span(*place)
+        for found in statements.found
+        if any(span.overlaps(*place) for place in found.places for span in evidence)
+        for place in found.places
+    ]
+    hidden = [*evidence, *copies]
     allowed = np.ones(engine.manifest.counts.passages, dtype=np.bool_)
-    for document in {span.document for span in evidence}:
+    for document in {span.document for span in hidden}:
         identity = document_id(document)
-        for row, passage in zip(engine.rows(identity), engine.passages(identity), strict=True):
-            if any(span.overlaps(document, passage.start, passage.end) for span in evidence):
-                allowed[row] = False
+        rows = engine.rows(identity)
+        for place, passage in enumerate(engine.passages(identity)):
+            if any(span.overlaps(document, passage.start, passage.end) for span in hidden):
+                allowed[rows[max(0, place - 1) : place + 2]] = False
     return allowed
 
 
 def _logistic(odds: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    logistic: NDArray[np.float64] = 1 / (1 + np.exp(-odds))
+    logistic: NDArray[np.float64] = expit(odds)
     return logistic

@@ -18,7 +18,7 @@ from rag_qa.indexing import Progress, build, index_documents
 from rag_qa.settings import Settings
 from rag_qa.types import Answer
 
-__all__ = ["Subject", "check_folder", "gold_subject", "index_folder", "open_collection"]
+__all__ = ["Subject", "check_folder", "gold_subject", "index_folder", "judges_documents", "open_collection"]
 
 CORPUS, DOCUMENTS, GOLD = "corpus.jsonl", "documents", "gold.jsonl"
 
@@ -60,7 +60,7 @@ def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject
     """
     name, index = folder.resolve().name, index_folder(folder)
     check_folder(folder)
-    if (folder / CORPUS).is_file():
+    if judges_documents(folder):
         collection = load_collection(folder)
         index_documents(collection.documents, index, settings, tell)
         return Subject(
@@ -81,6 +81,11 @@ def check_folder(folder: Path) -> None:
         raise GoldError(
             f"“{folder}” is no collection: it needs {CORPUS} (the form of BEIR), or {DOCUMENTS}/ and {GOLD}."
         )
+
+
+def judges_documents(folder: Path) -> bool:
+    """Whether a collection is in the form of BEIR, which judges documents and has no quotes."""
+    return (folder / CORPUS).is_file()
 
 
 def index_folder(folder: Path) -> Path:

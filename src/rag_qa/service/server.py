@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Callable
-from threading import Event
 
 import uvicorn
 
@@ -32,17 +31,17 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     listener = _listen(settings.host, settings.port)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     failures: list[Exception] = []
-    loaded = Event()
+    first: list[Engine] = []
 
     def load() -> Engine:
-        if loaded.is_set():  # a new snapshot
-            return Engine.open(settings.index, settings)
+        if first:  # a new snapshot, to be looked at by the same reranker
+            return Engine.open(settings.index, settings, reranker=first[0].reranker)
         try:
             engine = Engine.open(settings.index, settings)
         except Exception as error:
             failures.append(error)
             raise
-        loaded.set()
+        first.append(engine)
         on_ready(f"http://{name}:{listener.getsockname()[1]}")  # requests that come from now on wait their turn
         return engine
 
