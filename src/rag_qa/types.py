@@ -181,7 +181,7 @@ class Scores(Struct, frozen=True):
     """The evidence behind a rank.
 
     `dense` is the inner product of unit vectors, with the passage or its nearest sentence, whichever is larger;
-    `lexical` is BM25, 0 where no word is shared.
+    `lexical` is BM25, 0 where it is not among the first that were found by words.
     """
 
     dense: float
