@@ -9,10 +9,10 @@ only where the whole collection has a single capitalised name that spells it.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
 
 from msgspec import Struct
 
+from rag_qa.spelling import LEAST_RUN, SMALL_WORDS, Word, is_among, spelled_by
 from rag_qa.stopwords import STOPWORDS
 
 __all__ = [
@@ -31,18 +31,10 @@ MININGS = 1  # raise it when a change here finds other mentions in the same text
 
 FEWEST_LETTERS = 5  # of an acronym that nothing defines, or that a question has in lower case
 MOST_LETTERS = 10
-LEAST_RUN = 3  # letters that a word may give by how it begins, as alpha in TNF-alpha; two would fit by chance
 WINDOW = 240  # characters before a bracket in which its long form begins
 SHORT_WINDOW = 24
-SMALL_WORDS = frozenset({"&", "a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"})
 OPENERS = STOPWORDS - {"her", "his", "our"}
 """Words that have a capital only because a sentence begins with them."""
-COMBINING = ("o", "yl", "oxy", "poly")
-LISTED = (
-    "anti bi bio co counter de di endo epi ex extra hyper im in infra inter intra iso mega meta mis mono multi myo neo "
-    "non over para per peri poly post pre pro re semi sub super supra tele tetra trans tri ultra un under uni"
-)
-PREFIXES = frozenset(LISTED.split())
 
 SPACE = r"[ \t\xa0]*+(?:\r?\n)?+[ \t\xa0]*+"
 SHORT = r"[^\W_](?:[-/&]?[^\W_]){1,11}"
@@ -70,8 +62,6 @@ TOKEN = re.compile(r"[@#]?\w+")
 CAPITALISED = r"[A-ZÀ-ÖØ-Þ][\w'’]*+(?:[-‐‑–][\w'’]++)*+"
 JOINT = rf"(?=\s){SPACE}(?:(?:of|and(?!\s+the\b)|the|for|in|on|to|&)(?=\s){SPACE}){{0,3}}+"
 NAME = re.compile(rf"(?<![\w'’@#&-]){CAPITALISED}(?:{JOINT}{CAPITALISED})++")
-
-_Word = list[re.Match[str]]  # in its hyphenated parts
 
 
 class Mention(Struct, frozen=True):
@@ -125,7 +115,7 @@ def _definitions(text: str) -> Iterator[Mention]:
             continue
         after_bracket = bracket.end()
         words = _words(text, max(0, starts.start - 1), end) if short else []
-        words = words[: _spelled_by(words, "".join(filter(str.isalnum, short)))][::-1]
+        words = words[: spelled_by(words, "".join(filter(str.isalnum, short)))][::-1]
         if not words:
             continue
         start = words[0][0].start()
@@ -143,9 +133,9 @@ def _short_form(text: str) -> str:
     return short if is_one else ""
 
 
-def _words(text: str, start: int, end: int) -> list[_Word]:
+def _words(text: str, start: int, end: int) -> list[Word]:
     """The words that lead up to an offset without a break, nearest first."""
-    words: list[_Word] = []
+    words: list[Word] = []
     right = end
     for part in reversed(list(WORD.finditer(text, start, end))):
         gap = text[part.end() : right]
@@ -159,90 +149,13 @@ def _words(text: str, start: int, end: int) -> list[_Word]:
     return words
 
 
-def _spelled_by(words: Sequence[_Word], letters: str) -> int:
-    """How many of the words, nearest first, spell the letters; 0 where none do, or where it cannot be told."""
-    if fewest := _fewest(words, letters, inner=True):
-        return fewest if _fewest(words, letters) in {0, fewest} else 0
-    return _fewest(words, letters, shared=True)
-
-
-def _fewest(words: Sequence[_Word], letters: str, *, inner: bool = False, shared: bool = False) -> int:
-    """The fewest of the words that spell the letters; 0 where none do.
-
-    Args:
-        words: all but the small ones have to give letters.
-        letters: those of the acronym.
-        inner: whether a letter may come from within a word.
-        shared: whether a word may share its letter with the next, as in marrow-derived mesenchymal; not the last.
-    """
-    rest = {len(letters)}  # from where the words so far can spell on to the end
-    for count, word in enumerate(words[: min(len(letters) + 5, 2 * len(letters))], 1):
-        taken = [[_taken(part[0], letters, at, inner=inner) for at in range(len(letters))] for part in word]
-        ends = {at: _ends(taken, at) - {at} for at in range(len(letters))}
-        if taken[0][0] and not rest.isdisjoint(_ends(taken[1:], *taken[0][0])):
-            return count
-        skipped = rest if _is_among(SMALL_WORDS, word) else set()
-        if shared:
-            skipped = skipped | {at for at in rest if at < len(letters) - 1 and ends[at]}
-        rest = skipped.union(at for at in ends if not rest.isdisjoint(ends[at]))
-        if not rest:
-            break
-    return 0
-
-
-def _ends(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
-    """How far parts that each take letters, or none, can come from some starts."""
-    ends = set(starts)
-    for by_part in taken:
-        ends |= {end for start in ends if start < len(by_part) for end in by_part[start]}
-    return ends
-
-
-def _taken(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
-    """How far a part of a word can spell the letters from one on; from within itself only if `inner`."""
-    if part[0].lower() != letters[at].lower():
-        return set()
-    lower, rest = part.lower(), letters[at:].lower()
-    run = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(lower, rest, strict=False)))
-    if lower[0].isdigit():
-        return {at + run} if run == len(lower) else set()
-    taken = {at + 1}
-    if not part.islower() and run == len(lower.removesuffix("s")):
-        taken.add(at + run)
-    if inner:
-        taken.update(range(at + LEAST_RUN, at + run + 1))
-        last = 0
-        for end, letter in enumerate(letters[at + 1 :], at + 2):
-            last = next((place for place in range(last + 1, len(part)) if _gives(part, last, place, letter)), len(part))
-            if last == len(part):
-                break
-            taken.add(end)
-    return taken
-
-
-def _gives(part: str, last: int, place: int, letter: str) -> bool:
-    """Whether a letter may come from within a word: where an element of it begins, as vascular in cardiovascular."""
-    before = part[:place].lower()
-    return part[place].lower() == letter.lower() and (
-        before in PREFIXES
-        or (place > LEAST_RUN and before.endswith(COMBINING))
-        or part.startswith("virus", place)
-        or (part[place].isupper() and part[place - 1].islower())
-        or (part[place] == letter and letter.islower() and place == last + 1)
-    )
-
-
-def _is_among(words: frozenset[str], word: _Word) -> bool:
-    return len(word) == 1 and word[0][0].lower() in words
-
-
-def _is_sound(words: Sequence[_Word], long_form: str, short: str) -> bool:
+def _is_sound(words: Sequence[Word], long_form: str, short: str) -> bool:
     """Whether what spells an acronym is to be believed."""
     first, last = words[0], words[-1]
     initial, opening = short[0].lower(), first[0][0]
     letters = sum(map(str.isalnum, short))
     few, single = letters < LEAST_RUN, len(words) == len(first) == 1
-    titled = all(word[0][0][0].isupper() for word in words if not _is_among(SMALL_WORDS, word))
+    titled = all(word[0][0][0].isupper() for word in words if not is_among(SMALL_WORDS, word))
     again = initial in {part[0][0].lower() for part in first[1:]}
     numeral = NUMERAL.search(short)
     return not (
@@ -250,8 +163,8 @@ def _is_sound(words: Sequence[_Word], long_form: str, short: str) -> bool:
         or (few and (single or "," in long_form or "/" in short))
         or (len(words) == 1 and long_form.lower().startswith(short.lower()))
         or "_" in long_form
-        or (_is_among(STOPWORDS, first) and (few or not titled))
-        or (_is_among(STOPWORDS, last) and not last[0][0].isupper())
+        or (is_among(STOPWORDS, first) and (few or not titled))
+        or (is_among(STOPWORDS, last) and not last[0][0].isupper())
         or (len(first) == len(opening) == 1 and opening.islower())
         or (TWO_PHRASES.search(long_form) and not titled)
         or (long_form[-1].isdigit() and not short[-1].isdigit())
@@ -262,7 +175,7 @@ def _is_sound(words: Sequence[_Word], long_form: str, short: str) -> bool:
     )
 
 
-def _is_person(before: str, words: Sequence[_Word], short: str) -> bool:
+def _is_person(before: str, words: Sequence[Word], short: str) -> bool:
     """Whether a long form may be a person: behind a title, or two names, and initials, without a determiner."""
     names = [word[0][0] for word in words]
     capitals = all(name[0].isupper() for name in names)
