@@ -399,6 +399,11 @@ def test_lower_case_means_no_acronym_where_it_is_an_ordinary_word():
     assert found[0] == "a value, Valsartan Long Use Evaluation"
 
 
+def test_a_name_that_is_written_out_is_no_acronym():
+    assert defined("AmericaCorps (AmeriCorps) was founded.") == []
+    assert defined("small interfering RNA (siRNA) was used.") == [("siRNA", "small interfering RNA")]
+
+
 def test_an_article_that_is_elided():
     who = Acronym("OMS", "Organisation mondiale de la santé", "a", 0, 29)
     assert Lexicon([who]).expand("Où siège l’OMS ?")[1][0][:2] == ("OMS", who.long_form)

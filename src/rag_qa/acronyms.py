@@ -27,7 +27,7 @@ __all__ = [
     "plain_words",
 ]
 
-MININGS = 1  # raise it when a change here finds other mentions in the same text
+MININGS = 2  # raise it when a change here finds other mentions in the same text
 
 FEWEST_LETTERS = 5  # of an acronym that nothing defines, or that a question has in lower case
 MOST_LETTERS = 10
@@ -51,6 +51,7 @@ JOINED = re.compile(r"\s(?:and|&)\s")
 LIST_TAIL = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]*+,\s+$")
 POSSESSIVE = re.compile(r"['’]s$")
 ROMAN = re.compile(r"[IVX]+")
+WRITTEN_OUT = re.compile(r"[a-zß-ÿ]{3}")  # as in AmeriCorps, which is a name
 NUMERAL = re.compile(r"-(I{1,3}|IV|VI{1,3}|IX)$")
 TWO_PHRASES = re.compile(r"\s(?:and|by|from|or|to|with)\s+the\s")
 HONORIFIC = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Professor|Sir|Dame|Lord|Lady)\.?\s+$")
@@ -129,8 +130,8 @@ def _definitions(text: str) -> Iterator[Mention]:
 def _short_form(text: str) -> str:
     """The acronym, without the s of a plural; empty where it cannot be one."""
     short = text[:-1] if PLURAL.search(text) else text
-    is_one = sum(map(str.isupper, short)) > 1 and len(short) <= MOST_LETTERS and not ROMAN.fullmatch(short)
-    return short if is_one else ""
+    is_one = sum(map(str.isupper, short)) > 1 and len(short) <= MOST_LETTERS
+    return short if is_one and not ROMAN.fullmatch(short) and not WRITTEN_OUT.search(short) else ""
 
 
 def _words(text: str, start: int, end: int) -> list[Word]:
