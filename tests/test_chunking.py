@@ -104,3 +104,14 @@ def test_a_run_without_spaces_is_cut_by_characters(encoder, text):
 def test_short_texts(encoder, text):
     passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(make(text, title="a.txt"))
     assert [passage.text for passage in passages] == ([text] if text.strip() else [])
+
+
+def test_wrapped_lines_without_sentences_take_no_time(encoder):
+    text = "\n".join("ACGT" * 17 for _ in range(8_000))  # half a megabyte; where time grows with the square, minutes
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(make(text, title="a.txt"))
+    assert max(len(passage.text) for passage in passages) <= 1400
+
+
+def test_what_the_encoder_has_no_token_for_is_cut_too(encoder):
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(make("\u200b \u200b\n" * 4_000, title="a"))
+    assert max(len(passage.text) for passage in passages) <= 1400

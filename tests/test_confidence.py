@@ -84,7 +84,16 @@ def test_a_calibration_for_something_else_is_ignored_with_a_sentence(index_copy,
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"\xff", b"[" * 100_000, msgspec.json.encode(made(coefficients={"score": 1.0}))]
+    "data",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        msgspec.json.encode(made()).replace(b'"threshold":0.5', b'"threshold":5'),
+        b'{"settings": ' + b'{"a":' * 3000 + b"1" + b"}" * 3001,
+        msgspec.json.encode(made(coefficients={"score": 1.0})),
+    ],
 )
 def test_a_damaged_calibration_is_ignored_with_a_sentence(index_copy, rag_qa_main, data):
     (index_copy / CALIBRATION).write_bytes(data)
@@ -92,6 +101,12 @@ def test_a_damaged_calibration_is_ignored_with_a_sentence(index_copy, rag_qa_mai
     assert (code, json.loads(out)["confidence"]) == (0, None)
     assert err.count("\n") == 1
     assert f"The calibration {index_copy / CALIBRATION} cannot be read, so that there is no confidence" in err
+
+
+def test_a_folder_in_the_place_of_a_calibration(index_copy):
+    (index_copy / CALIBRATION).mkdir()
+    with Engine.open(index_copy) as engine:
+        assert "cannot be read" in engine.calibration_problem
 
 
 def test_other_settings_than_those_it_ships_for(engine):

@@ -36,7 +36,7 @@ def documents(passage):
 
 
 def test_the_same_statement_is_shown_once_with_all_its_sources(papers):
-    wrapped = STATEMENT.replace(" in May", "\nin May").replace("no pilot", "“no pilot”")
+    wrapped = STATEMENT.replace(" in May", "\nin May").replace("Northgate", "**Northgate**")
     index = papers({"a.txt": STATEMENT, "b.txt": wrapped, "c.txt": f"{STATEMENT}\n", "d.txt": "Ferries sail at noon."})
     with Engine.open(index) as engine:
         found = engine.ask("What is the Northgate harbour fee?")

@@ -7,6 +7,7 @@ alone is cut by semantic-text-splitter, at the highest boundary that fits (lines
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import ceil
 
 from msgspec import Struct
 from semantic_text_splitter import TextSplitter
@@ -136,7 +137,7 @@ class Chunker:
             texts = [text[start:after] for start, after in reaching[together]]
             encoded = self._tokenizer.encode_batch(texts, add_special_tokens=False)
             for (start, end), tokens in zip(spans[together], encoded, strict=True):
-                yield _Piece(start, end, max(len(tokens), (end - start) // CHARACTERS_A_TOKEN))
+                yield _Piece(start, end, max(len(tokens), ceil((end - start) / CHARACTERS_A_TOKEN)))
 
     def _parts(self, text: str, capacity: int) -> Iterator[tuple[int, str]]:
         """Offsets and slices; a run without spaces, which is one unknown token however long, is cut by characters."""

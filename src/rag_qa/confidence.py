@@ -5,14 +5,15 @@ that ships is fitted by training/confidence.py; `rag-qa eval --calibrate` fits o
 belongs to an encoder and to the settings that shape scores.
 """
 
+import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from rag_qa.errors import WriteError
 from rag_qa.files import write_atomically
@@ -37,6 +38,7 @@ BOUND = (
     "collapse_duplicates",
 )
 DIGITS = 4
+LARGEST = 1e6
 HIGHEST_ODDS = 700  # logarithm; above, the exponential overflows
 ADVICE = "make one with `rag-qa eval --gold FILE --calibrate`"
 
@@ -74,9 +76,9 @@ class Signs(Struct, frozen=True):
 class Calibration(Struct, frozen=True, kw_only=True):
     """A fitted logistic function of the signs, what it belongs to, and how it was made."""
 
-    coefficients: dict[str, float]
-    intercept: float
-    threshold: float
+    coefficients: dict[str, Annotated[float, Meta(ge=0, le=LARGEST)]]
+    intercept: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+    threshold: Annotated[float, Meta(ge=0, le=1)]
     """The confidence from which on a question counts as answered."""
     encoder: str
     """The digest of the encoder that it belongs to."""
@@ -118,14 +120,14 @@ def load_calibration(index: Path | None, encoder: str, settings: Settings) -> tu
         settings: what it was built with, and how it is asked.
     """
     own = index / CALIBRATION if index else None
-    place = f"calibration {own}" if own and own.is_file() else "calibration that ships"
+    place = f"calibration {own}" if own and os.path.lexists(own) else "calibration that ships"
     try:
         shipped = files("rag_qa").joinpath("models", SHIPPED)
-        data = own.read_bytes() if own and own.is_file() else shipped.read_bytes()
+        data = own.read_bytes() if own and os.path.lexists(own) else shipped.read_bytes()
         calibration = _CALIBRATIONS.decode(data)
         if calibration.coefficients.keys() != set(Signs.__struct_fields__):
             raise msgspec.ValidationError("other signs")
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, f"The {place} cannot be read, so that there is no confidence: {ADVICE}."
     if found := calibration.difference(encoder, settings):
         return None, f"The {place} was made for {found}, so that there is no confidence: {ADVICE}."

@@ -48,11 +48,16 @@ def make_chunker(encoder: SentenceEncoder, settings: IndexSettings) -> Chunker:
     """What cuts documents for an encoder.
 
     Raises:
-        SettingsError: the passages would be longer than what the encoder reads.
+        SettingsError: the passages would be longer than what the encoder reads, or be mostly overlap.
     """
     if settings.passage_tokens > encoder.room:
         raise SettingsError(
             f"passage_tokens is {settings.passage_tokens}, but {encoder.name} reads {encoder.room} tokens of a text: "
             "set it to that or less."
+        )
+    if settings.overlap_tokens > settings.passage_tokens / 2:
+        raise SettingsError(
+            f"overlap_tokens is {settings.overlap_tokens}, more than half of passage_tokens "
+            f"({settings.passage_tokens}): set it to that or less."
         )
     return Chunker(encoder.tokenizer, encoder.room, settings)

@@ -87,7 +87,7 @@ class Finder:
     def statements(self, question: str, count: int, allowed: "NDArray[np.bool_] | None") -> Statements:
         """The best passages that say different things, `count` where there are so many.
 
-        Where a search finds too few, as among thousands of copies, it is done again, deeper.
+        Where a search finds too few, or more copies than the one before it, it is done again, deeper.
 
         Args:
             question: in words.
@@ -98,12 +98,14 @@ class Finder:
         depth = max(count, self._settings.depth)
         read = self._search.read(question)
         dense_ms = lexical_ms = 0.0
+        copies = 0
         while True:
             ranking = self._search.rank(read, depth, allowed)
             dense_ms += ranking.dense_ms
             lexical_ms += ranking.lexical_ms
             found = self._collapsed(ranking.candidates, count)
-            if len(found) >= count or len(ranking.candidates) < depth:
+            before, copies = copies, sum(len(each.also_in) for each in found)
+            if (len(found) >= count and copies == before) or len(ranking.candidates) < depth:
                 return Statements(read, found, dense_ms, lexical_ms)
             depth *= DEEPER
 

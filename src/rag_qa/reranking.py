@@ -56,7 +56,10 @@ class CrossEncoderReranker:
         """
         folder = Path(name)
         found = cls(folder.resolve().name, folder) if folder.is_dir() else cls(name, _downloaded_folder(name))
-        _check(found.folder)
+        try:
+            _check(found.folder)
+        except TypeError:
+            raise RerankerError(f"The config.json in “{found.folder}” is not what a model has: {ADVICE}.") from None
         return found
 
     @classmethod

@@ -106,12 +106,14 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
     lines = [(start, end) for start, end in pairwise(starts) if text[start:end].strip()]
     width = max((len(text[start:end].rstrip()) for start, end in lines), default=0)
     merged: list[tuple[int, int]] = []
+    last = 0  # where the line before begins
     for start, end in lines:
         adjacent = merged and merged[-1][1] == start  # no blank line between
-        if merged and _continues(text[merged[-1][0] : merged[-1][1]], text[start:end], width if adjacent else 0):
+        if merged and _continues(text[last:start], text[start:end], width if adjacent else 0):
             merged[-1] = (merged[-1][0], end)
         else:
             merged.append((start, end))
+        last = start
     return merged
 
 
@@ -119,6 +121,6 @@ def _continues(before: str, line: str, width: int) -> bool:
     """Whether `line` goes on with the sentence of the text before it; `width` is that of wrapped text, or 0."""
     if line.lstrip()[0].islower():
         return True
-    last = LINE_END.split(before.rstrip())[-1]
+    last = before.rstrip()
     wrapped = width in WRAPPED_WIDTH and len(last) >= 0.7 * width
     return wrapped and last[-1] not in ".!?:;" and line[0].isalnum()
