@@ -252,6 +252,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
     build([papers], index, settings)
     with Engine.open(index) as engine:
         right = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
+        encoder = engine.encoder
     folder = current(index)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(files) > 12
@@ -263,7 +264,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
             verified = verify_snapshot(index, folder)
             assert str(path) in verified.damaged or (path.name == "manifest.json" and verified.problem), path
             try:
-                with Engine.open(index) as engine:
+                with Engine.open(index, encoder=encoder) as engine:
                     found = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
                     assert all(each in right for each in found)
                     assert found == right or not checked_bytes
