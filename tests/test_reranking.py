@@ -139,6 +139,12 @@ def test_what_is_no_cross_encoder(copied, encoder, tmp_path):
     assert "config.json is no JSON object: repair" in complaint(copied)
 
 
+@pytest.mark.parametrize("values", [{"id2label": 5}, {"architectures": 5}, {"architectures": [5]}])
+def test_a_configuration_of_other_types(copied, values):
+    change(copied / "config.json", **values)
+    assert "is not what a model has: give a cross-encoder" in complaint(copied)
+
+
 def test_a_model_with_several_labels(copied, tmp_path):
     (tmp_path / "three").mkdir()
     assert "has 3 labels: give a cross-encoder with one label" in complaint(make_model(tmp_path / "three", labels=3))

@@ -7,21 +7,18 @@ hiding the passages that hold the evidence, and by asking the questions of one c
 is judged by a model that was fitted on the others; those of --test are judged only.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from asked import read_arguments, silent
 from msgspec import Struct, structs
 
 from rag_qa.confidence import Calibration, bound_settings
-from rag_qa.engine import Engine
 from rag_qa.evaluation.abstention import judge_abstention
 from rag_qa.evaluation.calibration import Example, Model, examples, fit, threshold_of
-from rag_qa.evaluation.gold import GoldQuestion, load_gold
-from rag_qa.evaluation.subjects import Subject, gold_subject, open_collection
-from rag_qa.settings import Settings
+from rag_qa.evaluation.subjects import Subject
 
 TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "confidence.json"
 FOREIGN = 60  # questions of each other collection
@@ -44,8 +41,8 @@ class Kinds(Struct, frozen=True):
 def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
     """Asks all that is asked of a collection."""
     random = np.random.default_rng(0)
-    real = examples(subject.gold, subject.engine, _silent)
-    foreign: list[GoldQuestion] = []
+    real = examples(subject.gold, subject.engine, silent)
+    foreign = []
     for other in others:
         answerable = [question for question in other.gold if question.answerable]
         chosen = random.choice(len(answerable), min(FOREIGN, len(answerable)), replace=False)
@@ -53,8 +50,8 @@ def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
     return Kinds(
         answered=[each for each in real if each.right],
         missed=[each for each in real if each.answerable and not each.right],
-        hidden=examples(subject.gold, subject.engine, _silent, hide=True),
-        foreign=examples(foreign, subject.engine, _silent),
+        hidden=examples(subject.gold, subject.engine, silent, hide=True),
+        foreign=examples(foreign, subject.engine, silent),
         unanswerable=[each for each in real if not each.answerable],
     )
 
@@ -88,28 +85,20 @@ def judge(name: str, kinds: Kinds, model: Model) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("collections", nargs="*", type=Path)
-    parser.add_argument("--test", nargs="*", type=Path, default=[])
-    parser.add_argument("--gold", type=Path)
-    parser.add_argument("--index", type=Path)
-    parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
-    folders = [*options.collections, *options.test]
-    subjects = [open_collection(folder, Settings(), _silent) for folder in folders]
-    if options.gold:
-        subjects.append(gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index)))
+    asked = read_arguments(__doc__)
+    subjects = asked.subjects
     found = {
         subject.name: gather(subject, [other for other in subjects if other is not subject]) for subject in subjects
     }
-    licensed = [name for name in found if name not in {folder.resolve().name for folder in options.test}]
     for name, kinds in found.items():
-        judge(name, kinds, train([found[other] for other in licensed if other != name])[0])
-    model, questions = train([found[name] for name in licensed])
-    print(model.named(), "fitted on", ", ".join(licensed))
-    answered = [each for name in licensed for each in found[name].answered]
+        judge(name, kinds, train([found[other] for other in asked.licensed if other != name])[0])
+    model, questions = train([found[name] for name in asked.licensed])
+    print(model.named(), "fitted on", ", ".join(asked.licensed))
+    answered = [each for name in asked.licensed for each in found[name].answered]
     confidences = model.confidences(np.array([each.signs.values for each in answered]))
-    weights = np.concatenate([np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in licensed])
+    weights = np.concatenate(
+        [np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in asked.licensed]
+    )
     calibration = Calibration(
         coefficients=model.named(),
         intercept=round(model.intercept, 6),
@@ -117,15 +106,11 @@ def main() -> None:
         encoder=subjects[0].engine.manifest.encoder.digest,
         settings=bound_settings(subjects[0].engine.settings),
         questions=questions,
-        source=", ".join(licensed),
+        source=", ".join(asked.licensed),
     )
     print("threshold", calibration.threshold)
-    if options.write:
+    if asked.write:
         TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(calibration)) + b"\n")
-
-
-def _silent(*_: object) -> None:
-    pass
 
 
 if __name__ == "__main__":

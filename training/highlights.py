@@ -6,21 +6,20 @@ Each collection is a folder of documents/ and gold.jsonl. Every one is judged by
 others; those of --test are judged only.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from asked import read_arguments
 from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rag_qa.engine import Engine
-from rag_qa.evaluation.gold import load_gold, locate
-from rag_qa.evaluation.subjects import Subject, gold_subject, open_collection
+from rag_qa.evaluation.gold import locate
+from rag_qa.evaluation.subjects import Subject
 from rag_qa.highlighting import FEATURES, Scorer, features, mark
-from rag_qa.settings import Settings
 from rag_qa.types import Passage
 
 TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "highlights.json"
@@ -111,28 +110,15 @@ def _lengths(each: Example) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("collections", nargs="*", type=Path)
-    parser.add_argument("--test", nargs="*", type=Path, default=[])
-    parser.add_argument("--gold", type=Path)
-    parser.add_argument("--index", type=Path)
-    parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
-    found: dict[str, list[list[Example]]] = {}
-    for folder in [*options.collections, *options.test]:
-        subject = open_collection(folder, Settings(), lambda *_: None)
-        found[subject.name] = gather(subject)
-    if options.gold:
-        subject = gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index))
-        found[subject.name] = gather(subject)
-    licensed = [name for name in found if name not in {folder.resolve().name for folder in options.test}]
+    asked = read_arguments(__doc__)
+    found = {subject.name: gather(subject) for subject in asked.subjects}
     for name, questions in found.items():
-        scorer = train([found[other] for other in licensed if other != name])
+        scorer = train([found[other] for other in asked.licensed if other != name])
         figures = judge(questions, scorer)
         print(f"{name:24}", "  ".join(f"{label} {value:.3f}" for label, value in figures.items()))
-    scorer = train([found[name] for name in licensed])
-    print(scorer.coefficients, "trained on", ", ".join(licensed))
-    if options.write:
+    scorer = train([found[name] for name in asked.licensed])
+    print(scorer.coefficients, "trained on", ", ".join(asked.licensed))
+    if asked.write:
         TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(scorer)) + b"\n")
 
 

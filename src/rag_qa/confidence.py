@@ -70,7 +70,7 @@ class Signs(Struct, frozen=True):
     @property
     def values(self) -> tuple[float, ...]:
         """All of them, in order."""
-        return self.score, self.lead, self.field, self.sentence
+        return msgspec.structs.astuple(self)
 
 
 class Calibration(Struct, frozen=True, kw_only=True):

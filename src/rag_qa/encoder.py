@@ -16,13 +16,14 @@ from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_digest
+from rag_qa.hub import OTHER_FORMATS, downloaded_folder
 from rag_qa.settings import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["OTHER_FORMATS", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
+__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -32,8 +33,6 @@ PACKAGED = {
 }
 PRECISION = "float32"
 BATCH_SIZE = 32
-# Kept out of the digest and the download: other precisions and frameworks of the same weights.
-OTHER_FORMATS = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.md", ".git*")
 QUERY_PROMPTS = ("query",)
 PASSAGE_PROMPTS = ("document", "passage", "corpus")
 
@@ -83,7 +82,7 @@ class SentenceEncoder:
             if not (Path(name) / "modules.json").is_file():
                 raise EncoderError(f"The folder “{name}” holds no sentence-transformers model (no modules.json).")
             return cls(Path(name).resolve().name, Path(name))
-        return cls(name, _downloaded_folder(name))
+        return cls(name, downloaded_folder(name, "encoder", "a sentence-transformers model", EncoderError))
 
     @cached_property
     def digest(self) -> str:
@@ -184,15 +183,3 @@ def _packaged_folder(name: str) -> Path:
     if not weights.is_file() or file_sha256(weights) != weights_sha256:
         raise EncoderError(f"The weights of {name} are not the published ones: reinstall the package {package}.")
     return folder
-
-
-def _downloaded_folder(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, ignore_patterns=list(OTHER_FORMATS)))
-    except (OSError, ValueError) as error:  # offline, unknown name, malformed name
-        raise EncoderError(
-            f"The encoder “{name}” is no folder and could not be had from the model hub "
-            f"({type(error).__name__}): give the folder of a sentence-transformers model."
-        ) from None

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
-from rag_qa.encoder import OTHER_FORMATS
 from rag_qa.errors import RerankerError
 from rag_qa.files import folder_digest
+from rag_qa.hub import OTHER_FORMATS, downloaded_folder
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -55,11 +56,11 @@ class CrossEncoderReranker:
             RerankerError: it is not on this machine, or is no cross-encoder with one label.
         """
         folder = Path(name)
-        found = cls(folder.resolve().name, folder) if folder.is_dir() else cls(name, _downloaded_folder(name))
-        try:
-            _check(found.folder)
-        except TypeError:
-            raise RerankerError(f"The config.json in “{found.folder}” is not what a model has: {ADVICE}.") from None
+        if folder.is_dir():
+            found = cls(folder.resolve().name, folder)
+        else:
+            found = cls(name, downloaded_folder(name, "reranker", "a cross-encoder", RerankerError))
+        _check(found.folder)
         return found
 
     @classmethod
@@ -163,39 +164,40 @@ def combined(fused: float, reranked: float | None) -> float:
     return round((1 - RERANKED_WEIGHT) * fused + RERANKED_WEIGHT * (reranked or 0.0), SCORE_DIGITS)
 
 
+class _Config(Struct, frozen=True):
+    """What a model's configuration says of what it is."""
+
+    model_type: str | None = None
+    architectures: list[str] | None = None
+    id2label: dict[str, Any] | None = None
+    num_labels: int = UNSAID_LABELS
+
+
 def _check(folder: Path) -> None:
     """Looks whether a folder holds a cross-encoder with one label, without loading it."""
-    saved_as = _config(folder / "config_sentence_transformers.json").get("model_type")
-    if (folder / "modules.json").is_file() and saved_as != "CrossEncoder":
+    saved_as = _config(folder / "config_sentence_transformers.json")
+    if (folder / "modules.json").is_file() and (saved_as is None or saved_as.model_type != "CrossEncoder"):
         raise RerankerError(f"The folder “{folder}” holds a bi-encoder, which cannot rerank: {ADVICE}.")
     config = _config(folder / "config.json")
-    if not config or not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
-        lacking = "weights" if config else "config.json"
+    if config is None or not any(path for pattern in WEIGHTS for path in folder.glob(pattern)):
+        lacking = "weights" if config is not None else "config.json"
         raise RerankerError(f"The folder “{folder}” holds no cross-encoder (no {lacking}): {ADVICE}.")
     if not (folder / "tokenizer.json").is_file():
         raise RerankerError(f"The folder “{folder}” holds no tokenizer.json: {ADVICE} and its tokenizer.")
-    if not any(str(kind).endswith(CLASSIFIER) for kind in config.get("architectures") or ()):
+    if not any(kind.endswith(CLASSIFIER) for kind in config.architectures or ()):
         raise RerankerError(f"The model in “{folder}” is made for something else than to classify: {ADVICE}.")
-    labels = len(config.get("id2label") or ()) or config.get("num_labels", UNSAID_LABELS)
+    labels = len(config.id2label or ()) or config.num_labels
     if labels != 1:
         raise RerankerError(f"The model in “{folder}” has {labels} labels: {ADVICE}.")
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """What a file says, nothing if there is none."""
+def _config(path: Path) -> _Config | None:
+    """What a file says; None if there is none, or it says nothing."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
+        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise RerankerError(f"{path} is no JSON object: repair the reranker's folder or give another.") from None
-
-
-def _downloaded_folder(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
-        return Path(snapshot_download(name, ignore_patterns=list(OTHER_FORMATS)))
-    except (OSError, ValueError) as error:  # offline, unknown name, malformed name
-        raise RerankerError(
-            f"The reranker “{name}” is no folder and could not be had from the model hub "
-            f"({type(error).__name__}): give the folder of a cross-encoder."
-        ) from None
+        return msgspec.convert(said, _Config) if said else None
+    except msgspec.ValidationError:
+        raise RerankerError(f"The config.json in “{path.parent}” is not what a model has: {ADVICE}.") from None

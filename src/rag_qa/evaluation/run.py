@@ -136,7 +136,7 @@ def evaluate_collection(
 
 def _ask(engine: Engine, question: str, k: int) -> Answer:
     """The `k` best passages, however many a user may ask for."""
-    return engine.with_settings(max_k=max(k, engine.settings.max_k)).ask(question, k=k)
+    return (engine if k <= engine.settings.max_k else engine.with_settings(max_k=k)).ask(question, k=k)
 
 
 def _best_passages(engine: Engine, question: str, relevant: Mapping[str, int]) -> list[Retrieved]:
