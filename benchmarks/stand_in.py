@@ -24,6 +24,7 @@ class StandInEncoder(SentenceEncoder):
     """The default encoder, but for the vectors of passages."""
 
     digest = "57a4d1157a4d1157"
+    encodes_itself = True
 
     def __init__(self, real: SentenceEncoder, vectors: np.ndarray) -> None:
         """Takes the real encoder and vectors that it made, of shape (n, dimension)."""

@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
 from rag_qa import Engine, build
 from rag_qa.cli import main
@@ -20,7 +22,7 @@ from rag_qa.evaluation.gold import load_gold
 from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.subjects import Subject, gold_subject
-from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")
@@ -35,13 +37,20 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def own_cache() -> Iterator[None]:
+    yield
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+
+
+@pytest.fixture(scope="session", autouse=True)
 def encoder() -> Iterator[SentenceEncoder]:
     """The default encoder, which every build of this process takes: its model is loaded once."""
     found = SentenceEncoder.find(DEFAULT_ENCODER)
     find, published = SentenceEncoder.find, PACKAGED[DEFAULT_ENCODER]
 
-    def find_once(name: str) -> SentenceEncoder:
-        return found if name == DEFAULT_ENCODER and PACKAGED[name] == published else find(name)
+    def find_once(name: str, precision: Precision = "int8") -> SentenceEncoder:
+        known = (name, precision) == (DEFAULT_ENCODER, "int8") and PACKAGED[name] == published
+        return found if known else find(name, precision)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SentenceEncoder, "find", find_once)

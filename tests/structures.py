@@ -38,8 +38,10 @@ def built_vectors(folder, vectors, graph_passages=10**9, questions=None) -> Vect
 class HashEncoder(SentenceEncoder):
     """Vectors from a checksum of the text, without a model: for tests in which only what becomes of them matters.
 
-    It bears the digest of the real one, so that the query encoder that is there already is taken for its own.
+    It bears the digest of the real one, so that the export that is there already is taken for its own.
     """
+
+    encodes_itself = True
 
     def encode_passages(self, texts):
         vectors = np.stack([np.random.default_rng(zlib.crc32(text.encode())).standard_normal(384) for text in texts])

@@ -1,12 +1,16 @@
 import shutil
+import sys
 
+import numpy as np
 import pytest
 
+from rag_qa import Engine, build, exporting
 from rag_qa import encoder as module
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoder import SentenceEncoder, in_best_precision
 from rag_qa.errors import EncoderError, IndexDamagedError
-from rag_qa.query_encoder import OnnxQueryEncoder
-from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.exporting import ExportedEncoder, ensure_export
+from rag_qa.onnx_encoder import OnnxEncoder, together
+from rag_qa.settings import DEFAULT_ENCODER, Settings, load_settings
 
 
 def test_the_window_is_the_models_and_not_the_tokenizers(encoder):
@@ -66,21 +70,129 @@ def test_what_is_no_model(tmp_path):
         SentenceEncoder.find("nobody/no-such-model")
 
 
+TEXTS = [f"Ship {number} lies at berth {number % 7}. " * (1 + number % 11) for number in range(64)]
+
+
+@pytest.fixture(scope="module")
+def exports(encoder, tmp_path_factory):
+    """The export of the default encoder in each precision."""
+    index = tmp_path_factory.mktemp("index")
+    exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
+    return {each.precision: OnnxEncoder.open(ensure_export(each, index, TEXTS, silent)) for each in (encoder, exact)}
+
+
+def silent(stage, done, total):
+    pass
+
+
+@pytest.mark.parametrize(("precision", "lowest"), [("int8", 0.995), ("float32", 0.9999)])
+def test_an_export_does_what_the_original_does(exports, encoder, precision, lowest):
+    exported = exports[precision]
+    made, original = exported.encode_passages(TEXTS), encoder.encode_passages(TEXTS)
+    assert made.dtype == np.float32
+    assert (made * original).sum(axis=1).min() > lowest
+    assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
+    question = "Who brought the super-complaint?"
+    assert float(exported.encode_query(question) @ encoder.encode_query(question)) > lowest
+    assert encoder.encode_passages(TEXTS[:2]).shape == (2, 384)
+
+
+@pytest.mark.parametrize(("precision", "difference"), [("int8", 0), ("float32", 1e-6)])
+def test_a_vector_does_not_depend_on_the_other_texts_of_its_batch(exports, precision, difference):
+    exported = exports[precision]
+    together = exported.encode_passages([*TEXTS, "word " * 300])[: len(TEXTS)]
+    alone = np.stack([exported.encode_query(text) for text in TEXTS])
+    assert np.abs(together - alone).max() <= difference
+
+
+def test_batches_hold_every_text_once_and_no_more_tokens_than_they_may():
+    lengths = [5, 400, 1, 7, 2000, 256, 255, 3] * 9
+    batches = list(together(lengths, 1024))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= 1024 for batch in batches)
+    assert [len(batch) for batch in together(lengths, 1)] == [1] * len(lengths)
+    assert list(together([], 1)) == []
+
+
+def test_precision_is_part_of_the_digest_and_not_of_the_models(encoder):
+    exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
+    assert (exact.model_digest, exact.digest) != (encoder.model_digest, encoder.digest)
+    assert exact.model_digest == encoder.model_digest
+
+
+def test_an_export_is_made_once_on_a_machine(encoder, tmp_path, monkeypatch):
+    first = ensure_export(encoder, tmp_path / "first", TEXTS, silent)
+    monkeypatch.setattr(exporting, "_export", lambda *_: pytest.fail("it was exported again"))
+    second = ensure_export(encoder, tmp_path / "second", TEXTS, silent)
+    assert (first.name, OnnxEncoder.damage(second)) == (second.name, [])
+
+
+def test_a_cache_that_cannot_be_written_or_is_damaged_is_done_without(encoder, exports, tmp_path, monkeypatch):
+    whole = ensure_export(encoder, tmp_path / "whole", TEXTS, silent)
+    monkeypatch.setattr(exporting, "_export", lambda _, folder, __: exporting._copy(whole, folder))
+    told = []
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    made = ensure_export(encoder, tmp_path / "other", TEXTS, lambda *progress: told.append(progress))
+    assert OnnxEncoder.damage(made) == []
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    (cache / "rag_qa" / "encoders" / encoder.digest).mkdir(parents=True)
+    shutil.copyfile(whole / "encoder.json", cache / "rag_qa" / "encoders" / encoder.digest / "encoder.json")
+    assert OnnxEncoder.damage(ensure_export(encoder, tmp_path / "third", TEXTS, silent)) == []
+    assert OnnxEncoder.damage(cache / "rag_qa" / "encoders" / encoder.digest) == []
+    assert told == [("exporting", 0, 1), ("exporting", 1, 1)]
+
+
+@pytest.mark.parametrize(("precision", "advice"), [("int8", "index with --exact"), ("float32", "another encoder")])
+def test_an_export_that_differs_too_much_is_refused(encoder, tmp_path, monkeypatch, precision, advice):
+    whole = ensure_export(encoder, tmp_path / "whole", TEXTS, silent)
+    monkeypatch.setattr(exporting, "_write_onnx", lambda _, path: shutil.copyfile(whole / "model.onnx", path))
+    monkeypatch.setattr(exporting, "_quantize", lambda _: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(exporting.LOWEST_COSINES, precision, 0.99999)
+    differing = SentenceEncoder(encoder.name, encoder.folder, precision)
+    with pytest.raises(EncoderError, match=advice):
+        ensure_export(differing, tmp_path / "index", TEXTS, silent)
+    assert list((tmp_path / "index" / "encoder").iterdir()) == []
+
+
+def test_with_an_accelerator_the_model_itself_encodes(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "accelerator", lambda: True)
+    settings = in_best_precision(Settings())
+    assert settings.precision == "float32"
+    assert in_best_precision(load_settings({"precision": "int8"})).precision == "int8"
+    (tmp_path / "a.txt").write_text("The ship lies at the quay.")
+    build([tmp_path / "a.txt"], tmp_path / "index")
+    with Engine.open(tmp_path / "index") as engine:
+        assert engine.manifest.encoder.precision == "float32"
+        assert engine.ask("Where does the ship lie?").passages
+    exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
+    taken = []
+    monkeypatch.setattr(SentenceEncoder, "encode_passages", lambda self, texts: taken.append(texts) or "vectors")
+    assert ExportedEncoder(exact, tmp_path / "index", silent).encode_passages(["a"]) == "vectors"
+    assert taken == [["a"]]
+
+
+def test_without_an_accelerator_torch_is_not_asked_for_one():
+    assert not module.accelerator() or sys.platform == "darwin"
+
+
 def test_a_truncated_export_is_found(index_copy, encoder):
     folder = index_copy / "encoder" / encoder.digest
     model = folder / "model.onnx"
     whole = model.stat().st_size
-    assert OnnxQueryEncoder.damage(folder) == []
+    assert OnnxEncoder.damage(folder) == []
     model.write_bytes(model.read_bytes()[:1000])
     with pytest.raises(IndexDamagedError, match="missing or truncated"):
-        OnnxQueryEncoder.open(folder)
+        OnnxEncoder.open(folder)
     model.write_bytes(bytes(whole))
     with pytest.raises(IndexDamagedError, match="cannot be loaded"):
-        OnnxQueryEncoder.open(folder)
-    assert OnnxQueryEncoder.damage(folder) == ["model.onnx"]
+        OnnxEncoder.open(folder)
+    assert OnnxEncoder.damage(folder) == ["model.onnx"]
     (folder / "encoder.json").unlink()
     with pytest.raises(IndexDamagedError, match="missing or damaged"):
-        OnnxQueryEncoder.open(folder)
+        OnnxEncoder.open(folder)
 
 
 def test_every_flipped_byte_of_the_exports_description_is_found(index_copy, encoder):
@@ -89,4 +201,4 @@ def test_every_flipped_byte_of_the_exports_description_is_found(index_copy, enco
     data = config.read_bytes()
     for place in range(len(data)):
         config.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert OnnxQueryEncoder.damage(folder) == ["encoder.json"]
+        assert OnnxEncoder.damage(folder) == ["encoder.json"]

@@ -1,17 +1,15 @@
-import json
 import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_qa import Engine, build
-from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold import load_gold
+from rag_qa.exporting import ExportedEncoder
 from rag_qa.manifest import FORMAT
 from rag_qa.readers import ReadFile
 from rag_qa.readers.pool import ReaderPool
@@ -69,7 +67,7 @@ def test_unchanged_input_encodes_nothing_and_writes_nothing(folder, with_encoder
     index = with_encoder()
     first = build([folder], index)
     before = sorted(path.name for path in (index / "snapshots").iterdir())
-    monkeypatch.setattr(SentenceEncoder, "encode_passages", None)  # would fail if anything were encoded
+    monkeypatch.setattr(ExportedEncoder, "encode_passages", None)  # would fail if anything were encoded
     second = build([folder], index)
     assert (second.snapshot, second.files.unchanged, second.passages.encoded) == (first.snapshot, 3, 0)
     assert sorted(path.name for path in (index / "snapshots").iterdir()) == before
@@ -196,7 +194,7 @@ def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder
     report = build([folder], index)
     for number in range(300):
         (folder / f"{number}.txt").write_text(f"Ship number {number} arrives.")
-    encode = SentenceEncoder.encode_passages
+    encode = ExportedEncoder.encode_passages
     calls = []
 
     def stopped(self, texts):
@@ -205,11 +203,11 @@ def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder
             raise KeyboardInterrupt
         return encode(self, texts)
 
-    monkeypatch.setattr(SentenceEncoder, "encode_passages", stopped)
+    monkeypatch.setattr(ExportedEncoder, "encode_passages", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
     assert Engine.open(index).manifest.id == report.snapshot
-    monkeypatch.setattr(SentenceEncoder, "encode_passages", encode)
+    monkeypatch.setattr(ExportedEncoder, "encode_passages", encode)
     assert build([folder], index).passages.encoded == 300 - calls[0]
 
 
@@ -282,17 +280,6 @@ def test_saving_and_opening_changes_nothing(texts, question, seeds_index, tmp_pa
             assert text[passage.start : passage.end] == passage.text
 
 
-def test_the_query_encoder_is_the_encoder(seeds_index, encoder, engine):
-    config = json.loads((seeds_index / "encoder" / encoder.digest / "encoder.json").read_text())
-    assert config["lowest_cosine"] >= 0.9999
-    question = "Who brought the super-complaint?"
-    exported, original = engine._encoder.encode_query(question), encoder.encode_query(question)
-    assert exported.dtype == np.float32
-    assert float(exported @ original) > 0.9999
-    assert np.linalg.norm(exported) == pytest.approx(1, abs=1e-5)
-    assert encoder.encode_passages(["a text", "another"]).shape == (2, 384)
-
-
 @pytest.fixture
 def many(tmp_path) -> Path:
     folder = tmp_path / "many"
@@ -330,7 +317,7 @@ def test_renamed_files_are_neither_read_nor_encoded(many, with_encoder, monkeypa
     build([many], index)
     for number in range(10):
         (many / f"{number:02}.txt").rename(many / "sub" / f"renamed {number}.txt")
-    monkeypatch.setattr(SentenceEncoder, "encode_passages", lambda *_: pytest.fail("something was encoded"))
+    monkeypatch.setattr(ExportedEncoder, "encode_passages", lambda *_: pytest.fail("something was encoded"))
     read = []
     pool_read = ReaderPool.read
     monkeypatch.setattr(ReaderPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))

@@ -103,7 +103,7 @@ def main() -> None:
         coefficients=model.named(),
         intercept=round(model.intercept, 6),
         threshold=threshold_of(confidences, np.ones(len(confidences), dtype=bool), weights),
-        encoder=subjects[0].engine.manifest.encoder.digest,
+        encoder=subjects[0].engine.manifest.encoder.model,
         settings=bound_settings(subjects[0].engine.settings),
         questions=questions,
         source=", ".join(asked.licensed),

@@ -74,6 +74,7 @@ cli.add_command(evaluate)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @index_option
 @click.option("--encoder", metavar="NAME", help="Encoder: all-MiniLM-L6-v2, a folder, or a model hub's name.")
+@click.option("--exact", "precision", flag_value="float32", help="Encode in full precision, which takes longer.")
 @click.option("--passage-tokens", type=int, metavar="N", help="Longest passage, in the encoder's tokens.")
 @click.option("--overlap-tokens", type=int, metavar="N", help="How much neighbouring passages share.")
 @click.option("--context-tokens", type=int, metavar="N", help="Most of title and headings encoded with a passage.")

@@ -81,7 +81,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
     threshold: Annotated[float, Meta(ge=0, le=1)]
     """The confidence from which on a question counts as answered."""
     encoder: str
-    """The digest of the encoder that it belongs to."""
+    """The digest of the model that it belongs to, in whatever precision."""
     settings: dict[str, Any]
     """Those that it belongs to."""
     questions: int
@@ -116,7 +116,7 @@ def load_calibration(index: Path | None, encoder: str, settings: Settings) -> tu
 
     Args:
         index: folder of the index; None for the one that ships, whatever there is.
-        encoder: the digest of its encoder.
+        encoder: the digest of its encoder's model.
         settings: what it was built with, and how it is asked.
     """
     own = index / CALIBRATION if index else None

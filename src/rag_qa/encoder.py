@@ -1,29 +1,31 @@
-"""Text to unit vectors with sentence-transformers; used to build an index, never to ask.
+"""A sentence-transformers model: its files, its digest, and itself, which is the original that exports are made of.
 
-The model's files are found and its digest computed without importing torch; that happens only when
-something has to be encoded.
+The files are found and the digest computed without importing torch; that happens only when the model itself is needed.
 """
 
 import importlib.util
 import json
+import re
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 import numpy as np
 from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_digest
 from rag_qa.hub import OTHER_FORMATS, downloaded_folder
-from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.settings import DEFAULT_ENCODER, Precision, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
+__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "in_best_precision", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -31,7 +33,8 @@ PACKAGED = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     )
 }
-PRECISION = "float32"
+RECIPES: dict[Precision, str] = {"float32": "float32", "int8": "int8, blocks of 128"}
+"""What tells vectors of one precision from those of another; another way to make them needs another name."""
 BATCH_SIZE = 32
 QUERY_PROMPTS = ("query",)
 PASSAGE_PROMPTS = ("document", "passage", "corpus")
@@ -63,31 +66,47 @@ class PassageEncoder(Protocol):
 
 
 class SentenceEncoder:
-    """A sentence-transformers model in a folder; the model itself is loaded at the first encoding."""
+    """A sentence-transformers model in a folder, to be used in some precision; it is loaded when it is needed."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, precision: Precision = "int8") -> None:
         self.name = name
         self.folder = folder
+        self.precision = precision
 
     @classmethod
-    def find(cls, name: str) -> "SentenceEncoder":
+    def find(cls, name: str, precision: Precision = "int8") -> "SentenceEncoder":
         """The encoder by setting: the packaged default, a folder, or a name of the model hub.
+
+        Args:
+            name: as above.
+            precision: of the numbers that it computes passages and questions with.
 
         Raises:
             EncoderError: it is not installed, not on this machine, or its weights are not the published ones.
         """
         if name in PACKAGED:
-            return cls(name, _packaged_folder(name))
+            return cls(name, _packaged_folder(name), precision)
         if Path(name).is_dir():
             if not (Path(name) / "modules.json").is_file():
                 raise EncoderError(f"The folder “{name}” holds no sentence-transformers model (no modules.json).")
-            return cls(Path(name).resolve().name, Path(name))
-        return cls(name, downloaded_folder(name, "encoder", "a sentence-transformers model", EncoderError))
+            return cls(Path(name).resolve().name, Path(name), precision)
+        folder = downloaded_folder(name, "encoder", "a sentence-transformers model", EncoderError)
+        return cls(name, folder, precision)
+
+    @cached_property
+    def model_digest(self) -> str:
+        """Identifies the model by all its files, whatever precision it is used in."""
+        return folder_digest(self.folder, OTHER_FORMATS)
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the vectors this encoder makes: all its files, its precision."""
-        return folder_digest(self.folder, OTHER_FORMATS, PRECISION)
+        """Identifies the vectors this encoder makes: the model, and the precision."""
+        return folder_digest(self.folder, OTHER_FORMATS, RECIPES[self.precision])
+
+    @cached_property
+    def encodes_itself(self) -> bool:
+        """Whether passages are best encoded by the model itself: in full precision where there is an accelerator."""
+        return self.precision == "float32" and accelerator()
 
     @cached_property
     def window(self) -> int:
@@ -109,12 +128,17 @@ class SentenceEncoder:
     @property
     def room(self) -> int:
         """Tokens of the window left for a passage and its context."""
-        return self.window - len(self.tokenizer.encode(self._prompt(PASSAGE_PROMPTS)).ids)
+        return self.window - len(self.tokenizer.encode(self.passage_prompt).ids)
 
     @property
     def query_prompt(self) -> str:
         """What the model wants before a question."""
         return self._prompt(QUERY_PROMPTS)
+
+    @property
+    def passage_prompt(self) -> str:
+        """What the model wants before a passage."""
+        return self._prompt(PASSAGE_PROMPTS)
 
     @cached_property
     def model(self) -> "SentenceTransformer":
@@ -171,6 +195,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def accelerator() -> bool:
+    """Whether torch sees an accelerator; torch is imported only where its build could."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    built_for = Path(spec.origin).with_name("version.py").read_text("utf-8")
+    if not re.search(r"^(cuda|hip|xpu)\b.*= *'", built_for, re.MULTILINE) and sys.platform != "darwin":
+        return False
+    import torch
+
+    return torch.accelerator.is_available()
+
+
+def in_best_precision(settings: Settings) -> Settings:
+    """Settings with the precision to index in: with an accelerator the full one, unless another was asked for."""
+    if "precision" in settings.given or not accelerator():
+        return settings
+    return msgspec.structs.replace(settings, precision="float32")
 
 
 def _packaged_folder(name: str) -> Path:

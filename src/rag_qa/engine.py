@@ -21,7 +21,7 @@ from rag_qa.finding import Finder, Found, Statements
 from rag_qa.highlighting import features, mark, scorer
 from rag_qa.lexicon import Acronym
 from rag_qa.manifest import Manifest
-from rag_qa.query_encoder import OnnxQueryEncoder
+from rag_qa.onnx_encoder import OnnxEncoder
 from rag_qa.questions import check_question
 from rag_qa.reranking import CrossEncoderReranker, Reranker
 from rag_qa.retrieval import Candidate
@@ -57,7 +57,7 @@ class Engine:
         self.reranker = reranker
         """What looks at the best passages again, if anything does."""
         self.calibration, self.calibration_problem = load_calibration(
-            corpus.snapshot.index, corpus.manifest.encoder.digest, self.settings
+            corpus.snapshot.index, corpus.manifest.encoder.model, self.settings
         )
         """What confidence is computed by, or why there is none."""
         self.finder = Finder(corpus, encoder, settings, reranker)
@@ -90,7 +90,7 @@ class Engine:
 
         def opened(snapshot: Snapshot) -> "Engine":
             _check_settings(snapshot.manifest, settings)
-            loaded = encoder or OnnxQueryEncoder.open(snapshot.encoder)
+            loaded = encoder or OnnxEncoder.open(snapshot.encoder)
             looks_again = reranker or _reranker(settings)
             return cls(Corpus.open(snapshot), loaded, settings, looks_again)
 

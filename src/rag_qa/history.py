@@ -10,8 +10,8 @@ from rag_qa.contents import Contents
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError, SnapshotError
 from rag_qa.files import damaged
 from rag_qa.manifest import FORMAT, MANIFEST, Counts, Manifest, read_manifest
+from rag_qa.onnx_encoder import OnnxEncoder
 from rag_qa.publishing import make_current, prune, remove, writing
-from rag_qa.query_encoder import OnnxQueryEncoder
 from rag_qa.snapshot import Snapshot, current_name, snapshot_folders, stored
 
 __all__ = [
@@ -145,7 +145,7 @@ def verify_snapshot(index: Path, folder: Path) -> Verified:
         return Verified(name=folder.name, problem=_of_another_version(error))
     encoder = index / "encoder" / manifest.encoder.digest
     wrong = [folder / name for name in damaged(folder, manifest.files)]
-    wrong += [encoder / name for name in OnnxQueryEncoder.damage(encoder)]
+    wrong += [encoder / name for name in OnnxEncoder.damage(encoder)]
     listed = {folder / MANIFEST, *(folder / name for name in manifest.files)}
     strangers = [path for path in folder.rglob("*") if path.is_file() and path not in listed]
     return Verified(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.collecting import Previous, Progress, collect, collection_of
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoder import SentenceEncoder, in_best_precision
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, InputError
 from rag_qa.files import shown_path
 from rag_qa.making import Built, make_snapshot
@@ -51,13 +51,13 @@ def build(
         WriteError: the index cannot be written; it is as it was.
     """
     started = time.perf_counter()
-    index, settings, tell = Path(index), settings or Settings(), progress or _silent
+    index, settings, tell = Path(index), in_best_precision(settings or Settings()), progress or _silent
     places = [Path(path) for path in paths]
     check_paths(places)  # before a folder for the index is made
     for place in places:
         if place.resolve().is_relative_to(index.resolve()):
             raise InputError(f"“{shown_path(place)}” is, or lies in, the index itself: give another folder as --index.")
-    encoder = encoder or SentenceEncoder.find(settings.encoder)
+    encoder = encoder or SentenceEncoder.find(settings.encoder, settings.precision)
     with nullcontext() if dry_run else _writing(index, tell, wait=wait), _opened(index) as (previous, rebuilt):
         sources = find_sources(places, settings.max_file_mb, leave_out=index)
         collection = collect(sources, previous, settings, encoder, tell)
@@ -91,8 +91,8 @@ def index_documents(
         cache: where vectors already made are looked up and kept; it may be that of another index.
     """
     started = time.perf_counter()
-    settings, tell = settings or Settings(), progress or _silent
-    encoder = SentenceEncoder.find(settings.encoder)
+    settings, tell = in_best_precision(settings or Settings()), progress or _silent
+    encoder = SentenceEncoder.find(settings.encoder, settings.precision)
     with _writing(index, tell), _opened(index) as (previous, rebuilt):
         collection = collection_of(documents, previous, settings, encoder, tell)
         made = make_snapshot(collection, previous, index, settings, encoder, tell, cache=cache)

@@ -19,10 +19,10 @@ from rag_qa.corpus import Corpus
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.encoding import CachedEncoder
 from rag_qa.errors import IndexDamagedError, WriteError
+from rag_qa.exporting import ExportedEncoder, ensure_export
 from rag_qa.files import shown_path
 from rag_qa.manifest import FORMAT, Counts, EncoderRecord, Manifest
 from rag_qa.publishing import new_snapshot, publish
-from rag_qa.query_encoder import OnnxQueryEncoder, export_query_encoder
 from rag_qa.segments import Vectors
 from rag_qa.settings import IndexSettings, Settings
 from rag_qa.snapshot import Snapshot
@@ -73,7 +73,8 @@ def make_snapshot(
     The vectors already made are in `cache`: by default that of the index, which it shares with no other.
     """
     with ExitStack() as held:
-        encoding = held.enter_context(CachedEncoder(encoder, cache or index / "cache", tell))
+        exported = ExportedEncoder(encoder, index, tell)
+        encoding = held.enter_context(CachedEncoder(exported, cache or index / "cache", tell))
         held.enter_context(closing(collection.new))
         if dry_run:
             contents = ContentsWriter(None)
@@ -93,7 +94,7 @@ def make_snapshot(
             return None
         if previous is not None:
             texts = texts or previous.some_texts()
-        _ensure_query_encoder(encoder, index, texts)
+        ensure_export(encoder, index, texts, tell)
         if previous is not None and previous.is_same(collection.files):
             return built
         encoding.keep()
@@ -107,7 +108,9 @@ def make_snapshot(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             working_directory=shown_path(Path.cwd()),
             settings=settings.for_index(),
-            encoder=EncoderRecord(encoder.name, encoder.digest, writer.dimension, encoder.window),
+            encoder=EncoderRecord(
+                encoder.name, encoder.digest, encoder.model_digest, encoder.precision, writer.dimension, encoder.window
+            ),
             counts=built.counts,
             segments=segments,
         )
@@ -173,12 +176,6 @@ def _batches(documents: Iterable[StoredDocument], size: int) -> Iterator[list[St
             batch, passages = [], 0
     if batch:
         yield batch
-
-
-def _ensure_query_encoder(encoder: SentenceEncoder, index: Path, texts: Sequence[str]) -> None:
-    folder = index / "encoder" / encoder.digest
-    if OnnxQueryEncoder.damage(folder):
-        export_query_encoder(encoder, folder, texts)
 
 
 def _content_digest(documents: Iterable[bytes], encoder: SentenceEncoder, settings: IndexSettings) -> str:

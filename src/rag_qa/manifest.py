@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord, named_path
-from rag_qa.settings import IndexSettings
+from rag_qa.settings import IndexSettings, Precision
 
 __all__ = [
     "FORMAT",
@@ -28,7 +28,7 @@ __all__ = [
     "write_manifest",
 ]
 
-FORMAT = 5
+FORMAT = 6
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EIO}
 """Numbers of errors that speak of the file; others, such as of permissions, are no damage."""
 MANIFEST = "manifest.json"
@@ -39,6 +39,10 @@ class EncoderRecord(Struct, frozen=True):
 
     name: str
     digest: str
+    """Of the model and the precision that it was used in."""
+    model: str
+    """The digest of the model alone."""
+    precision: Precision
     dimension: int
     window: int
 

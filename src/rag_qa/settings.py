@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from rag_qa.errors import SettingsError
 
-__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Settings", "load_settings"]
+__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Precision", "Settings", "load_settings"]
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
@@ -18,6 +18,7 @@ ENVIRONMENT_PREFIX = "RAG_QA_"
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+Precision = Literal["int8", "float32"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -26,6 +27,9 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
 
     encoder: str = DEFAULT_ENCODER
     """`all-MiniLM-L6-v2` (packaged), a folder, or a sentence-transformers name."""
+    precision: Precision = "int8"
+    """Of the numbers that the encoder computes with: int8 is faster, float32 exact. Where torch sees an accelerator,
+    float32 is taken unless int8 is asked for."""
     passage_tokens: Annotated[int, Meta(ge=16)] = 140
     """Longest passage, in the encoder's own tokens."""
     overlap_tokens: NotNegative = 0

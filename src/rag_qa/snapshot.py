@@ -4,7 +4,7 @@ INDEX/current                   one line: the folder name of the snapshot that a
 INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (contents.py), rows/<segment>.npy,
                                 acronyms.msgpack (lexicon.py), segments/<segment>/ (segments.py); where passages are
                                 gone: tombstones.msgpack, ballast/
-INDEX/encoder/<digest>/         the query encoder (query_encoder.py)
+INDEX/encoder/<digest>/         the encoder, exported (onnx_encoder.py)
 INDEX/calibration.json          a confidence of the index's own (confidence.py)
 INDEX/cache/                    vectors by encoder and text (cache.py)
 INDEX/ablation/                 indexes of variants (evaluation/ablation.py)

@@ -5,6 +5,7 @@ and Yashunin 2018), which finds most of the nearest in a fraction of the time. B
 """
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -91,6 +92,9 @@ class VectorIndex:
         depth = min(depth, findable)
         if depth == 0:
             return {}
+        # One question is searched by one thread, whatever FAISS is allowed: waking others only costs. The number holds
+        # for the thread that sets it.
+        faiss.omp_set_num_threads(1)
         hits = None if exact else self._by_graph(query, depth, allowed if findable < total else None, total / findable)
         if hits is None:
             how = None
@@ -175,6 +179,7 @@ class VectorWriter:
             OSError, RuntimeError: it cannot be written.
         """
         self._spool.close()
+        faiss.omp_set_num_threads(os.cpu_count() or 1)
         passages = (self._folder / SPOOL).stat().st_size // (self.dimension * FLOAT.itemsize)
         index: faiss.IndexFlatIP | faiss.IndexHNSWFlat = faiss.IndexFlatIP(self.dimension)
         if passages >= graph_passages:

@@ -8,7 +8,7 @@ from watchfiles import Change
 from watchfiles import watch as changes_of
 
 from rag_qa.changes import IndexReport
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.encoder import SentenceEncoder, in_best_precision
 from rag_qa.errors import InputError, RagQaError
 from rag_qa.indexing import Progress, build
 from rag_qa.settings import Settings
@@ -50,7 +50,8 @@ def watch(
         InputError: one of the paths is missing at the start, or there is nothing to index.
         SettingsError: as `build`.
     """
-    encoder = SentenceEncoder.find(settings.encoder)
+    settings = in_best_precision(settings)
+    encoder = SentenceEncoder.find(settings.encoder, settings.precision)
     own = index.resolve()
     check_paths(paths)
 
@@ -80,8 +81,6 @@ def watch(
                     raise
                 told = InputError(f"The index was not brought up to date: {error}.")
                 yield error if isinstance(error, RagQaError) else told
-            if runs == 1:
-                encoder.encode_passages(["The model is loaded before a change needs it."])
             if before is not None and before != roots and None not in roots:
                 break  # a path was removed and made again: the old watch sees nothing of it
 

@@ -125,7 +125,7 @@ def calibrate(
         coefficients=model.named(),
         intercept=round(model.intercept, 6),
         threshold=threshold,
-        encoder=engine.manifest.encoder.digest,
+        encoder=engine.manifest.encoder.model,
         settings=bound_settings(engine.settings),
         questions=len(found),
         source=name,

@@ -78,7 +78,7 @@ DOCUMENT_PAGE = DocumentPage(snapshot=ANSWER.snapshot, total=1, offset=0, docume
 SNAPSHOT = SnapshotView(
     id=ANSWER.snapshot,
     created="2026-03-01T09:00:00+00:00",
-    encoder=EncoderRecord("all-MiniLM-L6-v2", "f4f1b6f3f0a2c7de", 384, 256),
+    encoder=EncoderRecord("all-MiniLM-L6-v2", "f4f1b6f3f0a2c7de", "0d1c8b5a7e9f2346", "int8", 384, 256),
     counts=Counts(documents=1, passages=4, tokens=540),
     failed=(FailedFile("notices/scan.pdf", "no text: scanned images; OCR is off"),),
     calibration=CalibrationView("gold.jsonl", 120, 0.41),
