@@ -16,7 +16,6 @@ import numpy as np
 
 from rag_qa import Engine, build
 from rag_qa.filters import Filters
-from rag_qa.retrieval import fuse
 
 SHARES = {
     "ninety": lambda number: number % 10 != 0,
@@ -59,17 +58,18 @@ def main() -> None:
 
 def exact(engine: Engine, question: str, allowed: np.ndarray) -> set[int]:
     """The rows of the K best, with every allowed passage scored by numpy and every BM25 hit looked at."""
-    corpus, query = engine._corpus, engine._encoder.encode_query(question)
+    corpus, search = engine._corpus, engine.finder.search
     rows = np.flatnonzero(allowed)
-    near = np.array(list(corpus.scores(query, rows.tolist()).values()))
-    best = rows[np.argsort(-near, kind="stable")[:DEPTH]]
-    words = corpus.lexical.search(question, len(allowed))
-    worded = dict([(row, score) for row, score in words.items() if allowed[row]][:DEPTH])
-    candidates = [int(row) for row in {*best.tolist(), *worded}]
-    dense = corpus.scores(query, candidates)
-    nearest = corpus.nearest_sentences(query, candidates)
-    dense = {row: max(score, nearest[row]) for row, score in dense.items()}
-    return {candidate.row for candidate in fuse(dense, worded, engine._settings.dense_weight)[:K]}
+    readings = search.read(question).readings
+    candidates: set[int] = set()
+    worded = []
+    for reading in readings:
+        near = corpus.scores(reading.vector[np.newaxis], rows)[0]
+        words = corpus.lexical.search(reading.text, len(allowed))
+        worded.append(dict([(row, score) for row, score in words.items() if allowed[row]][:DEPTH]))
+        candidates |= {*rows[np.argsort(-near, kind="stable")[:DEPTH]].tolist(), *worded[-1]}
+    ordered = search.ordered(readings, np.array(sorted(candidates)), worded)
+    return {candidate.row for candidate in ordered[:K]}
 
 
 if __name__ == "__main__":

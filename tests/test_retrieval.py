@@ -1,16 +1,19 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.retrieval import Weights, best_readings, fuse, order
-from rag_qa.types import Coverage
+from rag_qa.retrieval import Weights, fuse, order
 
-SCORES = st.dictionaries(st.integers(0, 50), st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1)
 HALVES = Weights(dense=0.5, bm25=0.1, own=0.15, near=0.25)
+SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=50)
 
 
-def covered(own=0.0, near=0.0):
-    return Coverage(own, near)
+def one_reading(dense, lexical, coverage, highest, weights):
+    """The candidates of a question that is read in one way, row i being the i-th of each list."""
+    dense, lexical, coverage = np.array(dense), np.array(lexical), np.array(coverage)
+    scores = fuse(dense, lexical, coverage, highest, weights)
+    return order(np.arange(len(dense)), scores[np.newaxis], dense[np.newaxis], lexical[np.newaxis])
 
 
 def test_weights_add_up_to_one_and_words_share_what_the_dense_score_leaves():
@@ -21,48 +24,54 @@ def test_weights_add_up_to_one_and_words_share_what_the_dense_score_leaves():
 
 
 def test_fused_score_by_hand():
-    found = fuse(
-        {0: 0.8, 1: 0.4, 2: -0.6}, {1: 10.0}, {0: covered(), 1: covered(0.2, 0.6), 2: covered(1, 1)}, 20, HALVES
-    )
-    assert found[0].score == 0.4
-    assert found[1].score == pytest.approx(0.2 + 0.05 + 0.03 + 0.15)
+    found = one_reading([0.8, 0.4, -0.6], [0.0, 10.0, 0.0], [[0, 0.2, 1], [0, 0.6, 1]], 20, HALVES)
+    assert [each.row for each in found] == [1, 0, 2]  # of equal ones the first row
+    assert found[0].score == pytest.approx(0.2 + 0.05 + 0.03 + 0.15)
+    assert found[1].score == 0.4
     assert found[2].score == pytest.approx(0.15 + 0.25)  # being far counts as 0, not against it
-    assert (found[1].dense, found[1].lexical, found[1].coverage) == (0.4, 10.0, covered(0.2, 0.6))
-    assert [each.row for each in order(found.values())] == [1, 0, 2]  # of equal ones the first row
+    assert (found[0].dense, found[0].lexical) == (0.4, 10.0)
 
 
-def test_no_candidates_and_a_question_without_words():
-    assert fuse({}, {}, {}, 1.0, HALVES) == {}
-    assert fuse({3: 0.5}, {}, {3: covered()}, 0.0, HALVES)[3].score == 0.25
+def test_a_question_without_words():
+    (found,) = one_reading([0.5], [0.0], [[0], [0]], 0.0, HALVES)
+    assert found.score == 0.25
 
 
 def test_of_two_readings_the_better_counts():
-    asked = fuse({0: 0.5, 1: 0.5}, {}, {0: covered(), 1: covered()}, 1.0, HALVES)
-    other = fuse({0: 0.6, 1: 0.8}, {}, {0: covered(), 1: covered()}, 1.0, HALVES, reading=1, factor=0.75)
-    best = best_readings([asked, other])
-    assert {row: (each.score, each.reading) for row, each in best.items()} == {0: (0.25, 0), 1: (0.3, 1)}
-    equal = fuse({0: 0.5}, {}, {0: covered()}, 1.0, HALVES, reading=1)
-    assert best_readings([asked, equal])[0].reading == 0
+    nothing = np.zeros((2, 3))
+    asked = fuse(np.array([0.5, 0.5, 0.4]), np.zeros(3), nothing, 1.0, HALVES)
+    other = fuse(np.array([0.6, 0.8, 0.4]), np.zeros(3), nothing, 1.0, HALVES, factor=0.75)
+    other[2] = asked[2]
+    found = order(
+        np.arange(3), np.stack([asked, other]), np.array([[0.5, 0.5, 0.4], [0.6, 0.8, 0.4]]), np.zeros((2, 3))
+    )
+    assert [(each.row, each.score, each.dense, each.reading) for each in found] == [
+        (1, 0.3, 0.8, 1),
+        (0, 0.25, 0.5, 0),
+        (2, 0.2, 0.4, 0),  # of equal readings the first
+    ]
 
 
 @given(SCORES, st.floats(0, 1), st.randoms(use_true_random=False))
-def test_order_is_total_and_does_not_depend_on_the_order_of_the_candidates(dense, weight, random):
-    lexical = {row: 1.0 + row % 3 for row in dense if row % 2}
-    coverage = {row: covered(row / 100, row / 50) for row in dense}
-    weights = Weights.of(weight, coverage=True)
-    ranked = order(fuse(dense, lexical, coverage, 5.0, weights).values())
-    shuffled = list(dense.items())
-    random.shuffle(shuffled)
-    assert order(fuse(dict(shuffled), lexical, coverage, 5.0, weights).values()) == ranked
-    assert sorted(each.row for each in ranked) == sorted(dense)
-    assert all(0 <= each.score <= 1 for each in ranked)
-    assert [(-each.score, each.row) for each in ranked] == sorted((-each.score, each.row) for each in ranked)
+def test_order_is_total_and_does_not_depend_on_the_order_of_the_candidates(near, weight, random):
+    rows = list(range(len(near)))
+    random.shuffle(rows)
+
+    def ranked(rows):
+        shuffled = np.array(rows)
+        dense, lexical = np.array(near)[shuffled], np.where(shuffled % 2, 1.0 + shuffled % 3, 0.0)
+        scores = fuse(dense, lexical, np.stack([shuffled / 100, shuffled / 50]), 5.0, Weights.of(weight, coverage=True))
+        return order(shuffled, scores[np.newaxis], dense[np.newaxis], lexical[np.newaxis])
+
+    found = ranked(rows)
+    assert found == ranked(sorted(rows))
+    assert sorted(each.row for each in found) == sorted(rows)
+    assert all(0 <= each.score <= 1 for each in found)
+    assert [(-each.score, each.row) for each in found] == sorted((-each.score, each.row) for each in found)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_a_weight_of_one_side_ranks_by_that_side(weight):
-    dense, lexical = {0: 0.1, 1: 0.3, 2: 0.2}, {0: 9.0, 1: 1.0, 2: 5.0}
-    coverage = {row: covered(score / 10, score / 10) for row, score in lexical.items()}
-    expected = [1, 2, 0] if weight else [0, 2, 1]
-    ranked = order(fuse(dense, lexical, coverage, 9.0, Weights.of(weight, coverage=True)).values())
-    assert [each.row for each in ranked] == expected
+    lexical = np.array([9.0, 1.0, 5.0])
+    found = one_reading([0.1, 0.3, 0.2], lexical, [lexical / 10] * 2, 9.0, Weights.of(weight, coverage=True))
+    assert [each.row for each in found] == ([1, 2, 0] if weight else [0, 2, 1])

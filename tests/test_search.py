@@ -81,8 +81,8 @@ def test_inner_products_by_hand(tmp_path):
     query = np.array([1, 0], dtype=np.float32)
     assert index.search(query, 3) == pytest.approx({0: 1.0, 3: 1.0, 1: 0.6})
     assert list(index.search(query, 10)) == [0, 3, 1, 2]
-    assert index.scores(query, [2, 1]) == pytest.approx({2: 0.0, 1: 0.6})
-    assert index.scores(query, []) == {}
+    queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    assert index.scores(queries, np.array([2, 1])).tolist() == [pytest.approx([0.0, 0.6]), pytest.approx([1.0, 0.8])]
 
 
 def test_vectors_are_read_as_they_were_written(tmp_path):

@@ -2,18 +2,21 @@
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import anyio
 import httpx
 import msgspec
 import pytest
 
 from rag_qa.service import examples
 from rag_qa.service.hosts import host_name
+from rag_qa.service.queue import BoundedQueue
 
 QUESTION = "what did HMICFRS recommend?"
 
@@ -330,3 +333,54 @@ def test_a_port_in_use(root, seeds_index):
     assert result.returncode == 2
     assert f"Cannot listen on 127.0.0.1, port {port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_of_a_crowd_those_past_the_queue_are_told_to_come_again_and_the_others_answered(root, seeds_index):
+    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", seeds_index]
+    environment = os.environ | {"RAG_QA_MAX_WAITING": "20"}
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline()).group()
+
+        def ask(number):
+            with httpx.Client(base_url=url, timeout=60) as own:
+                return own.post("/ask", json={"question": f"{QUESTION} {number}"})
+
+        with ThreadPoolExecutor(100) as pool:
+            responses = list(pool.map(ask, range(100)))
+        refused = [response for response in responses if response.status_code != 200]
+        assert len(responses) - len(refused) >= 20
+        for response in refused:
+            check_problem(response, 503, "20 requests are waiting already")
+            assert response.headers["retry-after"] == "1"
+        assert httpx.get(f"{url}/snapshot").status_code == 200
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        process.stdout.close()
+
+
+def test_the_queue_counts_who_is_there():
+    async def run():
+        entered, leave, sent = anyio.Event(), anyio.Event(), []
+
+        async def app(scope, receive, send):
+            entered.set()
+            await leave.wait()
+
+        async def send(message):
+            sent.append(message)
+
+        queue = BoundedQueue(app, 1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue, {"type": "http", "path": "/ask"}, None, send)
+            await entered.wait()
+            await queue({"type": "http", "path": "/ask"}, None, send)
+            assert [message.get("status") for message in sent] == [503, None]
+            assert (b"retry-after", b"1") in sent[0]["headers"]
+            leave.set()
+            await queue({"type": "http", "path": "/health/live"}, None, send)
+        await queue({"type": "http", "path": "/ask"}, None, send)
+        assert (queue.there, len(sent)) == (0, 2)
+
+    anyio.run(run)

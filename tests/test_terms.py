@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.terms import TermSets, TermWriter
-from rag_qa.types import Coverage
 
 
 def built(folder, documents):
@@ -23,16 +22,16 @@ DOCUMENTS = [[{"harbour", "fee"}, {"crown"}, set()], [{"fee"}], [{"harbour"}, {"
 
 def test_coverage_by_hand(tmp_path):
     terms = built(tmp_path / "t", DOCUMENTS)
-    found = terms.coverage({"harbour": 0.5, "crown": 0.3, "ship": 0.2}, [5, 0, 1, 2, 3])
-    assert found == {
-        0: Coverage(0.5, 0.8),
-        1: Coverage(0.3, 0.8),
-        2: Coverage(0.0, 0.3),
-        3: Coverage(0.0, 0.0),  # the passages beside it are of other documents
-        5: Coverage(0.0, 0.5),
+    found = terms.coverage({"harbour": 0.5, "crown": 0.3, "ship": 0.2}, np.array([5, 0, 1, 2, 3]))
+    expected = {
+        5: (0.0, 0.5),
+        0: (0.5, 0.8),
+        1: (0.3, 0.8),
+        2: (0.0, 0.3),
+        3: (0.0, 0.0),  # the passages beside it are of other documents
     }
-    assert terms.coverage({}, [0]) == {0: Coverage(0.0, 0.0)}
-    assert terms.coverage({"harbour": 1.0}, []) == {}
+    assert found.T.tolist() == [list(shares) for shares in expected.values()]
+    assert terms.coverage({}, np.array([0])).tolist() == [[0.0], [0.0]]
 
 
 vocabulary = st.sets(st.sampled_from([*"abcdefgh", "naïve", "数据"]), max_size=5)
@@ -45,12 +44,12 @@ def test_coverage_is_that_of_sets(tmp_path_factory, documents, data):
     weights = {term: 1 / len(asked) for term in asked}
     places = [(number, place) for number, passages in enumerate(documents) for place in range(len(passages))]
     rows = data.draw(st.permutations(range(len(places))))
-    found = terms.coverage(weights, rows)
+    found = dict(zip(rows, terms.coverage(weights, np.array(rows)).T.tolist(), strict=True))
     for row, (number, place) in enumerate(places):
         own = documents[number][place]
         near = set().union(*documents[number][max(0, place - 1) : place + 2])
-        assert found[row].own == pytest.approx(sum(weights[term] for term in asked if term in own))
-        assert found[row].near == pytest.approx(sum(weights[term] for term in asked if term in near))
+        assert found[row][0] == pytest.approx(sum(weights[term] for term in asked if term in own))
+        assert found[row][1] == pytest.approx(sum(weights[term] for term in asked if term in near))
 
 
 @pytest.mark.parametrize("name", ["terms.u32", "term_starts.npy", "term_firsts.npy"])
@@ -71,5 +70,5 @@ def test_what_is_missing_truncated_or_of_another_segment_is_damage(tmp_path, nam
 
 
 def test_a_segment_of_empty_passages(tmp_path):
-    assert built(tmp_path / "t", [[set(), set()]]).coverage({"a": 1.0}, [0, 1])[1] == Coverage(0.0, 0.0)
+    assert built(tmp_path / "t", [[set(), set()]]).coverage({"a": 1.0}, np.array([0, 1])).tolist() == [[0.0] * 2] * 2
     assert np.load(tmp_path / "t" / "term_starts.npy").tolist() == [0, 0, 0]

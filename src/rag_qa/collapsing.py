@@ -37,5 +37,6 @@ def collapse(
             judged = {other: other == text or same_statement(text, other) for other in set(others)}
             same = [int(position) for position, other in zip(alike, others, strict=True) if judged[other]]
         groups.append([first, *same])
-        left = left[~np.isin(left, same)]
+        if same:
+            left = left[~np.isin(left, same)]
     return groups

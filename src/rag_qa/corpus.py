@@ -22,14 +22,14 @@ from rag_qa.segments import OpenSegment, Vectors, lexical_folder
 from rag_qa.snapshot import Snapshot, open_current
 from rag_qa.store import StoredDocument
 from rag_qa.tombstones import Tombstones
-from rag_qa.types import Coverage, Document, DocumentInfo, IndexedFile, Passage
+from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Corpus", "read_tombstones"]
 
-Value = TypeVar("Value")
+Number = TypeVar("Number", np.float32, np.float64, np.uint32)
 
 # Made when the module is: msgspec crashes where two threads are the first to decode a type.
 _ACRONYMS = msgspec.msgpack.Decoder(tuple[Acronym, ...])
@@ -56,6 +56,7 @@ class Corpus:
         self._segments = {each.segment.number: each for each in segments}
         self._rows = rows
         self._live = {number: there >= 0 for number, there in rows.items()}
+        self._whole = {number for number, live in self._live.items() if live.all()}
         total = snapshot.manifest.counts.passages
         self._segment_of = np.zeros(total, dtype=np.int64)
         self._row_in_segment = np.zeros(total, dtype=np.int64)
@@ -114,39 +115,49 @@ class Corpus:
         """
         hits: list[tuple[int, float]] = []
         for number, segment in self._segments.items():
-            live = self._live[number]
-            findable = live if allowed is None else live & allowed[self._rows[number]]
+            findable = None if number in self._whole else self._live[number]
+            if allowed is not None:
+                findable = self._live[number] & allowed[self._rows[number]]
             found = segment.vectors.search(query, depth, findable, exact=exact)
             hits += [(int(self._rows[number][row]), score) for row, score in found.items()]
         return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:depth])
 
-    def scores(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
-        """The inner product of the query with each of the rows."""
-        return self._in_segments(rows, lambda segment, inner: segment.vectors.scores(query, inner))
+    def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """The inner products of m queries with n rows, of shape (m, n)."""
+        found = np.empty((len(queries), len(rows)), dtype=np.float32)
+        return self._filled(found, rows, lambda segment, inner: segment.vectors.scores(queries, inner))
 
-    def nearest_sentences(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
-        """For each of the rows, the inner product of the query with its nearest sentence."""
-        return self._in_segments(rows, lambda segment, inner: segment.sentences.best(query, inner))
+    def nearest_sentences(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """The inner products of m queries with the nearest sentence of each of n rows, of shape (m, n)."""
+        found = np.empty((len(queries), len(rows)), dtype=np.float32)
+        return self._filled(found, rows, lambda segment, inner: segment.sentences.best(queries, inner))
 
     def sentence_scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
         """The inner product of the query with each sentence of a row, in order."""
         return self._segments[self._segment_of[row]].sentences.scores(query, self._row_in_segment[row])
 
-    def coverage(self, weights: Mapping[str, float], rows: Sequence[int]) -> dict[int, Coverage]:
-        """How much of a question's weight, which is at most 1, each of the rows covers."""
-        return self._in_segments(rows, lambda segment, inner: segment.terms.coverage(weights, inner))
+    def coverage(self, weights: Mapping[str, float], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """How much of a question's weight, which is at most 1, n rows cover: alone and with neighbours, as (2, n)."""
+        found = np.empty((2, len(rows)))
+        return self._filled(found, rows, lambda segment, inner: segment.terms.coverage(weights, inner))
 
     def signatures(self, rows: Sequence[int]) -> "NDArray[np.uint32]":
-        """The MinHash signatures of the rows, of shape (n, 64)."""
-        found = self._in_segments(rows, lambda segment, inner: segment.signatures.of(inner))
-        return np.array([found[row] for row in rows], dtype=np.uint32).reshape(-1, LENGTH)
+        """The MinHash signatures of n rows, of shape (n, 64)."""
+        found = np.empty((LENGTH, len(rows)), dtype=np.uint32)
+        wanted = np.asarray(rows, dtype=np.int64)
+        return self._filled(found, wanted, lambda segment, inner: segment.signatures.of(inner).T).T
 
     def passages(self, rows: Sequence[int]) -> list[tuple[DocumentInfo, Passage]]:
         """The passages of the rows, in the order of `rows`, each with its document."""
-        found = self._in_segments(
-            rows, lambda segment, inner: dict(zip(inner, segment.store.passages(inner), strict=True))
-        )
-        return [found[row] for row in rows]
+        inner: dict[int, list[int]] = defaultdict(list)
+        for row in rows:
+            inner[int(self._segment_of[row])].append(int(self._row_in_segment[row]))
+        found = {
+            (number, own): passage
+            for number, wanted in inner.items()
+            for own, passage in zip(wanted, self._segments[number].store.passages(wanted), strict=True)
+        }
+        return [found[int(self._segment_of[row]), int(self._row_in_segment[row])] for row in rows]
 
     def files(self) -> list[IndexedFile]:
         """All files, those that gave no document among them, by path."""
@@ -228,17 +239,17 @@ class Corpus:
         if placed.id != info.id:
             raise self._contents.damaged()
 
-    def _in_segments(
-        self, rows: Sequence[int], call: Callable[[OpenSegment, list[int]], Mapping[int, Value]]
-    ) -> dict[int, Value]:
-        """What a function of a segment's own rows gives for these rows."""
-        inner: dict[int, list[int]] = defaultdict(list)
-        for row in rows:
-            inner[int(self._segment_of[row])].append(int(self._row_in_segment[row]))
-        found: dict[int, Value] = {}
-        for number, own in inner.items():
-            there = self._rows[number]
-            found |= {int(there[row]): value for row, value in call(self._segments[number], own).items()}
+    def _filled(
+        self,
+        found: "NDArray[Number]",
+        rows: "NDArray[np.int64]",
+        call: "Callable[[OpenSegment, NDArray[np.int64]], NDArray[Number]]",
+    ) -> "NDArray[Number]":
+        """An array with a column for each of the rows, filled by a function of a segment's own rows."""
+        segments, inner = self._segment_of[rows], self._row_in_segment[rows]
+        for number in np.unique(segments):
+            here = segments == number
+            found[:, here] = call(self._segments[int(number)], inner[here])
         return found
 
 

@@ -43,7 +43,7 @@ def signature(text: str) -> "NDArray[np.uint32]":
 
 def likeness(signatures: "NDArray[np.uint32]", one: "NDArray[np.uint32]") -> "NDArray[np.float64]":
     """Estimates of the Jaccard similarity of n texts with one, of shape (n,), from signatures of shape (n, 64)."""
-    shares: NDArray[np.float64] = (signatures == one).mean(axis=1)
+    shares: NDArray[np.float64] = (signatures == one).sum(axis=1) / LENGTH
     return shares
 
 

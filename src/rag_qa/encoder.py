@@ -33,7 +33,7 @@ PACKAGED = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     )
 }
-RECIPES: dict[Precision, str] = {"float32": "float32", "int8": "int8, blocks of 128"}
+RECIPES: dict[Precision, str] = {"float32": "float32", "int8": "int8, blocks of 64"}
 """What tells vectors of one precision from those of another; another way to make them needs another name."""
 BATCH_SIZE = 32
 QUERY_PROMPTS = ("query",)

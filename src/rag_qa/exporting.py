@@ -30,7 +30,7 @@ __all__ = ["ExportedEncoder", "ensure_export"]
 
 LOWEST_COSINES: dict[Precision, float] = {"float32": 0.9999, "int8": 0.995}
 CHECKED_PASSAGES = 32
-BLOCK = 128
+BLOCK = 64
 """Weights that share a scale, as do the numbers that they are multiplied with."""
 
 

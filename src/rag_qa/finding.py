@@ -71,13 +71,13 @@ class Finder:
     ) -> None:
         self._corpus = corpus
         self._settings = settings
-        self._search = Search(corpus, encoder, settings)
+        self.search = Search(corpus, encoder, settings)
         self._reranker = reranker
 
     def rank(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None") -> tuple[Read, Ranking]:
         """All candidates for a question, best first, without their texts; arguments as `Search.rank`."""
-        read = self._search.read(question)
-        return read, self._search.rank(read, depth, allowed)
+        read = self.search.read(question)
+        return read, self.search.rank(read, depth, allowed)
 
     def find(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The passages and documents of candidates, in their order."""
@@ -96,11 +96,11 @@ class Finder:
         """
         count = max(count, self._settings.rerank_depth if self._reranker else 0)
         depth = max(count, self._settings.depth)
-        read = self._search.read(question)
+        read = self.search.read(question)
         dense_ms = lexical_ms = 0.0
         copies = 0
         while True:
-            ranking = self._search.rank(read, depth, allowed)
+            ranking = self.search.rank(read, depth, allowed)
             dense_ms += ranking.dense_ms
             lexical_ms += ranking.lexical_ms
             found = self._collapsed(ranking.candidates, count)

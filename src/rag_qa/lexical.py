@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import tantivy
 from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
@@ -25,7 +26,6 @@ from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.stopwords import STOPWORDS
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["HIGHEST_TERM", "Gone", "LexicalIndex", "LexicalWriter", "analyze", "stems"]
@@ -224,13 +224,14 @@ class LexicalIndex:
         with _damage_in(self._where):
             hits = self._searcher.search(query, limit=limit, count=False).hits
             keys = self._searcher.fast_field_values(ROW, [address for _, address in hits])
-        return [(self._row(key), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
-
-    def _row(self, key: float | None) -> int:
-        segment, row = divmod(int(key or 0), 1 << ROW_BITS)
-        if segment not in self._rows or row >= len(self._rows[segment]):
-            raise IndexDamagedError(f"The words in {self._where} name a passage that there is not")
-        return int(self._rows[segment][row])
+        segments, inner = np.divmod(np.array([key or 0 for key in keys], dtype=np.int64), 1 << ROW_BITS)
+        rows = np.empty_like(inner)
+        for number in np.unique(segments):
+            here, there = segments == number, self._rows.get(int(number), ())
+            if inner[here].max() >= len(there):
+                raise IndexDamagedError(f"The words in {self._where} name a passage that there is not")
+            rows[here] = there[inner[here]]
+        return list(zip(rows.tolist(), [float(score) for score, _ in hits], strict=True))
 
     @staticmethod
     def _findable(hits: Sequence[tuple[int, float]], allowed: "NDArray[np.bool_] | None") -> list[tuple[int, float]]:

@@ -7,7 +7,6 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,6 @@ THREADS = min(2, os.cpu_count() or 1)
 TOKENS_TOGETHER: dict[Precision, int] = {"int8": 1, "float32": 512}
 """Of the passages that go through the model at once, of which there is at least one. Where numbers are rounded to whole
 ones, the last digit that another batch changes may turn many: alone, a text has the same vector bit for bit, always."""
-REMEMBERED = 1024  # questions, of 1.5 kB each
 
 
 class ExportConfig(Struct, frozen=True):
@@ -72,7 +70,6 @@ class OnnxEncoder:
 
         self._folder = folder
         self._config = config
-        self._remembered = lru_cache(REMEMBERED)(self._encode_query)
         self._tokenizer = load_tokenizer(folder / TOKENIZER)
         self._tokenizer.enable_truncation(config.window)
         options = onnxruntime.SessionOptions()
@@ -124,8 +121,9 @@ class OnnxEncoder:
         return self._config.digest
 
     def encode_query(self, text: str) -> "NDArray[np.float32]":
-        """A unit vector of shape (dimension,), not to be written to; text past the encoder's window is not seen."""
-        return self._remembered(text)
+        """A unit vector of shape (dimension,); text past the encoder's window is not seen."""
+        vector: NDArray[np.float32] = self._run([self._tokenizer.encode(self._config.query_prompt + text)])[0]
+        return vector
 
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension); each core encodes some of them."""
@@ -144,11 +142,6 @@ class OnnxEncoder:
     def is_word(self, text: str) -> bool:
         """Whether it has a token of its own for a text, as for common words."""
         return len(self._tokenizer.encode(text, add_special_tokens=False)) == 1
-
-    def _encode_query(self, text: str) -> "NDArray[np.float32]":
-        vector: NDArray[np.float32] = self._run([self._tokenizer.encode(self._config.query_prompt + text)])[0]
-        vector.flags.writeable = False
-        return vector
 
     def _run(self, encodings: "Sequence[Encoding]") -> "NDArray[np.float32]":
         """Unit vectors of texts, of shape (len(encodings), dimension)."""

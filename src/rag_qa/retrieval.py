@@ -5,13 +5,15 @@ Analysis of Fusion Functions for Hybrid Retrieval" (2023), each is divided by th
 a question of which nothing is found has low scores only.
 """
 
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from msgspec import Struct, structs
 
-from rag_qa.types import Coverage
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Weights", "best_readings", "fuse", "order"]
+__all__ = ["Candidate", "Weights", "fuse", "order"]
 
 SCORE_DIGITS = 6  # scores that differ less are equal: encoding in another batch changes the seventh digit
 
@@ -41,7 +43,6 @@ class Candidate(Struct, frozen=True):
     score: float
     dense: float
     lexical: float
-    coverage: Coverage
     reading: int = 0
     """Which reading of the question it has its score by."""
 
@@ -51,55 +52,50 @@ class Candidate(Struct, frozen=True):
 
 
 def fuse(
-    dense: Mapping[int, float],
-    lexical: Mapping[int, float],
-    coverage: Mapping[int, Coverage],
+    dense: "NDArray[np.floating[Any]]",
+    lexical: "NDArray[np.float64]",
+    coverage: "NDArray[np.float64]",
     highest: float,
     weights: Weights,
-    reading: int = 0,
     factor: float = 1.0,
-) -> dict[int, Candidate]:
-    """The rows of `dense` with their scores.
+) -> "NDArray[np.float64]":
+    """The scores of n candidates by one reading of a question, of shape (n,).
 
     Args:
-        dense: inner product of every candidate.
-        lexical: BM25 score of the candidates that share a word with the question; the others count as 0.
-        coverage: how much of the question's words each candidate covers.
+        dense: their inner products, of shape (n,).
+        lexical: their BM25 scores, of shape (n,); 0 for those that share no word with the question.
+        coverage: how much of the question's words they cover, alone and with their neighbours, of shape (2, n).
         highest: the largest BM25 score that a passage can have.
         weights: what each part counts.
-        reading: which reading of the question these are scores for.
-        factor: what that reading's scores count.
+        factor: what this reading's scores count.
     """
-    candidates: dict[int, Candidate] = {}
-    for row, near in dense.items():
-        worded, covered = lexical.get(row, 0.0), coverage[row]
-        score = (
-            weights.dense * max(near, 0.0)
-            + weights.bm25 * (worded / highest if highest else 0.0)
-            + weights.own * covered.own
-            + weights.near * covered.near
-        )
-        candidates[row] = Candidate(
-            row=row,
-            score=round(factor * score, SCORE_DIGITS),
-            dense=round(near, SCORE_DIGITS),
-            lexical=round(worded, SCORE_DIGITS),
-            coverage=covered,
-            reading=reading,
-        )
-    return candidates
+    score = weights.dense * np.maximum(dense, 0.0) + weights.own * coverage[0] + weights.near * coverage[1]
+    if highest:
+        score = score + weights.bm25 * lexical / highest
+    scores: NDArray[np.float64] = np.round(factor * score, SCORE_DIGITS)
+    return scores
 
 
-def best_readings(readings: Iterable[Mapping[int, Candidate]]) -> dict[int, Candidate]:
-    """Each row as that reading of the question has it that scores it highest; of equal ones the first."""
-    best: dict[int, Candidate] = {}
-    for candidates in readings:
-        for row, candidate in candidates.items():
-            if row not in best or candidate.score > best[row].score:
-                best[row] = candidate
-    return best
+def order(
+    rows: "NDArray[np.int64]",
+    scores: "NDArray[np.float64]",
+    dense: "NDArray[np.floating[Any]]",
+    lexical: "NDArray[np.float64]",
+) -> list[Candidate]:
+    """Candidates best first, each by the reading that scores it highest, of equal ones the first.
 
+    Equal scores are ordered by row, which is by document and offset.
 
-def order(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Best first; equal scores by row, which is by document and offset."""
-    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.row))
+    Args:
+        rows: of n passages, of shape (n,).
+        scores: by each of m readings, of shape (m, n).
+        dense: inner products that they were made of, of the same shape.
+        lexical: the same of BM25 scores.
+    """
+    every = np.arange(len(rows))
+    reading = scores.argmax(axis=0)
+    best = scores[reading, every]
+    parts = (np.round(made_of[reading, every], SCORE_DIGITS) for made_of in (dense, lexical))
+    ordered = np.lexsort((rows, -best))
+    columns = (column[ordered].tolist() for column in (rows, best, *parts, reading))
+    return [Candidate(*values) for values in zip(*columns, strict=True)]

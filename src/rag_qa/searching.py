@@ -3,23 +3,26 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec import Struct
 
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.lexical import HIGHEST_TERM, analyze
-from rag_qa.retrieval import Candidate, Weights, best_readings, fuse, order
+from rag_qa.retrieval import Candidate, Weights, fuse, order
 from rag_qa.settings import Settings
 from rag_qa.types import Expansion
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Ranking", "Read", "Reading", "Search"]
 
+REMEMBERED = 1024
+"""Forms of questions whose vectors are kept, of 1.5 kB each, so that the same question again is not encoded again."""
 OTHER_FORM = 0.75
 """What a score counts that a passage has by a form of the question that was not asked: docs/decisions/0015-acronyms.md.
 A long form says more than its acronym, and so comes nearer to any passage that has it."""
@@ -60,6 +63,7 @@ class Search:
     def __init__(self, corpus: Corpus, encoder: QueryEncoder, settings: Settings) -> None:
         self._corpus = corpus
         self._encoder = encoder
+        self._vector = lru_cache(REMEMBERED)(encoder.encode_query)
         self._settings = settings
         self._weights = Weights.of(settings.dense_weight, coverage=settings.word_coverage)
 
@@ -87,12 +91,8 @@ class Search:
         found = time.perf_counter()
         worded = [self._worded(reading, depth, allowed) for reading in read.readings]
         ended = time.perf_counter()
-        rows = list(dict.fromkeys(row for found_rows in (*near, *worded) for row in found_rows))
-        candidates = best_readings(
-            self._fused(number, reading, rows, near[number], worded[number])
-            for number, reading in enumerate(read.readings)
-        )
-        return Ranking(order(candidates.values()), (found - started) * 1000, (ended - found) * 1000)
+        rows = np.array(sorted({row for found_rows in (*near, *worded) for row in found_rows}), dtype=np.int64)
+        return Ranking(self.ordered(read.readings, rows, worded), (found - started) * 1000, (ended - found) * 1000)
 
     def _expanded(self, question: str) -> tuple[str, list[Expansion]]:
         """The question with acronyms and long forms exchanged, and which were."""
@@ -113,7 +113,7 @@ class Search:
             weights = _reweighed(weights, asked.weights)
         total = sum(weights.values())
         shares = {term: weight / total for term, weight in weights.items()}
-        return Reading(text, self._encoder.encode_query(text), shares, highest, 1.0 if asked is None else OTHER_FORM)
+        return Reading(text, self._vector(text), shares, highest, 1.0 if asked is None else OTHER_FORM)
 
     def _near(self, reading: Reading, depth: int, allowed: "NDArray[np.bool_] | None") -> dict[int, float]:
         if self._settings.dense_weight == 0:
@@ -125,16 +125,23 @@ class Search:
             return {}
         return self._corpus.lexical.search(reading.text, depth, allowed)
 
-    def _fused(
-        self, number: int, reading: Reading, rows: Sequence[int], near: dict[int, float], worded: dict[int, float]
-    ) -> dict[int, Candidate]:
-        """All rows as one reading scores them."""
-        dense = near | self._corpus.scores(reading.vector, [row for row in rows if row not in near])
+    def ordered(
+        self, readings: Sequence[Reading], rows: "NDArray[np.int64]", worded: Sequence[Mapping[int, float]]
+    ) -> list[Candidate]:
+        """All rows, scored by each reading, best first."""
+        if not len(rows):
+            return []
+        queries = np.stack([reading.vector for reading in readings])
+        dense = self._corpus.scores(queries, rows)
         if self._settings.sentence_scores:
-            nearest = self._corpus.nearest_sentences(reading.vector, rows)
-            dense = {row: max(score, nearest[row]) for row, score in dense.items()}
-        coverage = self._corpus.coverage(reading.weights, rows)
-        return fuse(dense, worded, coverage, reading.highest, self._weights, number, reading.factor)
+            dense = np.maximum(dense, self._corpus.nearest_sentences(queries, rows))
+        lexical = np.array([[found.get(row, 0.0) for row in rows.tolist()] for found in worded])
+        covered = [self._corpus.coverage(reading.weights, rows) for reading in readings]
+        scores = [
+            fuse(near, words, shares, reading.highest, self._weights, reading.factor)
+            for reading, near, words, shares in zip(readings, dense, lexical, covered, strict=True)
+        ]
+        return order(rows, np.stack(scores), dense, lexical)
 
 
 def _reweighed(weights: Mapping[str, float], asked: Mapping[str, float]) -> Mapping[str, float]:

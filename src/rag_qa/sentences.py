@@ -48,18 +48,18 @@ class SentenceVectors:
             raise IndexDamagedError(f"The sentence vectors in {folder} do not belong to the {passages} passages")
         return cls(folder / VECTORS, vectors.reshape(-1, dimension), starts)
 
-    def best(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
-        """For each of the passages, the inner product of the query with its nearest sentence."""
-        if not rows:
-            return {}
-        spans = [np.arange(self._starts[row], self._starts[row + 1]) for row in rows]
-        scores = self._scores(np.concatenate(spans), query)
-        first = np.cumsum([0, *(len(span) for span in spans[:-1])])
-        return dict(zip(rows, np.maximum.reduceat(scores, first).tolist(), strict=True))
+    def best(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """The inner products of m queries with the nearest sentence of each of n passages, of shape (m, n); n > 0."""
+        starts, counts = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
+        first = np.cumsum(counts) - counts
+        sentences = np.arange(counts.sum()) + np.repeat(starts - first, counts)
+        nearest: NDArray[np.float32] = np.maximum.reduceat(self._scores(sentences, queries), first, axis=1)
+        return nearest
 
     def scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
         """The inner product of the query with each sentence of a passage, in order."""
-        scores: list[float] = self._scores(np.arange(self._starts[row], self._starts[row + 1]), query).tolist()
+        sentences = np.arange(self._starts[row], self._starts[row + 1])
+        scores: list[float] = self._scores(sentences, query[np.newaxis])[0].tolist()
         return scores
 
     def vectors(self, rows: range) -> "NDArray[np.float16]":
@@ -72,9 +72,10 @@ class SentenceVectors:
             raise IndexDamagedError(f"{self._path} is truncated")
         return found.reshape(-1, dimension)
 
-    def _scores(self, sentences: "NDArray[np.int64]", query: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    def _scores(self, sentences: "NDArray[np.int64]", queries: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        """Inner products, of shape (len(queries), len(sentences))."""
         with np.errstate(invalid="ignore"):
-            scores: NDArray[np.float32] = self._vectors[sentences].astype(np.float32) @ query
+            scores: NDArray[np.float32] = queries @ self._vectors[sentences].astype(np.float32).T
         if not np.isfinite(scores).all():
             raise IndexDamagedError(f"{self._path} holds what is no number")
         return scores

@@ -101,6 +101,10 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Host names the service answers to, without port."""
     max_body_bytes: Positive = 65536
+    threads: Positive = 2
+    """Requests that the service works on at the same time."""
+    max_waiting: Positive = 512
+    """Requests that may be there at the same time, waiting ones among them; more are told to come again."""
 
     given: frozenset[str] = frozenset()
     """Names that were set by file, environment or command line; filled in by `load_settings`."""

@@ -10,8 +10,6 @@ from rag_qa.duplicates import LENGTH, signature
 from rag_qa.errors import IndexDamagedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["SignatureWriter", "Signatures"]
@@ -42,9 +40,9 @@ class Signatures:
             raise IndexDamagedError(f"{path} does not belong to the {passages} passages of its segment")
         return cls(signatures.reshape(-1, LENGTH))
 
-    def of(self, rows: "Sequence[int]") -> "dict[int, NDArray[np.uint32]]":
-        """The signature of each of the passages, of shape (64,)."""
-        return dict(zip(rows, self._signatures[np.asarray(rows, dtype=np.int64)], strict=True))
+    def of(self, rows: "NDArray[np.int64]") -> "NDArray[np.uint32]":
+        """The signatures of n passages, of shape (n, 64)."""
+        return self._signatures[rows]
 
 
 class SignatureWriter:

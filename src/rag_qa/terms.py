@@ -14,7 +14,6 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import save_array
-from rag_qa.types import Coverage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,21 +51,19 @@ class TermSets:
             raise IndexDamagedError(f"The terms in {folder} do not belong to the {passages} passages")
         return cls(terms, starts, firsts)
 
-    def coverage(self, weights: Mapping[str, float], rows: Sequence[int]) -> dict[int, Coverage]:
-        """How much of a question each of the passages covers.
+    def coverage(self, weights: Mapping[str, float], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """How much of a question each of n passages covers, alone and with its neighbours, of shape (2, n).
 
         Args:
             weights: of the question's terms; together at most 1.
             rows: of the passages.
         """
-        asked = np.asarray(rows, dtype=np.int64)
-        before, after = self._neighbours(asked)
-        every, places = np.unique(np.concatenate([asked, before, after]), return_inverse=True)
+        before, after = self._neighbours(rows)
+        every, places = np.unique(np.concatenate([rows, before, after]), return_inverse=True)
         holding = self._holding(list(weights), every)
-        own, *near = holding[places].reshape(3, len(asked), len(weights))
+        own, *near = holding[places].reshape(3, len(rows), len(weights))
         share = np.fromiter(weights.values(), dtype=np.float64, count=len(weights))
-        shares = zip(rows, (own @ share).tolist(), ((own | near[0] | near[1]) @ share).tolist(), strict=True)
-        return {row: Coverage(alone, together) for row, alone, together in shares}
+        return np.stack([own @ share, (own | near[0] | near[1]) @ share])
 
     def _neighbours(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The rows before and after each in its document; where there is none, the row itself."""

@@ -11,7 +11,6 @@ from msgspec import Struct, field
 __all__ = [
     "Answer",
     "Citation",
-    "Coverage",
     "Document",
     "DocumentInfo",
     "Expansion",
@@ -138,15 +137,6 @@ class Passage(Struct, frozen=True, kw_only=True):
     def sentence_texts(self) -> list[str]:
         """The sentences as they are encoded and marked."""
         return [self.text[start - self.start : end - self.start] for start, end in self.sentences]
-
-
-class Coverage(Struct, frozen=True):
-    """Shares from 0 to 1 of a question's terms, weighted by their rarity."""
-
-    own: float
-    """Of those that stand in a passage."""
-    near: float
-    """Of those that stand in it, or in the passages before and after it in its document."""
 
 
 class Citation(Struct, frozen=True, kw_only=True):

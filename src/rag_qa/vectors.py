@@ -6,7 +6,6 @@ and Yashunin 2018), which finds most of the nearest in a fraction of the time. B
 
 import math
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ from rag_qa.errors import IndexDamagedError
 from rag_qa.manifest import Graph
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = ["VectorIndex", "VectorWriter"]
@@ -129,13 +130,11 @@ class VectorIndex:
         self._check_finite(np.array([score for _, score in hits], dtype=np.float32))
         return hits if len(hits) >= depth else None
 
-    def scores(self, query: "NDArray[np.float32]", rows: Sequence[int]) -> dict[int, float]:
-        """The inner product of the query with each of the rows."""
-        if not rows:
-            return {}
-        scores = self._flat.reconstruct_batch(np.asarray(rows, dtype=np.int64)) @ query
+    def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """The inner products of m queries with n rows, of shape (m, n)."""
+        scores: NDArray[np.float32] = queries @ self._flat.reconstruct_batch(rows).T
         self._check_finite(scores)
-        return dict(zip(rows, scores.tolist(), strict=True))
+        return scores
 
     def vectors(self, rows: range) -> "NDArray[np.float32]":
         """The vectors of consecutive rows, of shape (len(rows), dimension); read, not mapped: they may be very many."""

@@ -14,6 +14,7 @@ from rag_qa.engine import Engine
 from rag_qa.service.hosts import AllowedHosts
 from rag_qa.service.live import LiveEngine
 from rag_qa.service.problems import exception_handlers
+from rag_qa.service.queue import BoundedQueue
 from rag_qa.service.routes import handlers
 from rag_qa.service.schema import openapi_config
 from rag_qa.settings import Settings
@@ -23,6 +24,8 @@ __all__ = ["create_app"]
 
 def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = None) -> ASGIApp:
     """An ASGI application over the current snapshot of `settings.index`.
+
+    Requests are answered by threads, of which as many run as the settings say; the others wait in order.
 
     Args:
         settings: index, limits and allowed hosts.
@@ -34,6 +37,7 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), load)
         app.state.live = live
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(live.follow)
@@ -51,4 +55,4 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
         response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
         logging_config=None,
     )
-    return AllowedHosts(app, settings.allowed_hosts)
+    return AllowedHosts(BoundedQueue(app, settings.max_waiting), settings.allowed_hosts)

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
-import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from rag_qa.service.problems import MEDIA_TYPE, Problem
+from rag_qa.service.problems import Problem, send_problem
 
 __all__ = ["AllowedHosts", "host_name"]
 
@@ -31,16 +30,8 @@ class AllowedHosts:
             await self.app(scope, receive, send)
             return
         status = HTTPStatus.BAD_REQUEST
-        body = msgspec.json.encode(
-            Problem(
-                title=status.phrase,
-                status=status,
-                detail="This host name is not allowed: set allowed_hosts to the names the service is reached by.",
-            )
-        )
-        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        detail = "This host name is not allowed: set allowed_hosts to the names the service is reached by."
+        await send_problem(send, Problem(title=status.phrase, status=status, detail=detail))
 
     def _is_allowed(self, scope: Scope) -> bool:
         names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

@@ -1,17 +1,19 @@
 """Every error as problem details (RFC 9457), with nothing internal in it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import Send
 from msgspec import Struct
 
 from rag_qa.errors import InputError, RagQaError
 
-__all__ = ["MEDIA_TYPE", "Problem", "exception_handlers", "problem"]
+__all__ = ["MEDIA_TYPE", "Problem", "exception_handlers", "problem", "send_problem"]
 
 MEDIA_TYPE = "application/problem+json"
 NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
@@ -31,6 +33,15 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
     """A response of the given status."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def send_problem(send: Send, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+    """Answers outside the application, as its responses would."""
+    body = msgspec.json.encode(problem)
+    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **(headers or {})}
+    encoded = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

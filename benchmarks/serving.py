@@ -1,0 +1,106 @@
+"""The HTTP service under load: answers a second and milliseconds of a request, for 1, 8, 64 and more clients.
+
+    python benchmarks/serving.py --index INDEX --questions FILE [--clients 1 8 64] [--requests 500]
+
+FILE holds one question a line; each is asked once of a server, so that nothing is answered from memory: of a fresh one
+for each number of clients. The clients keep their connections, and run in a process of their own on the same machine.
+Overhead is what a request takes beyond the time that the engine tells in its answer.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+from recording import record, table
+
+
+async def client(
+    address: tuple[str, int], questions: asyncio.Queue[str], taken: list[tuple[float, float, int]]
+) -> None:
+    """Asks until there are no more questions; adds seconds, the engine's milliseconds and the status of each."""
+    reader, writer = await asyncio.open_connection(*address)
+    while not questions.empty():
+        body = json.dumps({"question": questions.get_nowait()}).encode()
+        head = f"POST /ask HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        started = time.perf_counter()
+        writer.write(head + body)
+        answered = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        length = re.search(r"content-length: (\d+)", answered)
+        content = await reader.readexactly(int(length.group(1)) if length else 0)
+        seconds = time.perf_counter() - started
+        status = int(answered.split(" ", 2)[1])
+        taken.append((seconds, json.loads(content)["timings_ms"]["total"] if status == 200 else 0.0, status))
+    writer.close()
+
+
+async def load(url: str, questions: list[str], clients: int) -> tuple[list[tuple[float, float, int]], float]:
+    """Asks all questions by so many clients; gives what each request took, and all together, in seconds."""
+    waiting: asyncio.Queue[str] = asyncio.Queue()
+    for question in questions:
+        waiting.put_nowait(question)
+    parts = urlsplit(url)
+    taken: list[tuple[float, float, int]] = []
+    started = time.perf_counter()
+    await asyncio.gather(*(client((parts.hostname or "", parts.port or 0), waiting, taken) for _ in range(clients)))
+    return taken, time.perf_counter() - started
+
+
+def measured(index: Path, questions: list[str], clients: int) -> dict[str, float]:
+    """A row of the table."""
+    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
+    started = time.perf_counter()
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        said = re.search(r"http://\S+:\d+", server.stdout.readline() if server.stdout else "")
+        ready = time.perf_counter() - started
+        if said is None:
+            sys.exit("The server did not start.")
+        asyncio.run(load(said.group(), ["a question that warms up"], 1))
+        taken, seconds = asyncio.run(load(said.group(), questions, clients))
+        memory = psutil.Process(server.pid).memory_info().rss
+    finally:
+        server.terminate()
+        server.wait()
+    answered = np.array([each[:2] for each in taken if each[2] == 200])
+    p50, p95, p99 = np.percentile(answered[:, 0] * 1000, [50, 95, 99])
+    return {
+        "clients": clients,
+        "answers a second": len(answered) / seconds,
+        "p50 ms": p50,
+        "p95 ms": p95,
+        "p99 ms": p99,
+        "engine p50 ms": float(np.median(answered[:, 1])),
+        "overhead p50 ms": float(np.median(answered[:, 0] * 1000 - answered[:, 1])),
+        "refused": len(taken) - len(answered),
+        "ready after s": ready,
+        "resident MB": memory / 1e6,
+    }
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path, default=Path("index"))
+    parser.add_argument("--questions", type=Path, required=True)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    questions = given.questions.read_text("utf-8").splitlines()
+    several = [f"{questions[n % len(questions)]} {n // len(questions) or ''}".strip() for n in range(given.requests)]
+    rows = [measured(given.index, several, clients) for clients in given.clients]
+    table(rows)
+    if given.json:
+        record(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()

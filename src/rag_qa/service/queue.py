@@ -1,0 +1,39 @@
+"""Takes only so many requests at a time, so that a crowd is told at once to come again instead of waiting for long."""
+
+from http import HTTPStatus
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from rag_qa.service.problems import Problem, send_problem
+
+__all__ = ["BoundedQueue"]
+
+SECONDS_TO_COME_AGAIN = 1
+FREE = "/health/"
+"""What is answered however many wait."""
+
+
+class BoundedQueue:
+    """Wraps an ASGI application; a request that comes while `most` others are there gets 503 with Retry-After."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+        self.there = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI entry point."""
+        if str(scope["type"]) != "http" or scope["path"].startswith(FREE):
+            await self.app(scope, receive, send)
+            return
+        if self.there >= self.most:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            detail = f"{self.most} requests are waiting already: ask again in {SECONDS_TO_COME_AGAIN} s."
+            problem = Problem(title=status.phrase, status=status, detail=detail)
+            await send_problem(send, problem, {"Retry-After": str(SECONDS_TO_COME_AGAIN)})
+            return
+        self.there += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.there -= 1
