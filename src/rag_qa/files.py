@@ -9,9 +9,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "FileRecord",
@@ -71,12 +74,14 @@ def record_file(path: Path) -> FileRecord:
     return FileRecord(path.stat().st_size, file_sha256(path))
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
+def save_array(path: Path, array: "np.ndarray") -> None:
     """Writes an array as `np.save` does, which itself does not notice when the last bytes find no room.
 
     Raises:
         OSError: it cannot be written.
     """
+    import numpy as np  # here, for processes that read files do without
+
     data = io.BytesIO()
     np.save(data, array)
     path.write_bytes(data.getbuffer())

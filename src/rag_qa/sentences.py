@@ -13,6 +13,7 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import save_array
+from rag_qa.vectors import inner_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class SentenceVectors:
     def _scores(self, sentences: "NDArray[np.int64]", queries: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Inner products, of shape (len(queries), len(sentences))."""
         with np.errstate(invalid="ignore"):
-            scores: NDArray[np.float32] = queries @ self._vectors[sentences].astype(np.float32).T
+            scores = inner_products(queries, self._vectors[sentences].astype(np.float32))
         if not np.isfinite(scores).all():
             raise IndexDamagedError(f"{self._path} holds what is no number")
         return scores

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["VectorIndex", "VectorWriter"]
+__all__ = ["VectorIndex", "VectorWriter", "inner_products"]
 
 VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
 FLOAT = np.dtype(np.float32)
@@ -132,7 +132,7 @@ class VectorIndex:
 
     def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
         """The inner products of m queries with n rows, of shape (m, n)."""
-        scores: NDArray[np.float32] = queries @ self._flat.reconstruct_batch(rows).T
+        scores = inner_products(queries, self._flat.reconstruct_batch(rows))
         self._check_finite(scores)
         return scores
 
@@ -206,6 +206,15 @@ class VectorWriter:
         with (self._folder / SPOOL).open("rb") as file:
             while len(vectors := np.fromfile(file, dtype=FLOAT, count=READ_TOGETHER * self.dimension)):
                 yield vectors.reshape(-1, self.dimension)
+
+
+def inner_products(queries: "NDArray[np.float32]", vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """The inner products of m queries with n vectors, of shape (m, n), by the calling thread alone.
+
+    A matrix product would wake a thread for each core, and these go on spinning where the next question is encoded.
+    """
+    products: NDArray[np.float32] = np.vecdot(queries[:, np.newaxis], vectors[np.newaxis])
+    return products
 
 
 def _measured(index: faiss.IndexHNSW, flat: faiss.Index, questions: "NDArray[np.float32]") -> Graph | None:

@@ -11,9 +11,6 @@ from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import langcodes
-from langcodes.tag_parser import LanguageTagError
-
 from rag_qa.errors import ReadError
 
 __all__ = [
@@ -115,8 +112,13 @@ def iso_date(value: object) -> str | None:
 
 def language_code(value: object) -> str | None:
     """The code of a language, of two letters where it has one; None where the value is no code."""
+    if not isinstance(value, str):
+        return None
+    import langcodes  # here, for most files do not name their language
+    from langcodes.tag_parser import LanguageTagError
+
     try:
-        return langcodes.Language.get(str(value)).language if isinstance(value, str) else None
+        return langcodes.Language.get(value).language
     except LanguageTagError:
         return None
 
