@@ -55,7 +55,7 @@ def stress(given: argparse.Namespace, place: Path) -> None:
     timed(documents, index)
     shutil.copytree(index / "encoder", clean / "encoder")
     seconds = timed(documents, clean)
-    print(f"a clean build, the query encoder's export left out, takes {seconds:.1f} s", flush=True)
+    print(f"a clean build, the encoder's export left out, takes {seconds:.1f} s", flush=True)
     outcomes: Counter[str] = Counter()
     for kill in range(1, given.kills + 1):
         change(documents, pool, chance)

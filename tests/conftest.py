@@ -123,7 +123,7 @@ def rag_qa_main(monkeypatch, capsys):
 
 @pytest.fixture
 def with_encoder(seeds_index, tmp_path):
-    """Makes an empty index that has the query encoder already, so that tests export it only once."""
+    """Makes an empty index that has the exported encoder already."""
 
     def prepare(name: str = "fresh") -> Path:
         index = tmp_path / name

@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the stage ("comparing", "reading", "encoding", "merging", …), what is done and what there is."""
 
 SOME = 32
-"""Passages that a new query encoder is compared on."""
+"""Passages that a new export of the encoder is compared on."""
 SPLITTERS = ("semantic-text-splitter", "sentencex", "tokenizers", "tiktoken")
 
 

@@ -78,7 +78,7 @@ class Engine:
         Args:
             index: folder of the index.
             settings: how it is asked; what it was built with has to agree.
-            encoder: its query encoder, where that is loaded already.
+            encoder: its encoder, where that is loaded already.
             reranker: the cross-encoder that the settings name, where that is loaded already.
 
         Raises:

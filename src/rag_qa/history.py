@@ -136,7 +136,7 @@ def find(index: Path, named: str) -> Path:
 
 
 def verify_snapshot(index: Path, folder: Path) -> Verified:
-    """Reads every file of a snapshot, and of the query encoder that it needs, and compares it with what was written."""
+    """Reads every file of a snapshot, and of the encoder that it needs, and compares it with what was written."""
     try:
         manifest = read_manifest(folder)
     except IndexDamagedError:

