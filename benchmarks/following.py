@@ -54,7 +54,6 @@ def watch(folder: Path, index: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         process.stdout.readline()  # the first run is done
-        time.sleep(20)  # the encoder loads
         current = index / "current"
         for number in range(EDITS):
             before, started = current.read_text(), time.perf_counter()

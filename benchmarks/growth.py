@@ -12,6 +12,7 @@ the system takes back when it needs them; anonymous memory is what it cannot.
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -36,10 +37,10 @@ def built(texts: list[Path], folder: Path, passages: int) -> dict[str, float]:
     place = folder / str(passages)
     report = place / "built.json"
     if not report.exists():
+        shutil.rmtree(place, ignore_errors=True)  # what a run that was stopped has left
         write_texts(texts, place / "documents", max(1, round(passages / PASSAGES_A_MEGABYTE)))
-        encoder = StandInEncoder(
-            SentenceEncoder.find(DEFAULT_ENCODER), real_vectors(texts, folder / "real.npy", real_encoder())
-        )
+        real = SentenceEncoder.find(DEFAULT_ENCODER)
+        encoder = StandInEncoder(real, real_vectors(texts, folder / "real.npy", real))
         started = time.perf_counter()
         found = build([place / "documents"], place / "index", encoder=encoder)
         seconds = time.perf_counter() - started
@@ -47,11 +48,6 @@ def built(texts: list[Path], folder: Path, passages: int) -> dict[str, float]:
         row = {"passages": found.passages.total, "built in s, encoding left out": seconds, "MB on disk": stored / 1e6}
         report.write_text(json.dumps(row))
     return json.loads(report.read_text())
-
-
-def real_encoder() -> SentenceEncoder:
-    """The default encoder, which makes the vectors that others are made around."""
-    return SentenceEncoder.find(DEFAULT_ENCODER)
 
 
 def questions(texts: list[Path]) -> list[str]:

@@ -1,13 +1,15 @@
+import os
 import shutil
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from rag_qa import Engine, build, exporting
+from rag_qa import Engine, build, exporting, indexing
 from rag_qa import encoder as module
-from rag_qa.encoder import SentenceEncoder, in_best_precision
-from rag_qa.errors import EncoderError, IndexDamagedError
+from rag_qa.encoder import SentenceEncoder
+from rag_qa.errors import EncoderError, IndexDamagedError, SettingsError
 from rag_qa.exporting import ExportedEncoder, ensure_export
 from rag_qa.onnx_encoder import OnnxEncoder, together
 from rag_qa.settings import DEFAULT_ENCODER, Settings, load_settings
@@ -157,25 +159,48 @@ def test_an_export_that_differs_too_much_is_refused(encoder, tmp_path, monkeypat
     assert list((tmp_path / "index" / "encoder").iterdir()) == []
 
 
-def test_with_an_accelerator_the_model_itself_encodes(encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "accelerator", lambda: True)
-    settings = in_best_precision(Settings())
-    assert settings.precision == "float32"
-    assert in_best_precision(load_settings({"precision": "int8"})).precision == "int8"
+def test_an_index_keeps_its_precision_and_a_new_one_has_the_best(encoder, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("The ship lies at the quay.")
-    build([tmp_path / "a.txt"], tmp_path / "index")
-    with Engine.open(tmp_path / "index") as engine:
-        assert engine.manifest.encoder.precision == "float32"
+    index = tmp_path / "index"
+    build([tmp_path / "a.txt"], index)
+    monkeypatch.setattr(indexing, "accelerator", lambda: True)
+    assert indexing.find_encoder(index, Settings()).precision == "int8"
+    assert indexing.find_encoder(tmp_path / "none", Settings()).precision == "float32"
+    assert indexing.find_encoder(tmp_path / "none", Settings(precision="int8")).precision == "int8"
+    build([tmp_path / "a.txt"], index, Settings(precision="float32"))
+    monkeypatch.undo()
+    assert build([tmp_path / "a.txt"], index).passages.encoded == 0
+    with Engine.open(index, load_settings({"precision": "auto"})) as engine:
+        assert engine.manifest.encoder.precision == engine.settings.precision == "float32"
         assert engine.ask("Where does the ship lie?").passages
+    with pytest.raises(SettingsError, match="the encoder that is given has int8"):
+        build([tmp_path / "a.txt"], index, Settings(precision="float32"), encoder=encoder)
+
+
+def test_with_an_accelerator_the_model_itself_encodes(encoder, exports, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "accelerator", lambda: True)
     exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
+    assert (exact.encodes_itself, SentenceEncoder(encoder.name, encoder.folder).encodes_itself) == (True, False)
     taken = []
     monkeypatch.setattr(SentenceEncoder, "encode_passages", lambda self, texts: taken.append(texts) or "vectors")
     assert ExportedEncoder(exact, tmp_path / "index", silent).encode_passages(["a"]) == "vectors"
     assert taken == [["a"]]
 
 
-def test_without_an_accelerator_torch_is_not_asked_for_one():
-    assert not module.accelerator() or sys.platform == "darwin"
+@pytest.mark.parametrize(("built_for", "asked"), [("cuda: Optional[str] = None", False), ("cuda: str = '12.4'", True)])
+def test_torch_is_asked_for_an_accelerator_only_where_its_build_could_have_one(tmp_path, built_for, asked):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "version.py").write_text(f"hip: Optional[str] = None\n{built_for}\n")
+    (tmp_path / "torch" / "__init__.py").write_text("class accelerator: is_available = staticmethod(lambda: True)")
+    told = "import sys; from rag_qa.encoder import accelerator; print(accelerator(), 'torch' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.platform = 'linux'; {told}"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [str(asked), str(asked)]
 
 
 def test_a_truncated_export_is_found(index_copy, encoder):

@@ -213,3 +213,19 @@ def test_a_folder_without_a_reranker(rag_qa_main, seeds_index, tmp_path, monkeyp
     assert code == 2
     assert f"The folder “{tmp_path}” holds no cross-encoder (no config.json): give a cross-encoder" in err
     assert err.count("\n") == 1
+
+
+def test_the_same_question_again_is_not_encoded_again(seeds_index, engine, monkeypatch):
+    encoded = []
+
+    class Counting:
+        is_word = engine.encoder.is_word
+
+        def encode_query(self, text):
+            encoded.append(text)
+            return engine.encoder.encode_query(text)
+
+    with Engine.open(seeds_index, encoder=Counting()) as counted:
+        first, again = (counted.ask("Who brought the super-complaint?").passages for _ in range(2))
+        assert first == again == engine.ask("Who brought the super-complaint?").passages
+        assert encoded == ["Who brought the super-complaint?"]

@@ -32,6 +32,12 @@ def test_fused_score_by_hand():
     assert (found[0].dense, found[0].lexical) == (0.4, 10.0)
 
 
+def test_parts_of_a_score_have_six_digits():
+    near = np.array([[0.612345678]], dtype=np.float32)
+    (found,) = order(np.array([0]), np.array([[0.5]]), near, np.array([[1.23456789]]))
+    assert (found.dense, found.lexical) == (0.612346, 1.234568)
+
+
 def test_a_question_without_words():
     (found,) = one_reading([0.5], [0.0], [[0], [0]], 0.0, HALVES)
     assert found.score == 0.25

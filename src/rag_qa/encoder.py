@@ -12,20 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
 import numpy as np
 from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_digest
 from rag_qa.hub import OTHER_FORMATS, downloaded_folder
-from rag_qa.settings import DEFAULT_ENCODER, Precision, Settings
+from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "in_best_precision", "load_tokenizer"]
+__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -151,6 +150,10 @@ class SentenceEncoder:
 
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""
+        return self.original_passages(texts)
+
+    def original_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """The same, always by the model itself, which exports are compared with."""
         vectors = self.model.encode_document(
             list(texts), batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False
         )
@@ -208,13 +211,6 @@ def accelerator() -> bool:
     import torch
 
     return torch.accelerator.is_available()
-
-
-def in_best_precision(settings: Settings) -> Settings:
-    """Settings with the precision to index in: with an accelerator the full one, unless another was asked for."""
-    if "precision" in settings.given or not accelerator():
-        return settings
-    return msgspec.structs.replace(settings, precision="float32")
 
 
 def _packaged_folder(name: str) -> Path:

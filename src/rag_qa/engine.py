@@ -289,7 +289,7 @@ def _check_settings(manifest: Manifest, settings: Settings) -> None:
     """Settings that were given must be those of the index; what was not given is as the index has it."""
     for name in IndexSettings.__struct_fields__:
         built, wanted = getattr(manifest.settings, name), getattr(settings, name)
-        if name in settings.given and built != wanted:
+        if name in settings.given and wanted not in {built, "auto"}:
             raise IndexMismatchError(
                 f"The index was built with {name} {built}, the settings say {wanted}: rebuild it with "
                 "`rag-qa index`, or drop the setting."

@@ -7,14 +7,15 @@ index has a copy of its own in INDEX/encoder/<digest>/, so that it answers where
 import logging
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import msgspec
+import numpy as np
 import platformdirs
+from filelock import FileLock
 
 from rag_qa.encoder import PassageEncoder, SentenceEncoder
 from rag_qa.errors import EncoderError
@@ -23,7 +24,6 @@ from rag_qa.onnx_encoder import CONFIG, MODEL, OUTPUT, TOKENIZER, ExportConfig, 
 from rag_qa.settings import Precision
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["ExportedEncoder", "ensure_export"]
@@ -41,6 +41,7 @@ class ExportedEncoder:
         self._encoder = encoder
         self._index = index
         self._tell = tell
+        self._folder: Path | None = None
         self._loaded: PassageEncoder | None = None
 
     @property
@@ -55,9 +56,14 @@ class ExportedEncoder:
             EncoderError: the model cannot be exported, or the export's vectors differ from the original's.
         """
         if self._loaded is None:
-            folder = ensure_export(self._encoder, self._index, texts, self._tell)
+            folder = self.ensure(texts)
             self._loaded = self._encoder if self._encoder.encodes_itself else OnnxEncoder.open(folder, threads=1)
         return self._loaded.encode_passages(texts)
+
+    def ensure(self, texts: Sequence[str]) -> Path:
+        """Sees that the index has the export, also where nothing has to be encoded; as `ensure_export`."""
+        self._folder = self._folder or ensure_export(self._encoder, self._index, texts, self._tell)
+        return self._folder
 
 
 def ensure_export(
@@ -68,7 +74,7 @@ def ensure_export(
     Args:
         encoder: the original.
         index: folder of the index.
-        texts: real passages to compare on; the first 32 are used.
+        texts: real passages to compare on, of which 32 are taken from all parts; at least one.
         tell: told that it is made.
 
     Raises:
@@ -78,20 +84,32 @@ def ensure_export(
     if not OnnxEncoder.damage(folder):
         return folder
     kept = Path(platformdirs.user_cache_dir("rag_qa")) / "encoders" / encoder.digest
-    if OnnxEncoder.damage(kept):
+    with _alone(kept):
+        if not OnnxEncoder.damage(kept):
+            _put(folder, lambda building: _copy(kept, building))
+            return folder
         tell("exporting", 0, 1)
         _put(folder, lambda building: _export(encoder, building, texts))
         tell("exporting", 1, 1)
         with suppress(OSError):  # a cache that cannot be written is only slower
             _put(kept, lambda building: _copy(folder, building))
-    else:
-        _put(folder, lambda building: _copy(kept, building))
     return folder
+
+
+@contextmanager
+def _alone(kept: Path) -> Iterator[None]:
+    """While no other process makes or copies what is kept; where it cannot be kept, at once."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(kept.with_name(f"{kept.name}.lock")))
+        yield
 
 
 def _put(folder: Path, write: Callable[[Path], None]) -> None:
     """Makes a folder, whole or not at all; one that is there is replaced."""
-    building = folder.with_name(f"{folder.name}.{uuid4().hex}.building")
+    building = folder.with_name(f"{folder.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
     make_folder(building)
     try:
         write(building)
@@ -126,12 +144,10 @@ def _export(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> Non
         files={name: record_file(folder / name) for name in (MODEL, TOKENIZER)},
     )
     exported = OnnxEncoder(folder, config)
-    compared = list(texts[:CHECKED_PASSAGES])
-    cosines = [
-        *(exported.encode_passages(compared) * encoder.encode_passages(compared)).sum(axis=1),
-        *(exported.encode_query(text) @ encoder.encode_query(text) for text in compared),
-    ]
-    config = msgspec.structs.replace(config, lowest_cosine=float(min(cosines)))
+    compared = texts[:: max(1, len(texts) // CHECKED_PASSAGES)][:CHECKED_PASSAGES]  # long ones and short ones
+    passages = (exported.encode_passages(compared) * encoder.original_passages(compared)).sum(axis=1)
+    questions = [exported.encode_query(text) @ encoder.encode_query(text) for text in compared]
+    config = msgspec.structs.replace(config, lowest_cosine=float(np.min([*passages, *questions])))
     wanted = LOWEST_COSINES[encoder.precision]
     if not config.lowest_cosine >= wanted:
         advice = "choose another encoder" if encoder.precision == "float32" else "index with --exact"

@@ -72,6 +72,7 @@ class Finder:
         self._corpus = corpus
         self._settings = settings
         self.search = Search(corpus, encoder, settings)
+        """What reads a question and ranks."""
         self._reranker = reranker
 
     def rank(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None") -> tuple[Read, Ranking]:

@@ -5,18 +5,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
+from msgspec import structs
+
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.collecting import Previous, Progress, collect, collection_of
-from rag_qa.encoder import SentenceEncoder, in_best_precision
-from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, InputError
+from rag_qa.encoder import SentenceEncoder, accelerator
+from rag_qa.errors import (
+    IndexDamagedError,
+    IndexMismatchError,
+    IndexMissingError,
+    InputError,
+    SettingsError,
+    SnapshotError,
+)
 from rag_qa.files import shown_path
 from rag_qa.making import Built, make_snapshot
+from rag_qa.manifest import EncoderRecord, read_manifest
 from rag_qa.publishing import writing
-from rag_qa.settings import Settings
+from rag_qa.settings import Precision, Settings
+from rag_qa.snapshot import current_name
 from rag_qa.sources import IGNORE_FILE, Sources, check_paths, find_sources
 from rag_qa.types import Document, FailedFile, IndexedFile
 
-__all__ = ["Progress", "build", "index_documents"]
+__all__ = ["Progress", "build", "find_encoder", "index_documents"]
 
 
 def build(
@@ -51,13 +62,18 @@ def build(
         WriteError: the index cannot be written; it is as it was.
     """
     started = time.perf_counter()
-    index, settings, tell = Path(index), in_best_precision(settings or Settings()), progress or _silent
+    index, settings, tell = Path(index), settings or Settings(), progress or _silent
     places = [Path(path) for path in paths]
     check_paths(places)  # before a folder for the index is made
     for place in places:
         if place.resolve().is_relative_to(index.resolve()):
             raise InputError(f"“{shown_path(place)}” is, or lies in, the index itself: give another folder as --index.")
-    encoder = encoder or SentenceEncoder.find(settings.encoder, settings.precision)
+    encoder = encoder or find_encoder(index, settings)
+    if settings.precision not in {"auto", encoder.precision}:
+        raise SettingsError(
+            f"precision is {settings.precision}, and the encoder that is given has {encoder.precision}."
+        )
+    settings = structs.replace(settings, precision=encoder.precision)
     with nullcontext() if dry_run else _writing(index, tell, wait=wait), _opened(index) as (previous, rebuilt):
         sources = find_sources(places, settings.max_file_mb, leave_out=index)
         collection = collect(sources, previous, settings, encoder, tell)
@@ -91,8 +107,9 @@ def index_documents(
         cache: where vectors already made are looked up and kept; it may be that of another index.
     """
     started = time.perf_counter()
-    settings, tell = in_best_precision(settings or Settings()), progress or _silent
-    encoder = SentenceEncoder.find(settings.encoder, settings.precision)
+    settings, tell = settings or Settings(), progress or _silent
+    encoder = find_encoder(index, settings)
+    settings = structs.replace(settings, precision=encoder.precision)
     with _writing(index, tell), _opened(index) as (previous, rebuilt):
         collection = collection_of(documents, previous, settings, encoder, tell)
         made = make_snapshot(collection, previous, index, settings, encoder, tell, cache=cache)
@@ -100,6 +117,26 @@ def index_documents(
             raise InputError("There is no document to index: the index is as it was.")
         before = previous.files if previous else []
     return _report(made, before, collection.files, started, rebuilt)
+
+
+def find_encoder(index: Path, settings: Settings) -> SentenceEncoder:
+    """The encoder that the settings name, in their precision, or in the best one for the index; errors as `build`."""
+    precision: Precision
+    if settings.precision != "auto":
+        precision = settings.precision
+    elif before := _current_encoder(index):
+        precision = before.precision
+    else:
+        precision = "float32" if accelerator() else "int8"
+    return SentenceEncoder.find(settings.encoder, precision)
+
+
+def _current_encoder(index: Path) -> EncoderRecord | None:
+    """What made the vectors of the snapshot in use, if there is one that can be read."""
+    try:
+        return read_manifest(index / "snapshots" / current_name(index)).encoder
+    except SnapshotError:
+        return None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from rag_qa.corpus import Corpus
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.encoding import CachedEncoder
 from rag_qa.errors import IndexDamagedError, WriteError
-from rag_qa.exporting import ExportedEncoder, ensure_export
+from rag_qa.exporting import ExportedEncoder
 from rag_qa.files import shown_path
 from rag_qa.manifest import FORMAT, Counts, EncoderRecord, Manifest
 from rag_qa.publishing import new_snapshot, publish
@@ -94,7 +94,7 @@ def make_snapshot(
             return None
         if previous is not None:
             texts = texts or previous.some_texts()
-        ensure_export(encoder, index, texts, tell)
+        exported.ensure(texts)
         if previous is not None and previous.is_same(collection.files):
             return built
         encoding.keep()

@@ -95,7 +95,7 @@ def order(
     every = np.arange(len(rows))
     reading = scores.argmax(axis=0)
     best = scores[reading, every]
-    parts = (np.round(made_of[reading, every], SCORE_DIGITS) for made_of in (dense, lexical))
+    parts = (np.round(made_of[reading, every].astype(np.float64), SCORE_DIGITS) for made_of in (dense, lexical))
     ordered = np.lexsort((rows, -best))
     columns = (column[ordered].tolist() for column in (rows, best, *parts, reading))
     return [Candidate(*values) for values in zip(*columns, strict=True)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Ranking", "Read", "Reading", "Search"]
 
 REMEMBERED = 1024
-"""Forms of questions whose vectors are kept, of 1.5 kB each, so that the same question again is not encoded again."""
+"""Forms of questions whose vectors are kept, 1.5 kB each of 384 numbers, so that the same question again is not encoded again."""
 OTHER_FORM = 0.75
 """What a score counts that a passage has by a form of the question that was not asked: docs/decisions/0015-acronyms.md.
 A long form says more than its acronym, and so comes nearer to any passage that has it."""
@@ -128,7 +128,13 @@ class Search:
     def ordered(
         self, readings: Sequence[Reading], rows: "NDArray[np.int64]", worded: Sequence[Mapping[int, float]]
     ) -> list[Candidate]:
-        """All rows, scored by each reading, best first."""
+        """All rows as candidates, scored by each reading, best first.
+
+        Args:
+            readings: of a question.
+            rows: of shape (n,).
+            worded: for each of the readings the BM25 scores of those rows that have one.
+        """
         if not len(rows):
             return []
         queries = np.stack([reading.vector for reading in readings])

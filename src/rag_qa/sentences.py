@@ -13,7 +13,7 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import save_array
-from rag_qa.vectors import inner_products
+from rag_qa.nearness import inner_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

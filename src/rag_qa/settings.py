@@ -27,9 +27,9 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
 
     encoder: str = DEFAULT_ENCODER
     """`all-MiniLM-L6-v2` (packaged), a folder, or a sentence-transformers name."""
-    precision: Precision = "int8"
-    """Of the numbers that the encoder computes with: int8 is faster, float32 exact. Where torch sees an accelerator,
-    float32 is taken unless int8 is asked for."""
+    precision: Literal["auto", "int8", "float32"] = "auto"
+    """Of the numbers that the encoder computes with: int8 is faster, float32 exact. `auto` is what the index has
+    already, and for a new one int8, or float32 where torch sees an accelerator."""
     passage_tokens: Annotated[int, Meta(ge=16)] = 140
     """Longest passage, in the encoder's own tokens."""
     overlap_tokens: NotNegative = 0
@@ -103,8 +103,8 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_body_bytes: Positive = 65536
     threads: Positive = 2
     """Requests that the service works on at the same time."""
-    max_waiting: Positive = 512
-    """Requests that may be there at the same time, waiting ones among them; more are told to come again."""
+    max_requests: Positive = 512
+    """Requests that may be here at the same time, those that wait among them; more are told to come again."""
 
     given: frozenset[str] = frozenset()
     """Names that were set by file, environment or command line; filled in by `load_settings`."""

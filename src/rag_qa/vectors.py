@@ -5,7 +5,6 @@ and Yashunin 2018), which finds most of the nearest in a fraction of the time. B
 """
 
 import math
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +14,19 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.manifest import Graph
+from rag_qa.nearness import inner_products
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["VectorIndex", "VectorWriter", "inner_products"]
+__all__ = ["VectorIndex", "VectorWriter"]
 
 VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
 FLOAT = np.dtype(np.float32)
+THREADS = faiss.omp_get_max_threads()
+"""That a graph may be built with."""
 READ_TOGETHER = 16_384  # vectors
 # Chosen by benchmarks/segments.py: docs/decisions/0010-graph.md.
 LINKS = 32
@@ -178,7 +180,7 @@ class VectorWriter:
             OSError, RuntimeError: it cannot be written.
         """
         self._spool.close()
-        faiss.omp_set_num_threads(os.cpu_count() or 1)
+        faiss.omp_set_num_threads(THREADS)
         passages = (self._folder / SPOOL).stat().st_size // (self.dimension * FLOAT.itemsize)
         index: faiss.IndexFlatIP | faiss.IndexHNSWFlat = faiss.IndexFlatIP(self.dimension)
         if passages >= graph_passages:
@@ -206,15 +208,6 @@ class VectorWriter:
         with (self._folder / SPOOL).open("rb") as file:
             while len(vectors := np.fromfile(file, dtype=FLOAT, count=READ_TOGETHER * self.dimension)):
                 yield vectors.reshape(-1, self.dimension)
-
-
-def inner_products(queries: "NDArray[np.float32]", vectors: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """The inner products of m queries with n vectors, of shape (m, n), by the calling thread alone.
-
-    A matrix product would wake a thread for each core, and these go on spinning where the next question is encoded.
-    """
-    products: NDArray[np.float32] = np.vecdot(queries[:, np.newaxis], vectors[np.newaxis])
-    return products
 
 
 def _measured(index: faiss.IndexHNSW, flat: faiss.Index, questions: "NDArray[np.float32]") -> Graph | None:

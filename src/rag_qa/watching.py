@@ -8,9 +8,8 @@ from watchfiles import Change
 from watchfiles import watch as changes_of
 
 from rag_qa.changes import IndexReport
-from rag_qa.encoder import SentenceEncoder, in_best_precision
 from rag_qa.errors import InputError, RagQaError
-from rag_qa.indexing import Progress, build
+from rag_qa.indexing import Progress, build, find_encoder
 from rag_qa.settings import Settings
 from rag_qa.sources import check_paths
 
@@ -50,8 +49,7 @@ def watch(
         InputError: one of the paths is missing at the start, or there is nothing to index.
         SettingsError: as `build`.
     """
-    settings = in_best_precision(settings)
-    encoder = SentenceEncoder.find(settings.encoder, settings.precision)
+    encoder = find_encoder(index, settings)
     own = index.resolve()
     check_paths(paths)
 

@@ -1,6 +1,8 @@
 """The application: routes, limits and errors around an engine that loads in the lifespan and follows the index."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from litestar.types import ASGIApp
 from rag_qa.engine import Engine
 from rag_qa.service.hosts import AllowedHosts
 from rag_qa.service.live import LiveEngine
-from rag_qa.service.problems import exception_handlers
+from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
 from rag_qa.service.queue import BoundedQueue
 from rag_qa.service.routes import handlers
 from rag_qa.service.schema import openapi_config
@@ -37,7 +39,7 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), load)
         app.state.live = live
-        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.threads, "answering"))
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(live.follow)
@@ -52,7 +54,7 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(),
         request_max_body_size=settings.max_body_bytes,
-        response_headers=[ResponseHeader(name="X-Content-Type-Options", value="nosniff")],
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
         logging_config=None,
     )
-    return AllowedHosts(BoundedQueue(app, settings.max_waiting), settings.allowed_hosts)
+    return AllowedHosts(BoundedQueue(app, settings.max_requests), settings.allowed_hosts)

@@ -65,10 +65,9 @@ class LiveEngine:
 
     async def follow(self) -> None:
         """Changes over to every snapshot that becomes current, until it is cancelled."""
-        own_thread = anyio.CapacityLimiter(1)  # beside those that answer, so that it does not wait behind questions
         while True:
             await anyio.sleep(SECONDS_BETWEEN_LOOKS)
-            await anyio.to_thread.run_sync(self.look, limiter=own_thread)
+            await anyio.to_thread.run_sync(self.look)
 
     def look(self) -> None:
         """Changes over if another snapshot is current; where it cannot be used, the one that answers stays."""

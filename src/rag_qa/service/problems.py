@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from rag_qa.errors import InputError, RagQaError
 
-__all__ = ["MEDIA_TYPE", "Problem", "exception_handlers", "problem", "send_problem"]
+__all__ = ["MEDIA_TYPE", "SECURITY_HEADERS", "Problem", "exception_handlers", "problem", "send_problem"]
 
 MEDIA_TYPE = "application/problem+json"
+SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
 NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
 LOGGER = logging.getLogger("rag_qa.service")
 
@@ -35,12 +36,12 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-async def send_problem(send: Send, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+async def send_problem(send: Send, told: Problem, headers: Mapping[str, str] | None = None) -> None:
     """Answers outside the application, as its responses would."""
-    body = msgspec.json.encode(problem)
-    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **(headers or {})}
+    body = msgspec.json.encode(told)
+    fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **SECURITY_HEADERS, **(headers or {})}
     encoded = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+    await send({"type": "http.response.start", "status": told.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

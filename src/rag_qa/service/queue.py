@@ -28,7 +28,7 @@ class BoundedQueue:
             return
         if self.there >= self.most:
             status = HTTPStatus.SERVICE_UNAVAILABLE
-            detail = f"{self.most} requests are waiting already: ask again in {SECONDS_TO_COME_AGAIN} s."
+            detail = f"{self.most} requests are here already: ask again in {SECONDS_TO_COME_AGAIN} s."
             problem = Problem(title=status.phrase, status=status, detail=detail)
             await send_problem(send, problem, {"Retry-After": str(SECONDS_TO_COME_AGAIN)})
             return

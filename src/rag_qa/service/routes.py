@@ -7,7 +7,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromPath, FromQuery, Parameter
 from litestar.response import Redirect
 
 from rag_qa.engine import Engine
@@ -148,7 +148,7 @@ def documents(
     summary="One document",
     responses=_answers(200, DocumentDetail, examples.DOCUMENT, 404, 503),
 )
-def document(document_id: str, state: State) -> DocumentDetail:
+def document(document_id: FromPath[str], state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
     with _engine(state) as engine:
         return DocumentDetail.of_snapshot(engine.manifest.id, *engine.info(document_id))
@@ -162,7 +162,11 @@ def document(document_id: str, state: State) -> DocumentDetail:
     responses=_problems(400, 404, 503),
 )
 def document_text(
-    request: Request[Any, Any, State], document_id: str, state: State, start: int = 0, end: int | None = None
+    request: Request[Any, Any, State],
+    document_id: FromPath[str],
+    state: State,
+    start: FromQuery[int] = 0,
+    end: FromQuery[int | None] = None,
 ) -> Response[str]:
     """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote.
 

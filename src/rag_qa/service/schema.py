@@ -10,6 +10,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.params import FromPath
 
 from rag_qa import __version__
 from rag_qa.service.problems import problem
@@ -60,7 +61,7 @@ class _Page(OpenAPIRenderPlugin):
 
 
 @get("/assets/{name:str}", sync_to_thread=True, include_in_schema=False)
-def _asset(name: str) -> Response[bytes]:
+def _asset(name: FromPath[str]) -> Response[bytes]:
     if name == SETUP:
         return Response((Path(__file__).parent / SETUP).read_bytes(), media_type="text/javascript")
     if name not in ASSETS:
