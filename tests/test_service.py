@@ -1,5 +1,6 @@
 """A live server, as its users meet it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -151,13 +152,42 @@ def test_bad_urls_are_problems(client, path, status, words):
 def test_a_url_longer_than_most_servers_read_is_a_problem_too(url):
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     try:
-        connection.request("GET", "/ask?q=" + "x" * 100_000)
-        response = connection.getresponse()
-        assert response.status == 400
-        assert response.headers["content-type"] == "application/problem+json"
-        assert "at most 2000" in response.read().decode()
+        for length, words in ((60_000, "at most 2000"), (100_000, "at most 65535 bytes")):
+            connection.request("GET", "/ask?q=" + "x" * length)
+            response = connection.getresponse()
+            assert response.status == 400
+            assert response.headers["content-type"] == "application/problem+json"
+            assert response.headers["x-content-type-options"] == "nosniff"
+            assert words in response.read().decode()
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"what did HMICFRS recommend?\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 300_000]
+)
+def test_what_is_no_http_or_has_no_end_is_a_problem(url, sent):
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        with contextlib.suppress(ConnectionError):  # it does not take all of it
+            connection.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            answered = connection.recv(4096).decode()
+            assert answered.startswith("HTTP/1.1 400 Bad Request")
+            assert "cannot be read as HTTP" in answered or len(sent) > 1_000_000
+    assert httpx.get(f"{url}/health/live").status_code == 200
+
+
+def test_connections_are_kept_and_what_is_sent_at_once_is_answered_in_order(url):
+    host, port = url.removeprefix("http://").split(":")
+    one = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        for _ in range(3):
+            connection.sendall(one * 2)
+            received = b""
+            while received.count(b'{"status":"ok"}') < 2:
+                received += connection.recv(4096)
+            assert received.count(b"HTTP/1.1 200") == 2
 
 
 def test_a_wrong_method_is_a_problem(client):

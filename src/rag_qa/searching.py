@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Ranking", "Read", "Reading", "Search"]
 
 REMEMBERED = 1024
-"""Forms of questions whose vectors are kept, 1.5 kB each of 384 numbers, so that the same question again is not encoded again."""
+"""Forms of questions whose vectors are kept, 1.5 kB each of 384 numbers, so that none is encoded twice in a row."""
 OTHER_FORM = 0.75
 """What a score counts that a passage has by a form of the question that was not asked: docs/decisions/0015-acronyms.md.
 A long form says more than its acronym, and so comes nearer to any passage that has it."""

@@ -33,7 +33,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response[Problem]:
     """A response of the given status."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
-    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers={**SECURITY_HEADERS, **(headers or {})})
 
 
 async def send_problem(send: Send, told: Problem, headers: Mapping[str, str] | None = None) -> None:

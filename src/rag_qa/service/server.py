@@ -8,11 +8,11 @@ import uvicorn
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
 from rag_qa.service.app import create_app
+from rag_qa.service.protocol import BoundedProtocol
 from rag_qa.settings import Settings
 
 __all__ = ["serve"]
 
-LONGEST_HEAD = 1_048_576  # bytes of a request's first line and headers, so that a long URL gets our own answer
 SECONDS_TO_FINISH = 10
 BACKLOG = 2048  # connections that wait to be accepted
 
@@ -49,7 +49,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         create_app(settings, load),
         log_level="critical",  # a failed start is raised below as one sentence, not logged with a traceback
         access_log=False,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
+        http=BoundedProtocol,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
     try:
