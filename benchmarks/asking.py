@@ -1,33 +1,53 @@
-"""How long an answer takes: the whole command, and a question in an open engine, by stage."""
+"""How long an answer takes: the whole command, and a question in an open engine, by stage.
+
+Beside the whole command, in turn with it: a plain script that imports sentence-transformers, loads the same model, and
+searches the same vectors by FAISS.
+"""
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 
+from recording import record
+
 from rag_qa import Engine
+from rag_qa.encoder import SentenceEncoder
 from rag_qa.evaluation.gold import load_gold
+from rag_qa.settings import DEFAULT_ENCODER
 
 ROUNDS = 5
 COMMANDS = 5
 STAGES = ("encode", "dense", "lexical", "total")
 
 
-def commands(index: Path, question: str) -> list[float]:
-    """Seconds of whole `ask` processes."""
-    seconds = []
+PLAIN = """
+import sys, faiss
+from sentence_transformers import SentenceTransformer
+model, index = SentenceTransformer(sys.argv[1]), faiss.read_index(sys.argv[2])
+print(index.search(model.encode([sys.argv[3]], normalize_embeddings=True), 5))
+"""
+
+
+def commands(index: Path, question: str) -> dict[str, list[float]]:
+    """Seconds of whole processes, by what they do."""
+    with Engine.open(index) as engine:
+        segment = engine.snapshot.segment(engine.manifest.segments[0].name)
+    model = SentenceEncoder.find(DEFAULT_ENCODER).folder
+    python = [sys.executable]
+    each = {
+        "--help, s": [*python, "-m", "rag_qa", "--help"],
+        "whole command, s": [*python, "-m", "rag_qa", "ask", question, "--index", str(index)],
+        "plain script, s": [*python, "-c", PLAIN, str(model), str(segment / "vectors.faiss"), question],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in each}
     for _ in range(COMMANDS):
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "rag_qa", "ask", question, "--index", index], stdout=subprocess.DEVNULL, check=True
-        )
-        seconds.append(time.perf_counter() - started)
+        for name, command in each.items():
+            started = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            seconds[name].append(time.perf_counter() - started)
     return seconds
 
 
@@ -53,8 +73,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     questions = [question.question for question in load_gold(arguments.gold)]
-    whole = commands(arguments.index, questions[0])
-    rows = {"whole command, s": whole, **{f"{s}, ms": t for s, t in stages(arguments.index, questions).items()}}
+    rows = commands(arguments.index, questions[0])
+    rows |= {f"{stage}, ms": taken for stage, taken in stages(arguments.index, questions).items()}
     table = {
         name: {"p50": statistics.median(values), "p95": statistics.quantiles(values, n=20)[-1]}
         for name, values in rows.items()
@@ -62,14 +82,7 @@ def main() -> None:
     for name, row in table.items():
         print(f"{name:18} p50 {row['p50']:8.3f}   p95 {row['p95']:8.3f}")
     if arguments.json:
-        machine = {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "onnxruntime": version("onnxruntime"),
-            "passages": Engine.open(arguments.index).manifest.counts.passages,
-        }
-        arguments.json.write_text(json.dumps({"machine": machine, "table": table}, indent=1) + "\n")
+        record(arguments.json, [{"what": name, **row} for name, row in table.items()])
 
 
 if __name__ == "__main__":
