@@ -88,7 +88,9 @@ def chart(rows: list[dict[str, float]], path: Path) -> None:
     for axes, (title, columns) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
         for column in columns:
             axes.plot([row["passages"] for row in rows], [row[column] for row in rows], marker="o", label=column)
-        axes.set(title=title, xlabel="passages", xscale="log", yscale="log")
+        axes.set(title=title, xlabel="passages", xscale="log")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
