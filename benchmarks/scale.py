@@ -9,8 +9,6 @@ its model is loaded all the same, so that its memory counts. FOLDER/index is bui
 
 import argparse
 import json
-import os
-import platform
 import random
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from recording import record
 from stand_in import StandInEncoder, real_vectors, write_texts
 
 from rag_qa import build
@@ -64,8 +63,7 @@ def main() -> None:
         path.unlink()
     rows.append(measured(f"{DELETED_SHARE:.0%} deleted", given))
     if given.json:
-        machine = {"processor": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-        given.json.write_text(json.dumps({"machine": machine, "megabytes": given.megabytes, "rows": rows}, indent=1))
+        record(given.json, [{"megabytes": given.megabytes, **row} for row in rows])
 
 
 def measured(run: str, given: argparse.Namespace) -> dict[str, object]:

@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
-from rag_qa.files import file_sha256, folder_digest
+from rag_qa.files import file_sha256, folder_listing, listing_digest
 from rag_qa.hub import OTHER_FORMATS, downloaded_folder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "load_tokenizer"]
+__all__ = ["BLOCK", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -32,7 +32,9 @@ PACKAGED = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     )
 }
-RECIPES: dict[Precision, str] = {"float32": "float32", "int8": "int8, blocks of 64"}
+BLOCK = 64
+"""Weights in 8 bits that share a scale, as do the numbers that they are multiplied with."""
+RECIPES: dict[Precision, str] = {"float32": "float32", "int8": f"int8, blocks of {BLOCK}"}
 """What tells vectors of one precision from those of another; another way to make them needs another name."""
 BATCH_SIZE = 32
 QUERY_PROMPTS = ("query",)
@@ -95,12 +97,12 @@ class SentenceEncoder:
     @cached_property
     def model_digest(self) -> str:
         """Identifies the model by all its files, whatever precision it is used in."""
-        return folder_digest(self.folder, OTHER_FORMATS)
+        return listing_digest(self._listing)
 
     @cached_property
     def digest(self) -> str:
         """Identifies the vectors this encoder makes: the model, and the precision."""
-        return folder_digest(self.folder, OTHER_FORMATS, RECIPES[self.precision])
+        return listing_digest(self._listing, RECIPES[self.precision])
 
     @cached_property
     def encodes_itself(self) -> bool:
@@ -167,6 +169,10 @@ class SentenceEncoder:
     def is_word(self, text: str) -> bool:
         """Whether it has a token of its own for a text, as for common words."""
         return len(self.tokenizer.encode(text, add_special_tokens=False)) == 1
+
+    @cached_property
+    def _listing(self) -> str:
+        return folder_listing(self.folder, OTHER_FORMATS)
 
     def _config(self, name: str) -> dict[str, Any]:
         path = self.folder / name

@@ -17,7 +17,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from rag_qa.encoder import PassageEncoder, SentenceEncoder
+from rag_qa.encoder import BLOCK, PassageEncoder, SentenceEncoder
 from rag_qa.errors import EncoderError
 from rag_qa.files import make_folder, record_file, sync, sync_tree
 from rag_qa.onnx_encoder import CONFIG, MODEL, OUTPUT, TOKENIZER, ExportConfig, OnnxEncoder
@@ -30,8 +30,6 @@ __all__ = ["ExportedEncoder", "ensure_export"]
 
 LOWEST_COSINES: dict[Precision, float] = {"float32": 0.9999, "int8": 0.995}
 CHECKED_PASSAGES = 32
-BLOCK = 64
-"""Weights that share a scale, as do the numbers that they are multiplied with."""
 
 
 class ExportedEncoder:

@@ -21,8 +21,10 @@ __all__ = [
     "damaged",
     "file_sha256",
     "folder_digest",
+    "folder_listing",
     "is_whole",
     "link",
+    "listing_digest",
     "make_folder",
     "named_path",
     "record_file",
@@ -53,20 +55,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_digest(folder: Path, but: Sequence[str], salt: str = "") -> str:
-    """16 hex digits that tell what is in a folder, by names and bytes of all files but those that match a pattern.
+def folder_digest(folder: Path, but: Sequence[str]) -> str:
+    """16 hex digits that tell what is in a folder, by names and bytes of all files but those that match a pattern."""
+    return listing_digest(folder_listing(folder, but))
 
-    Args:
-        folder: the folder.
-        but: patterns of names that do not count.
-        salt: what else is told.
-    """
-    digest = hashlib.sha256(salt.encode())
+
+def folder_listing(folder: Path, but: Sequence[str]) -> str:
+    """The names and sha256s of all files of a folder but those that match a pattern, a line each; reads them all."""
+    listing = ""
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.is_file() and not any(relative.match(pattern) for pattern in but):
-            digest.update(f"\n{relative.as_posix()} {file_sha256(path)}".encode())
-    return digest.hexdigest()[:16]
+            listing += f"\n{relative.as_posix()} {file_sha256(path)}"
+    return listing
+
+
+def listing_digest(listing: str, salt: str = "") -> str:
+    """16 hex digits that tell what a listing says, and what else is told."""
+    return hashlib.sha256(f"{salt}{listing}".encode()).hexdigest()[:16]
 
 
 def record_file(path: Path) -> FileRecord:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Encoding
 
-__all__ = ["ADVICE", "CONFIG", "MODEL", "OUTPUT", "TOKENIZER", "ExportConfig", "OnnxEncoder", "together"]
+__all__ = ["CONFIG", "MODEL", "OUTPUT", "TOKENIZER", "ExportConfig", "OnnxEncoder", "together"]
 
 CONFIG, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
 OUTPUT = "unit_vector"

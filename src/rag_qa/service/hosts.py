@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from rag_qa.service.problems import Problem, send_problem
+from rag_qa.service.problems import send_problem
 
 __all__ = ["AllowedHosts", "host_name"]
 
@@ -29,9 +29,8 @@ class AllowedHosts:
         if str(scope["type"]) == "lifespan" or "*" in self.allowed or self._is_allowed(scope):
             await self.app(scope, receive, send)
             return
-        status = HTTPStatus.BAD_REQUEST
         detail = "This host name is not allowed: set allowed_hosts to the names the service is reached by."
-        await send_problem(send, Problem(title=status.phrase, status=status, detail=detail))
+        await send_problem(send, HTTPStatus.BAD_REQUEST, detail)
 
     def _is_allowed(self, scope: Scope) -> bool:
         names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]

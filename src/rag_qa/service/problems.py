@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from rag_qa.errors import InputError, RagQaError
 
-__all__ = ["MEDIA_TYPE", "SECURITY_HEADERS", "Problem", "exception_handlers", "problem", "send_problem"]
+__all__ = ["MEDIA_TYPE", "SECURITY_HEADERS", "Problem", "exception_handlers", "problem", "send_problem", "written"]
 
 MEDIA_TYPE = "application/problem+json"
 SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -29,19 +29,30 @@ class Problem(Struct, frozen=True, kw_only=True):
     status: int
     detail: str
 
+    @classmethod
+    def of(cls, status: int, detail: str) -> "Problem":
+        """The problem of a status, with the status's own title."""
+        return cls(title=HTTPStatus(status).phrase, status=status, detail=detail)
+
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response[Problem]:
     """A response of the given status."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    body = Problem.of(status, detail)
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers={**SECURITY_HEADERS, **(headers or {})})
 
 
-async def send_problem(send: Send, told: Problem, headers: Mapping[str, str] | None = None) -> None:
-    """Answers outside the application, as its responses would."""
-    body = msgspec.json.encode(told)
+def written(status: int, detail: str, headers: Mapping[str, str] | None = None) -> tuple[dict[str, str], bytes]:
+    """All headers and the body of a problem that is told outside the application."""
+    body = msgspec.json.encode(Problem.of(status, detail))
     fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **SECURITY_HEADERS, **(headers or {})}
-    encoded = [(name.lower().encode(), value.encode()) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": told.status, "headers": encoded})
+    return {name.lower(): value for name, value in fields.items()}, body
+
+
+async def send_problem(send: Send, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    """Answers outside the application, as its responses would."""
+    fields, body = written(status, detail, headers)
+    encoded = [(name.encode(), value.encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

@@ -2,10 +2,9 @@
 
 from http import HTTPStatus
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rag_qa.service.problems import MEDIA_TYPE, SECURITY_HEADERS, Problem
+from rag_qa.service.problems import written
 
 __all__ = ["BoundedProtocol"]
 
@@ -50,8 +49,7 @@ class BoundedProtocol(HttpToolsProtocol):
             "The request cannot be read as HTTP: write it as the description at /schema says, with an address of at "
             f"most {LONGEST_ADDRESS} bytes."
         )
-        body = msgspec.json.encode(Problem(title=STATUS.phrase, status=STATUS, detail=detail))
-        fields = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
-        lines = [f"{name.lower()}: {value}\r\n" for name, value in {**fields, **SECURITY_HEADERS}.items()]
+        fields, body = written(STATUS, detail, {"Connection": "close"})
+        lines = [f"{name}: {value}\r\n" for name, value in fields.items()]
         self.transport.write(f"HTTP/1.1 {STATUS.value} {STATUS.phrase}\r\n{''.join(lines)}\r\n".encode() + body)
         self.transport.close()

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from rag_qa.service.problems import Problem, send_problem
+from rag_qa.service.problems import send_problem
 
 __all__ = ["BoundedQueue"]
 
@@ -27,10 +27,9 @@ class BoundedQueue:
             await self.app(scope, receive, send)
             return
         if self.there >= self.most:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
             detail = f"{self.most} requests are here already: ask again in {SECONDS_TO_COME_AGAIN} s."
-            problem = Problem(title=status.phrase, status=status, detail=detail)
-            await send_problem(send, problem, {"Retry-After": str(SECONDS_TO_COME_AGAIN)})
+            again = {"Retry-After": str(SECONDS_TO_COME_AGAIN)}
+            await send_problem(send, HTTPStatus.SERVICE_UNAVAILABLE, detail, again)
             return
         self.there += 1
         try:
