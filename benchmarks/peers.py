@@ -5,7 +5,8 @@
 BEIR is a public collection (corpus.jsonl, queries.jsonl), FOLDER a place for what is made. Every document is cut to one
 passage of the encoder's window, for all alike. Each tool runs in a process of its own, one after the other:
 
-- txtai, hybrid, where PYTHON (an interpreter; this one by default) has it;
+- txtai, hybrid; Haystack, vectors and BM25 in memory, ranks fused; LlamaIndex over FAISS; LangChain in memory; each
+  where PYTHON (an interpreter; this one by default) has it;
 - floor: sentence-transformers and FAISS, a flat index, nothing else;
 - rag_qa as it comes, with sentence vectors, words, signatures and acronyms; and, with --index, the answers of an index
   of the whole collection that is there already, cut as it comes.
@@ -19,11 +20,11 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 WINDOW = 254  # tokens, without the two special ones
-TOOLS = ("txtai", "floor", "rag_qa")
 
 
 def texts_of(beir: Path, documents: int) -> list[str]:
@@ -72,6 +73,75 @@ def run_txtai(texts: list[str], _: Path) -> tuple[float, float, Any]:
     return loaded - started, time.perf_counter() - loaded, lambda question: embeddings.search(question, 10)
 
 
+def run_haystack(texts: list[str], _: Path) -> tuple[float, float, Any]:
+    """The same of Haystack's components in memory."""
+    started = time.perf_counter()
+    from haystack import Document, Pipeline  # type: ignore[import-not-found]
+    from haystack.components.joiners import DocumentJoiner  # type: ignore[import-not-found]
+    from haystack.components.retrievers.in_memory import (  # type: ignore[import-not-found]
+        InMemoryBM25Retriever,
+        InMemoryEmbeddingRetriever,
+    )
+    from haystack.document_stores.in_memory import InMemoryDocumentStore  # type: ignore[import-not-found]
+    from haystack_integrations.components.embedders.sentence_transformers import (  # type: ignore[import-not-found]
+        SentenceTransformersDocumentEmbedder,
+        SentenceTransformersTextEmbedder,
+    )
+
+    how = {"model": str(model_folder()), "normalize_embeddings": True, "progress_bar": False}
+    embedder = SentenceTransformersDocumentEmbedder(**how)
+    embedder.warm_up()
+    loaded = time.perf_counter()
+    store = InMemoryDocumentStore(embedding_similarity_function="dot_product")
+    store.write_documents(embedder.run([Document(content=text) for text in texts])["documents"])
+    indexed = time.perf_counter()
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", SentenceTransformersTextEmbedder(**how))
+    pipeline.add_component("dense", InMemoryEmbeddingRetriever(store, top_k=10))
+    pipeline.add_component("words", InMemoryBM25Retriever(store, top_k=10))
+    pipeline.add_component("joined", DocumentJoiner(join_mode="reciprocal_rank_fusion", top_k=10))
+    pipeline.connect("embedder.embedding", "dense.query_embedding")
+    pipeline.connect("dense", "joined")
+    pipeline.connect("words", "joined")
+    pipeline.warm_up()
+
+    def ask(question: str) -> Any:  # noqa: ANN401
+        return pipeline.run({"embedder": {"text": question}, "words": {"query": question}})
+
+    return loaded - started, indexed - loaded, ask
+
+
+def run_llama_index(texts: list[str], _: Path) -> tuple[float, float, Any]:
+    """The same of LlamaIndex over a flat index of FAISS."""
+    started = time.perf_counter()
+    import faiss
+    from llama_index.core import StorageContext, VectorStoreIndex  # type: ignore[import-not-found]
+    from llama_index.core.schema import TextNode  # type: ignore[import-not-found]
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # type: ignore[import-not-found]
+    from llama_index.vector_stores.faiss import FaissVectorStore  # type: ignore[import-not-found]
+
+    model = HuggingFaceEmbedding(model_name=str(model_folder()))
+    loaded = time.perf_counter()
+    store = StorageContext.from_defaults(vector_store=FaissVectorStore(faiss.IndexFlatIP(384)))
+    index = VectorStoreIndex([TextNode(text=text) for text in texts], embed_model=model, storage_context=store)
+    indexed = time.perf_counter()
+    return loaded - started, indexed - loaded, index.as_retriever(similarity_top_k=10).retrieve
+
+
+def run_langchain(texts: list[str], _: Path) -> tuple[float, float, Any]:
+    """The same of LangChain's store in memory."""
+    started = time.perf_counter()
+    from langchain_core.vectorstores import InMemoryVectorStore  # type: ignore[import-not-found]
+    from langchain_huggingface import HuggingFaceEmbeddings  # type: ignore[import-not-found]
+
+    how = {"normalize_embeddings": True}
+    model = HuggingFaceEmbeddings(model_name=str(model_folder()), encode_kwargs=how)
+    loaded = time.perf_counter()
+    store = InMemoryVectorStore.from_texts(texts, model)
+    indexed = time.perf_counter()
+    return loaded - started, indexed - loaded, lambda question: store.similarity_search_with_score(question, k=10)
+
+
 def run_floor(texts: list[str], _: Path) -> tuple[float, float, Any]:
     """The same of sentence-transformers and a flat index."""
     started = time.perf_counter()
@@ -110,6 +180,26 @@ def run_rag_qa(texts: list[str], folder: Path) -> tuple[float, float, Any]:
     return loaded - started, indexed - loaded, lambda question: engine.ask(question, 10)
 
 
+TOOLS = {
+    "txtai": run_txtai,
+    "Haystack": run_haystack,
+    "LlamaIndex": run_llama_index,
+    "LangChain": run_langchain,
+    "floor": run_floor,
+    "rag_qa": run_rag_qa,
+}
+
+
+PACKAGES = {
+    "txtai": "txtai",
+    "Haystack": "haystack-ai",
+    "LlamaIndex": "llama-index-core",
+    "LangChain": "langchain-core",
+    "floor": "sentence-transformers",
+    "rag_qa": "rag_qa",
+}
+
+
 def work(tool: str, given: argparse.Namespace) -> None:
     """Measures one tool in this process and prints a row as JSON."""
     import numpy as np
@@ -118,15 +208,15 @@ def work(tool: str, given: argparse.Namespace) -> None:
     texts = texts_of(given.beir, given.documents)
     lines = (given.beir / "queries.jsonl").read_text("utf-8").splitlines()
     questions = [json.loads(line)["text"] for line in lines][: given.questions]
-    row: dict[str, object] = {"tool": tool}
+    name = next(package for start, package in PACKAGES.items() if tool.startswith(start))
+    row: dict[str, object] = {"tool": tool, "version": version(name)}
     if tool == "rag_qa, index":
         from rag_qa import Engine
 
         ask: Any = Engine.open(given.index).ask
         row |= {"documents a second": None, "loading s": None}
     else:
-        run = {"txtai": run_txtai, "floor": run_floor, "rag_qa": run_rag_qa}[tool]
-        loading, indexing, ask = run(texts, given.folder / tool)
+        loading, indexing, ask = TOOLS[tool](texts, given.folder / tool)
         row |= {"documents a second": len(texts) / indexing, "loading s": loading}
     asked(ask, ["a question that warms up"] * 10)
     taken = asked(ask, questions)

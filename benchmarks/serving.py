@@ -1,20 +1,24 @@
 """The HTTP service under load: answers a second and milliseconds of a request, for 1, 8, 64 and more clients.
 
-    python benchmarks/serving.py --index INDEX --questions FILE [--clients 1 8 64] [--requests 500]
+    python benchmarks/serving.py --index INDEX --questions FILE [--clients 1 8 64] [--requests 500] [--granian]
 
 FILE holds one question a line; each is asked once of a server, so that nothing is answered from memory: of a fresh one
 for each number of clients. The clients keep their connections, and run in a process of their own on the same machine.
-Overhead is what a request takes beyond the time that the engine tells in its answer.
+Overhead is what a request takes beyond the time that the engine tells in its answer. With --granian, the same
+application is served by granian, where that is installed.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -53,19 +57,48 @@ async def load(url: str, questions: list[str], clients: int) -> tuple[list[tuple
     return taken, time.perf_counter() - started
 
 
-def measured(index: Path, questions: list[str], clients: int) -> dict[str, float]:
+def application() -> Any:  # noqa: ANN401
+    """The application, for granian, which says itself when it is ready."""
+    from rag_qa import Engine, load_settings
+    from rag_qa.service.app import create_app
+
+    settings = load_settings()
+
+    def load_engine() -> Engine:
+        engine = Engine.open(settings.index, settings)
+        print(f"http://127.0.0.1:{os.environ['GRANIAN_PORT']}", flush=True)
+        return engine
+
+    return create_app(settings, load_engine)
+
+
+def command(index: Path, *, granian: bool) -> tuple[list[str], dict[str, str]]:
+    """What starts a server, and its environment."""
+    if not granian:
+        return [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)], dict(os.environ)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    served = ["granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws", "--factory", "serving:application"]
+    own = {"GRANIAN_PORT": port, "RAG_QA_INDEX": str(index.resolve()), "PYTHONPATH": str(Path(__file__).parent)}
+    return [sys.executable, "-m", *served], os.environ | own
+
+
+def measured(index: Path, questions: list[str], clients: int, *, granian: bool) -> dict[str, float]:
     """A row of the table."""
-    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
+    start, environment = command(index, granian=granian)
     started = time.perf_counter()
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        said = re.search(r"http://\S+:\d+", server.stdout.readline() if server.stdout else "")
+        lines = server.stdout or []
+        said = next((url for line in lines if (url := re.search(r"http://\S+:\d+", line))), None)
         ready = time.perf_counter() - started
         if said is None:
             sys.exit("The server did not start.")
         asyncio.run(load(said.group(), ["a question that warms up"], 1))
         taken, seconds = asyncio.run(load(said.group(), questions, clients))
-        memory = psutil.Process(server.pid).memory_info().rss
+        main_process = psutil.Process(server.pid)
+        memory = sum(each.memory_info().rss for each in (main_process, *main_process.children(recursive=True)))
     finally:
         server.terminate()
         server.wait()
@@ -92,11 +125,12 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--granian", action="store_true")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     questions = given.questions.read_text("utf-8").splitlines()
     several = [f"{questions[n % len(questions)]} {n // len(questions) or ''}".strip() for n in range(given.requests)]
-    rows = [measured(given.index, several, clients) for clients in given.clients]
+    rows = [measured(given.index, several, clients, granian=given.granian) for clients in given.clients]
     table(rows)
     if given.json:
         record(given.json, rows)

@@ -22,6 +22,7 @@ from rag_qa.evaluation.gold import load_gold
 from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.subjects import Subject, gold_subject
+from rag_qa.hardware import best_precision
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 settings.register_profile("same every time", derandomize=True)
@@ -45,11 +46,12 @@ def own_cache() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def encoder() -> Iterator[SentenceEncoder]:
     """The default encoder, which every build of this process takes: its model is loaded once."""
-    found = SentenceEncoder.find(DEFAULT_ENCODER)
+    best = best_precision()
+    found = SentenceEncoder.find(DEFAULT_ENCODER, best)
     find, published = SentenceEncoder.find, PACKAGED[DEFAULT_ENCODER]
 
-    def find_once(name: str, precision: Precision = "int8") -> SentenceEncoder:
-        known = (name, precision) == (DEFAULT_ENCODER, "int8") and PACKAGED[name] == published
+    def find_once(name: str, precision: Precision = best) -> SentenceEncoder:
+        known = (name, precision) == (DEFAULT_ENCODER, best) and PACKAGED[name] == published
         return found if known else find(name, precision)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 
 from rag_qa.encoder import SentenceEncoder
+from rag_qa.hardware import best_precision
 from rag_qa.lexical import LexicalIndex, LexicalWriter
 from rag_qa.settings import DEFAULT_ENCODER
 from rag_qa.vectors import VectorIndex, VectorWriter
@@ -49,5 +50,5 @@ class HashEncoder(SentenceEncoder):
 
     @classmethod
     def make(cls):
-        real = SentenceEncoder.find(DEFAULT_ENCODER)
-        return cls(real.name, real.folder)
+        real = SentenceEncoder.find(DEFAULT_ENCODER, best_precision())
+        return cls(real.name, real.folder, real.precision)

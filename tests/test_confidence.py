@@ -201,7 +201,7 @@ def test_what_lies_beside_hidden_evidence_and_its_copies_are_hidden_too(tmp_path
         (evidence,) = locate([gold], engine)["q"]
         left = engine.finder.statements(gold.question, 20, _without([evidence], statements, engine)).found
         weights = engine.finder.search.read(gold.question).readings[0].weights
-        near = engine._corpus.coverage(weights, np.array([each.candidate.row for each in left]))[1]
+        near = engine._corpus.coverage([weights], np.array([each.candidate.row for each in left]))[0, 1]
     assert any("Northgate" in each.passage.text for each in statements.found)
     assert left
     assert not any("Northgate" in each.passage.text for each in left)

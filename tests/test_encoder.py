@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from rag_qa import Engine, build, exporting, indexing
+from rag_qa import Engine, build, exporting, hardware, indexing
 from rag_qa import encoder as module
 from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import EncoderError, IndexDamagedError, SettingsError
@@ -79,8 +79,9 @@ TEXTS = [f"Ship {number} lies at berth {number % 7}. " * (1 + number % 11) for n
 def exports(encoder, tmp_path_factory):
     """The export of the default encoder in each precision."""
     index = tmp_path_factory.mktemp("index")
-    exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
-    return {each.precision: OnnxEncoder.open(ensure_export(each, index, TEXTS, silent)) for each in (encoder, exact)}
+    (other,) = {"int8", "float32"} - {encoder.precision}
+    both = (encoder, SentenceEncoder(encoder.name, encoder.folder, other))
+    return {each.precision: OnnxEncoder.open(ensure_export(each, index, TEXTS, silent)) for each in both}
 
 
 def silent(stage, done, total):
@@ -95,7 +96,7 @@ def test_an_export_does_what_the_original_does(exports, encoder, precision, lowe
     assert (made * original).sum(axis=1).min() > lowest
     assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
     question = "Who brought the super-complaint?"
-    assert float(exported.encode_query(question) @ encoder.encode_query(question)) > lowest
+    assert float(exported.encode_queries([question])[0] @ encoder.encode_queries([question])[0]) > lowest
     assert encoder.encode_passages(TEXTS[:2]).shape == (2, 384)
 
 
@@ -103,7 +104,7 @@ def test_an_export_does_what_the_original_does(exports, encoder, precision, lowe
 def test_a_vector_does_not_depend_on_the_other_texts_of_its_batch(exports, precision, difference):
     exported = exports[precision]
     together = exported.encode_passages([*TEXTS, "word " * 300])[: len(TEXTS)]
-    alone = np.stack([exported.encode_query(text) for text in TEXTS])
+    alone = np.concatenate([exported.encode_queries([text]) for text in TEXTS])
     assert np.abs(together - alone).max() <= difference
 
 
@@ -117,9 +118,9 @@ def test_batches_hold_every_text_once_and_no_more_tokens_than_they_may():
 
 
 def test_precision_is_part_of_the_digest_and_not_of_the_models(encoder):
-    exact = SentenceEncoder(encoder.name, encoder.folder, "float32")
-    assert (exact.model_digest, exact.digest) != (encoder.model_digest, encoder.digest)
-    assert exact.model_digest == encoder.model_digest
+    exact, rounded = (SentenceEncoder(encoder.name, encoder.folder, each) for each in ("float32", "int8"))
+    assert exact.digest != rounded.digest
+    assert exact.model_digest == rounded.model_digest
 
 
 def test_an_export_is_made_once_on_a_machine(encoder, tmp_path, monkeypatch):
@@ -147,8 +148,9 @@ def test_a_cache_that_cannot_be_written_or_is_damaged_is_done_without(encoder, e
 
 
 @pytest.mark.parametrize(("precision", "advice"), [("int8", "index with --exact"), ("float32", "another encoder")])
-def test_an_export_that_differs_too_much_is_refused(encoder, tmp_path, monkeypatch, precision, advice):
-    whole = ensure_export(encoder, tmp_path / "whole", TEXTS, silent)
+def test_an_export_that_differs_too_much_is_refused(encoder, exports, tmp_path, monkeypatch, precision, advice):
+    rounded = SentenceEncoder(encoder.name, encoder.folder, "int8")
+    whole = ensure_export(rounded, tmp_path / "whole", TEXTS, silent)
     monkeypatch.setattr(exporting, "_write_onnx", lambda _, path: shutil.copyfile(whole / "model.onnx", path))
     monkeypatch.setattr(exporting, "_quantize", lambda _: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -162,19 +164,21 @@ def test_an_export_that_differs_too_much_is_refused(encoder, tmp_path, monkeypat
 def test_an_index_keeps_its_precision_and_a_new_one_has_the_best(encoder, tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text("The ship lies at the quay.")
     index = tmp_path / "index"
+    monkeypatch.setattr(indexing, "best_precision", lambda: "int8")
     build([tmp_path / "a.txt"], index)
-    monkeypatch.setattr(indexing, "accelerator", lambda: True)
+    monkeypatch.setattr(indexing, "best_precision", lambda: "float32")
     assert indexing.find_encoder(index, Settings()).precision == "int8"
     assert indexing.find_encoder(tmp_path / "none", Settings()).precision == "float32"
     assert indexing.find_encoder(tmp_path / "none", Settings(precision="int8")).precision == "int8"
     build([tmp_path / "a.txt"], index, Settings(precision="float32"))
-    monkeypatch.undo()
+    monkeypatch.setattr(indexing, "best_precision", lambda: "int8")
     assert build([tmp_path / "a.txt"], index).passages.encoded == 0
     with Engine.open(index, load_settings({"precision": "auto"})) as engine:
         assert engine.manifest.encoder.precision == engine.settings.precision == "float32"
         assert engine.ask("Where does the ship lie?").passages
+    given = SentenceEncoder(encoder.name, encoder.folder, "int8")
     with pytest.raises(SettingsError, match="the encoder that is given has int8"):
-        build([tmp_path / "a.txt"], index, Settings(precision="float32"), encoder=encoder)
+        build([tmp_path / "a.txt"], index, Settings(precision="float32"), encoder=given)
 
 
 def test_with_an_accelerator_the_model_itself_encodes(encoder, exports, tmp_path, monkeypatch):
@@ -192,7 +196,7 @@ def test_torch_is_asked_for_an_accelerator_only_where_its_build_could_have_one(t
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "version.py").write_text(f"hip: Optional[str] = None\n{built_for}\n")
     (tmp_path / "torch" / "__init__.py").write_text("class accelerator: is_available = staticmethod(lambda: True)")
-    told = "import sys; from rag_qa.encoder import accelerator; print(accelerator(), 'torch' in sys.modules)"
+    told = "import sys; from rag_qa.hardware import accelerator; print(accelerator(), 'torch' in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.platform = 'linux'; {told}"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
@@ -201,6 +205,28 @@ def test_torch_is_asked_for_an_accelerator_only_where_its_build_could_have_one(t
         check=True,
     )
     assert run.stdout.split() == [str(asked), str(asked)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "accelerated", "best"),
+    [
+        ("flags : fma avx2 f16c", False, "float32"),
+        ("flags : avx512bw avx512_vnni", False, "int8"),
+        ("flags : avx2 avx_vnni", False, "int8"),
+        ("flags : avx512_vnni", True, "float32"),
+        (None, False, "float32"),
+    ],
+)
+def test_8_bits_are_best_where_the_processor_multiplies_bytes(tmp_path, monkeypatch, flags, accelerated, best):
+    processor = tmp_path / "cpuinfo"
+    if flags:
+        processor.write_text(f"processor : 0\n{flags}\nbugs :\n")
+    monkeypatch.setattr(hardware, "PROCESSOR", processor)
+    monkeypatch.setattr(hardware, "accelerator", lambda: accelerated)
+    monkeypatch.setattr(hardware.platform, "system", lambda: "Linux")
+    assert hardware.best_precision() == best
+    monkeypatch.setattr(hardware.platform, "system", lambda: "Windows")
+    assert hardware.best_precision() == "float32"
 
 
 def test_a_truncated_export_is_found(index_copy, encoder):

@@ -221,9 +221,9 @@ def test_the_same_question_again_is_not_encoded_again(seeds_index, engine, monke
     class Counting:
         is_word = engine.encoder.is_word
 
-        def encode_query(self, text):
-            encoded.append(text)
-            return engine.encoder.encode_query(text)
+        def encode_queries(self, texts):
+            encoded.extend(texts)
+            return engine.encoder.encode_queries(texts)
 
     with Engine.open(seeds_index, encoder=Counting()) as counted:
         first, again = (counted.ask("Who brought the super-complaint?").passages for _ in range(2))

@@ -120,8 +120,8 @@ def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encod
     stepped, whole = vectors(index), vectors(once)
     assert stepped.keys() == whole.keys()
     for path, (passages, sentences) in stepped.items():
-        assert np.abs(passages - whole[path][0]).max() < 1e-5
-        assert np.abs(sentences - whole[path][1]).max() < 2e-3  # a last bit of half precision
+        assert np.abs(passages - whole[path][0]).max() < 2e-3  # a last bit of half precision
+        assert np.abs(sentences - whole[path][1]).max() < 2e-3
 
 
 def test_a_small_change_links_what_stays(tmp_path, with_encoder, patient):

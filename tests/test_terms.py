@@ -22,7 +22,7 @@ DOCUMENTS = [[{"harbour", "fee"}, {"crown"}, set()], [{"fee"}], [{"harbour"}, {"
 
 def test_coverage_by_hand(tmp_path):
     terms = built(tmp_path / "t", DOCUMENTS)
-    found = terms.coverage({"harbour": 0.5, "crown": 0.3, "ship": 0.2}, np.array([5, 0, 1, 2, 3]))
+    (found,) = terms.coverage([{"harbour": 0.5, "crown": 0.3, "ship": 0.2}], np.array([5, 0, 1, 2, 3]))
     expected = {
         5: (0.0, 0.5),
         0: (0.5, 0.8),
@@ -31,7 +31,7 @@ def test_coverage_by_hand(tmp_path):
         3: (0.0, 0.0),  # the passages beside it are of other documents
     }
     assert found.T.tolist() == [list(shares) for shares in expected.values()]
-    assert terms.coverage({}, np.array([0])).tolist() == [[0.0], [0.0]]
+    assert terms.coverage([{}], np.array([0])).tolist() == [[[0.0], [0.0]]]
 
 
 vocabulary = st.sets(st.sampled_from([*"abcdefgh", "naïve", "数据"]), max_size=5)
@@ -44,7 +44,7 @@ def test_coverage_is_that_of_sets(tmp_path_factory, documents, data):
     weights = {term: 1 / len(asked) for term in asked}
     places = [(number, place) for number, passages in enumerate(documents) for place in range(len(passages))]
     rows = data.draw(st.permutations(range(len(places))))
-    found = dict(zip(rows, terms.coverage(weights, np.array(rows)).T.tolist(), strict=True))
+    found = dict(zip(rows, terms.coverage([weights], np.array(rows))[0].T.tolist(), strict=True))
     for row, (number, place) in enumerate(places):
         own = documents[number][place]
         near = set().union(*documents[number][max(0, place - 1) : place + 2])
@@ -70,5 +70,7 @@ def test_what_is_missing_truncated_or_of_another_segment_is_damage(tmp_path, nam
 
 
 def test_a_segment_of_empty_passages(tmp_path):
-    assert built(tmp_path / "t", [[set(), set()]]).coverage({"a": 1.0}, np.array([0, 1])).tolist() == [[0.0] * 2] * 2
+    assert built(tmp_path / "t", [[set(), set()]]).coverage([{"a": 1.0}], np.array([0, 1])).tolist() == [
+        [[0.0] * 2] * 2
+    ]
     assert np.load(tmp_path / "t" / "term_starts.npy").tolist() == [0, 0, 0]

@@ -45,9 +45,9 @@ def gather(subject: Subject) -> list[list[Example]]:
 
 def _examples(engine: Engine, question: str, spans: Sequence) -> Iterator[Example]:
     statements = engine.finder.statements(question, LOOKED_AT, None)
-    for found in statements.found[:LOOKED_AT]:
+    shown = statements.found[:LOOKED_AT]
+    for found, sentences in zip(shown, engine.finder.sentences(statements.read, shown), strict=True):
         reading = statements.reading(found)
-        sentences = engine.finder.sentences(found, reading)
         right = [
             any(span.overlaps(found.document.path, start, end) for span in spans)
             for start, end in found.passage.sentences

@@ -132,13 +132,19 @@ class Corpus:
         found = np.empty((len(queries), len(rows)), dtype=np.float32)
         return self._filled(found, rows, lambda segment, inner: segment.sentences.best(queries, inner))
 
-    def sentence_scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
-        """The inner product of the query with each sentence of a row, in order."""
-        return self._segments[self._segment_of[row]].sentences.scores(query, self._row_in_segment[row])
+    def sentence_scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "list[NDArray[np.float32]]":
+        """For each of n rows the inner products of m queries with its sentences, of shape (m, sentences)."""
+        segments, inner = self._segment_of[rows], self._row_in_segment[rows]
+        found: dict[int, NDArray[np.float32]] = {}
+        for number in np.unique(segments):
+            here = np.flatnonzero(segments == number)
+            scores = self._segments[int(number)].sentences.scores(queries, inner[here])
+            found |= zip(here.tolist(), scores, strict=True)
+        return [found[place] for place in range(len(rows))]
 
-    def coverage(self, weights: Mapping[str, float], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """How much of a question's weight, which is at most 1, n rows cover: alone and with neighbours, as (2, n)."""
-        found = np.empty((2, len(rows)))
+    def coverage(self, weights: Sequence[Mapping[str, float]], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """How much of m questions n rows cover, alone and with neighbours, of shape (m, 2, n); as `TermSets`."""
+        found = np.empty((len(weights), 2, len(rows)))
         return self._filled(found, rows, lambda segment, inner: segment.terms.coverage(weights, inner))
 
     def signatures(self, rows: Sequence[int]) -> "NDArray[np.uint32]":
@@ -245,11 +251,11 @@ class Corpus:
         rows: "NDArray[np.int64]",
         call: "Callable[[OpenSegment, NDArray[np.int64]], NDArray[Number]]",
     ) -> "NDArray[Number]":
-        """An array with a column for each of the rows, filled by a function of a segment's own rows."""
+        """An array whose last axis is that of the rows, filled by a function of a segment's own rows."""
         segments, inner = self._segment_of[rows], self._row_in_segment[rows]
         for number in np.unique(segments):
             here = segments == number
-            found[:, here] = call(self._segments[int(number)], inner[here])
+            found[..., here] = call(self._segments[int(number)], inner[here])
         return found
 
 

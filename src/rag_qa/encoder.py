@@ -5,8 +5,6 @@ The files are found and the digest computed without importing torch; that happen
 
 import importlib.util
 import json
-import re
-import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +15,7 @@ from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_listing, listing_digest
+from rag_qa.hardware import accelerator
 from rag_qa.hub import OTHER_FORMATS, downloaded_folder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["BLOCK", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "accelerator", "load_tokenizer"]
+__all__ = ["BLOCK", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -44,8 +43,8 @@ PASSAGE_PROMPTS = ("document", "passage", "corpus")
 class QueryEncoder(Protocol):
     """What asking needs."""
 
-    def encode_query(self, text: str) -> "NDArray[np.float32]":
-        """A unit vector of shape (dimension,)."""
+    def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Unit vectors of shape (len(texts), dimension)."""
         ...
 
     def is_word(self, text: str) -> bool:
@@ -161,10 +160,10 @@ class SentenceEncoder:
         )
         return np.asarray(vectors, dtype=np.float32)
 
-    def encode_query(self, text: str) -> "NDArray[np.float32]":
-        """A unit vector of shape (dimension,)."""
-        vector = self.model.encode_query(text, normalize_embeddings=True, show_progress_bar=False)
-        return np.asarray(vector, dtype=np.float32)
+    def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Unit vectors of shape (len(texts), dimension)."""
+        vectors = self.model.encode_query(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
 
     def is_word(self, text: str) -> bool:
         """Whether it has a token of its own for a text, as for common words."""
@@ -204,19 +203,6 @@ def load_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def accelerator() -> bool:
-    """Whether torch sees an accelerator; torch is imported only where its build could."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        return False
-    built_for = Path(spec.origin).with_name("version.py").read_text("utf-8")
-    if not re.search(r"^(cuda|hip|xpu)\b.*= *'", built_for, re.MULTILINE) and sys.platform != "darwin":
-        return False
-    import torch
-
-    return torch.accelerator.is_available()
 
 
 def _packaged_folder(name: str) -> Path:

@@ -17,7 +17,7 @@ from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.filters import Catalogue, Filters
-from rag_qa.finding import Finder, Found, Statements
+from rag_qa.finding import Finder, Found, Sentences, Statements
 from rag_qa.highlighting import features, mark, scorer
 from rag_qa.lexicon import Acronym
 from rag_qa.manifest import Manifest
@@ -148,7 +148,12 @@ class Engine:
                 f"No passage fits into max_tokens {max_tokens}: the shortest of the first {k} has {min(tokens)} tokens."
             )
         confidence = self._confidence(statements)
-        passages = [self._ranked(position + 1, best[position], statements) for position in chosen]
+        shown = [best[position] for position in chosen]
+        known = self.finder.sentences(statements.read, shown)
+        passages = [
+            self._ranked(position + 1, found, sentences, statements)
+            for position, found, sentences in zip(chosen, shown, known, strict=True)
+        ]
         return Answer(
             question=question,
             snapshot=self.manifest.id,
@@ -173,9 +178,8 @@ class Engine:
         """Whether a question counts as answered; without a calibration it does."""
         return confidence is None or self.calibration is None or confidence >= self.calibration.threshold
 
-    def _ranked(self, rank: int, found: Found, statements: Statements) -> RankedPassage:
+    def _ranked(self, rank: int, found: Found, sentences: Sentences, statements: Statements) -> RankedPassage:
         reading = statements.reading(found)
-        sentences = self.finder.sentences(found, reading)
         return RankedPassage(
             rank=rank,
             score=found.candidate.score,

@@ -133,7 +133,7 @@ def _export(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> Non
     config = ExportConfig(
         digest=encoder.digest,
         precision=encoder.precision,
-        dimension=int(encoder.encode_query("dimension").shape[0]),
+        dimension=int(encoder.encode_queries(["dimension"]).shape[1]),
         window=encoder.window,
         query_prompt=encoder.query_prompt,
         passage_prompt=encoder.passage_prompt,
@@ -144,7 +144,9 @@ def _export(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> Non
     exported = OnnxEncoder(folder, config)
     compared = texts[:: max(1, len(texts) // CHECKED_PASSAGES)][:CHECKED_PASSAGES]  # long ones and short ones
     passages = (exported.encode_passages(compared) * encoder.original_passages(compared)).sum(axis=1)
-    questions = [exported.encode_query(text) @ encoder.encode_query(text) for text in compared]
+    questions = (
+        np.concatenate([exported.encode_queries([text]) for text in compared]) * encoder.encode_queries(compared)
+    ).sum(axis=1)
     config = msgspec.structs.replace(config, lowest_cosine=float(np.min([*passages, *questions])))
     wanted = LOWEST_COSINES[encoder.precision]
     if not config.lowest_cosine >= wanted:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec import Struct, structs
 
 from rag_qa.collapsing import collapse
@@ -17,7 +18,6 @@ from rag_qa.settings import Settings
 from rag_qa.types import DocumentInfo, Passage
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["Finder", "Found", "Sentences", "Statements"]
@@ -144,16 +144,27 @@ class Finder:
         ]
         return sorted(scored, key=lambda each: (-each.candidate.score, each.candidate.row))
 
-    def sentences(self, found: Found, reading: Reading) -> Sentences:
-        """What is known of each sentence of a passage."""
-        texts = found.passage.sentence_texts
-        held = [set(analyze(text)) for text in texts]
-        shared = [sum(weight for term, weight in reading.weights.items() if term in terms) for terms in held]
-        return Sentences(texts, shared, self._corpus.sentence_scores(reading.vector, found.candidate.row))
+    def sentences(self, read: Read, found: Sequence[Found]) -> list[Sentences]:
+        """What is known of the sentences of each passage, by the reading that it has its score by."""
+        if not found:
+            return []
+        rows = np.array([each.candidate.row for each in found], dtype=np.int64)
+        nearness = self._corpus.sentence_scores(read.vectors, rows)
+        return [
+            _sentences(each, read.readings[each.candidate.reading], near[each.candidate.reading])
+            for each, near in zip(found, nearness, strict=True)
+        ]
 
     def signs(self, statements: Statements) -> Signs:
         """What speaks for the question being answered by statements, of which there is at least one."""
         first = statements.found[0]
-        sentences = self.sentences(first, statements.reading(first))
+        (sentences,) = self.sentences(statements.read, [first])
         best = max(words + near for words, near in zip(sentences.shared, sentences.nearness, strict=True))
         return Signs.of([each.candidate.score for each in statements.found[:FIELD]], best)
+
+
+def _sentences(found: Found, reading: Reading, nearness: "NDArray[np.float32]") -> Sentences:
+    texts = found.passage.sentence_texts
+    held = [set(analyze(text)) for text in texts]
+    shared = [sum(weight for term, weight in reading.weights.items() if term in terms) for terms in held]
+    return Sentences(texts, shared, nearness.tolist())

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from rag_qa.changes import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.collecting import Previous, Progress, collect, collection_of
-from rag_qa.encoder import SentenceEncoder, accelerator
+from rag_qa.encoder import SentenceEncoder
 from rag_qa.errors import (
     IndexDamagedError,
     IndexMismatchError,
@@ -19,6 +19,7 @@ from rag_qa.errors import (
     SnapshotError,
 )
 from rag_qa.files import shown_path
+from rag_qa.hardware import best_precision
 from rag_qa.making import Built, make_snapshot
 from rag_qa.manifest import EncoderRecord, read_manifest
 from rag_qa.publishing import writing
@@ -127,7 +128,7 @@ def find_encoder(index: Path, settings: Settings) -> SentenceEncoder:
     elif before := _current_encoder(index):
         precision = before.precision
     else:
-        precision = "float32" if accelerator() else "int8"
+        precision = best_precision()
     return SentenceEncoder.find(settings.encoder, precision)
 
 

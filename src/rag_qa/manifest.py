@@ -28,7 +28,7 @@ __all__ = [
     "write_manifest",
 ]
 
-FORMAT = 6
+FORMAT = 7
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EIO}
 """Numbers of errors that speak of the file; others, such as of permissions, are no damage."""
 MANIFEST = "manifest.json"

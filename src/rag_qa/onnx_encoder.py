@@ -120,10 +120,9 @@ class OnnxEncoder:
         """Identifies the vectors it makes."""
         return self._config.digest
 
-    def encode_query(self, text: str) -> "NDArray[np.float32]":
-        """A unit vector of shape (dimension,); text past the encoder's window is not seen."""
-        vector: NDArray[np.float32] = self._run([self._tokenizer.encode(self._config.query_prompt + text)])[0]
-        return vector
+    def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+        """Unit vectors of shape (len(texts), dimension), all made at once; text past the window is not seen."""
+        return self._run(self._tokenizer.encode_batch([self._config.query_prompt + text for text in texts]))
 
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension); each core encodes some of them."""

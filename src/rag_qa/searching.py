@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Ranking", "Read", "Reading", "Search"]
 
 REMEMBERED = 1024
-"""Forms of questions whose vectors are kept, 1.5 kB each of 384 numbers, so that none is encoded twice in a row."""
+"""Questions whose vectors are kept, 1.5 kB for each form of 384 numbers, so that none is encoded twice in a row."""
 OTHER_FORM = 0.75
 """What a score counts that a passage has by a form of the question that was not asked: docs/decisions/0015-acronyms.md.
 A long form says more than its acronym, and so comes nearer to any passage that has it."""
@@ -48,6 +48,11 @@ class Read(Struct, frozen=True):
     expansions: list[Expansion]
     encode_ms: float
 
+    @property
+    def vectors(self) -> "NDArray[np.float32]":
+        """Those of the m readings, of shape (m, dimension)."""
+        return np.stack([reading.vector for reading in self.readings])
+
 
 class Ranking(Struct, frozen=True):
     """Candidates best first, and the milliseconds that finding them took."""
@@ -63,7 +68,7 @@ class Search:
     def __init__(self, corpus: Corpus, encoder: QueryEncoder, settings: Settings) -> None:
         self._corpus = corpus
         self._encoder = encoder
-        self._vector = lru_cache(REMEMBERED)(encoder.encode_query)
+        self._vectors = lru_cache(REMEMBERED)(encoder.encode_queries)
         self._settings = settings
         self._weights = Weights.of(settings.dense_weight, coverage=settings.word_coverage)
 
@@ -71,9 +76,10 @@ class Search:
         """The readings of a question, encoded."""
         started = time.perf_counter()
         other, expansions = self._expanded(question)
-        readings = [self._reading(question)]
+        vectors = self._vectors(tuple(dict.fromkeys((question, other))))
+        readings = [self._reading(question, vectors[0])]
         if other != question:
-            readings.append(self._reading(other, readings[0]))
+            readings.append(self._reading(other, vectors[1], readings[0]))
         return Read(readings, expansions, (time.perf_counter() - started) * 1000)
 
     def rank(self, read: Read, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> Ranking:
@@ -104,8 +110,8 @@ class Search:
             for term, expanded, pair in replaced
         ]
 
-    def _reading(self, text: str, asked: Reading | None = None) -> Reading:
-        """A question, or another form of the one that was asked."""
+    def _reading(self, text: str, vector: "NDArray[np.float32]", asked: Reading | None = None) -> Reading:
+        """A question, or another form of the one that was asked, with its vector."""
         rarity = self._corpus.lexical.rarity(text)
         weights: Mapping[str, float] = {term: count * rarity[term] for term, count in Counter(analyze(text)).items()}
         highest = HIGHEST_TERM * sum(weights.values())
@@ -113,7 +119,7 @@ class Search:
             weights = _reweighed(weights, asked.weights)
         total = sum(weights.values())
         shares = {term: weight / total for term, weight in weights.items()}
-        return Reading(text, self._vector(text), shares, highest, 1.0 if asked is None else OTHER_FORM)
+        return Reading(text, vector, shares, highest, 1.0 if asked is None else OTHER_FORM)
 
     def _near(self, reading: Reading, depth: int, allowed: "NDArray[np.bool_] | None") -> dict[int, float]:
         if self._settings.dense_weight == 0:
@@ -142,7 +148,7 @@ class Search:
         if self._settings.sentence_scores:
             dense = np.maximum(dense, self._corpus.nearest_sentences(queries, rows))
         lexical = np.array([[found.get(row, 0.0) for row in rows.tolist()] for found in worded])
-        covered = [self._corpus.coverage(reading.weights, rows) for reading in readings]
+        covered = self._corpus.coverage([reading.weights for reading in readings], rows)
         scores = [
             fuse(near, words, shares, reading.highest, self._weights, reading.factor)
             for reading, near, words, shares in zip(readings, dense, lexical, covered, strict=True)

@@ -51,17 +51,14 @@ class SentenceVectors:
 
     def best(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
         """The inner products of m queries with the nearest sentence of each of n passages, of shape (m, n); n > 0."""
-        starts, counts = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
-        first = np.cumsum(counts) - counts
-        sentences = np.arange(counts.sum()) + np.repeat(starts - first, counts)
+        sentences, first = self._of(rows)
         nearest: NDArray[np.float32] = np.maximum.reduceat(self._scores(sentences, queries), first, axis=1)
         return nearest
 
-    def scores(self, query: "NDArray[np.float32]", row: int) -> list[float]:
-        """The inner product of the query with each sentence of a passage, in order."""
-        sentences = np.arange(self._starts[row], self._starts[row + 1])
-        scores: list[float] = self._scores(sentences, query[np.newaxis])[0].tolist()
-        return scores
+    def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "list[NDArray[np.float32]]":
+        """For each of n passages the inner products of m queries with its sentences, of shape (m, sentences)."""
+        sentences, first = self._of(rows)
+        return np.split(self._scores(sentences, queries), first[1:], axis=1)
 
     def vectors(self, rows: range) -> "NDArray[np.float16]":
         """The vectors of all sentences of consecutive passages, of shape (sentences, dimension); read, not mapped."""
@@ -72,6 +69,12 @@ class SentenceVectors:
         if found.size < count:
             raise IndexDamagedError(f"{self._path} is truncated")
         return found.reshape(-1, dimension)
+
+    def _of(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+        """The sentences of n passages one after the other, and where among them each passage begins."""
+        starts, counts = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
+        first = np.cumsum(counts) - counts
+        return np.arange(counts.sum()) + np.repeat(starts - first, counts), first
 
     def _scores(self, sentences: "NDArray[np.int64]", queries: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Inner products, of shape (len(queries), len(sentences))."""

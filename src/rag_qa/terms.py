@@ -51,19 +51,20 @@ class TermSets:
             raise IndexDamagedError(f"The terms in {folder} do not belong to the {passages} passages")
         return cls(terms, starts, firsts)
 
-    def coverage(self, weights: Mapping[str, float], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """How much of a question each of n passages covers, alone and with its neighbours, of shape (2, n).
+    def coverage(self, weights: Sequence[Mapping[str, float]], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """How much of m questions each of n passages covers, alone and with its neighbours, of shape (m, 2, n).
 
         Args:
-            weights: of the question's terms; together at most 1.
+            weights: of each question's terms; together at most 1.
             rows: of the passages.
         """
+        terms = list(dict.fromkeys(term for question in weights for term in question))
         before, after = self._neighbours(rows)
         every, places = np.unique(np.concatenate([rows, before, after]), return_inverse=True)
-        holding = self._holding(list(weights), every)
-        own, *near = holding[places].reshape(3, len(rows), len(weights))
-        share = np.fromiter(weights.values(), dtype=np.float64, count=len(weights))
-        return np.stack([own @ share, (own | near[0] | near[1]) @ share])
+        own, *near = self._holding(terms, every)[places].reshape(3, len(rows), len(terms))
+        held = np.stack([own, own | near[0] | near[1]])
+        shares = np.array([[question.get(term, 0.0) for term in terms] for question in weights])
+        return np.stack([held @ share for share in shares])
 
     def _neighbours(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The rows before and after each in its document; where there is none, the row itself."""
