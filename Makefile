@@ -6,7 +6,7 @@ Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
 export Q
 
-.PHONY: ask serve eval gate test check format clean
+.PHONY: ask serve eval gate test test-browser check format clean
 
 ask: .venv/ready
 	@$(BIN)/rag-qa ask -- "$$Q"
@@ -22,6 +22,18 @@ gate: .venv/ready
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# Chromium is Debian's; axe-core is for these tests only.
+AXE := axe-core-4.14.1
+test-browser: .venv/ready build/$(AXE)
+	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -y -qq chromium > /dev/null) || \
+		(echo "test-browser needs Chromium: install it as root (Debian: apt-get install chromium)." && exit 1)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
+	$(BIN)/pytest tests/browser
+
+build/$(AXE):
+	@mkdir -p $@ && cd build && npm pack --silent $(subst core-,core@,$(AXE)) > /dev/null && \
+		tar -xzf $(AXE).tgz -C $(AXE) --strip-components=1 && rm $(AXE).tgz || (rm -rf $(AXE); exit 1)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ application is served by granian, where that is installed.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -45,6 +46,14 @@ async def client(
     writer.close()
 
 
+def wait_for(address: tuple[str, int]) -> None:
+    """Returns when connections are taken: granian's workers say that they have loaded before that."""
+    for _ in range(100):
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(address):
+            return
+        time.sleep(0.05)
+
+
 async def load(url: str, questions: list[str], clients: int) -> tuple[list[tuple[float, float, int]], float]:
     """Asks all questions by so many clients; gives what each request took, and all together, in seconds."""
     waiting: asyncio.Queue[str] = asyncio.Queue()
@@ -62,7 +71,7 @@ def application() -> Any:  # noqa: ANN401
     from rag_qa import Engine, load_settings
     from rag_qa.service.app import create_app
 
-    settings = load_settings()
+    settings = load_settings(environ=os.environ)
 
     def load_engine() -> Engine:
         engine = Engine.open(settings.index, settings)
@@ -92,9 +101,11 @@ def measured(index: Path, questions: list[str], clients: int, *, granian: bool) 
     try:
         lines = server.stdout or []
         said = next((url for line in lines if (url := re.search(r"http://\S+:\d+", line))), None)
-        ready = time.perf_counter() - started
         if said is None:
             sys.exit("The server did not start.")
+        parts = urlsplit(said.group())
+        wait_for((parts.hostname or "", parts.port or 0))
+        ready = time.perf_counter() - started
         asyncio.run(load(said.group(), ["a question that warms up"], 1))
         taken, seconds = asyncio.run(load(said.group(), questions, clients))
         main_process = psutil.Process(server.pid)

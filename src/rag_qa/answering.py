@@ -1,10 +1,13 @@
 """What is shown of a ranked passage: its citation, and whether there is room for it."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
-from rag_qa.types import Citation, DocumentInfo, Passage
+from rag_qa.errors import InputError
+from rag_qa.structure import Outline, line_starts
+from rag_qa.types import Citation, Document, DocumentInfo, Passage
 
-__all__ = ["cite", "within_budget"]
+__all__ = ["check_stretch", "cite", "cite_stretch", "within_budget"]
 
 
 def cite(document: DocumentInfo, passage: Passage) -> Citation:
@@ -23,6 +26,28 @@ def cite(document: DocumentInfo, passage: Passage) -> Citation:
         line=passage.line,
         section=passage.section,
     )
+
+
+def check_stretch(document: Document, start: int, end: int) -> None:
+    """Sees that a document has the characters from `start` to `end`.
+
+    Raises:
+        InputError: it has not.
+    """
+    if not 0 <= start <= end <= len(document.text):
+        raise InputError(
+            f"start {start} and end {end} are no stretch of this document, which has {len(document.text)} characters."
+        )
+
+
+def cite_stretch(document: Document, start: int, end: int) -> Citation:
+    """Where any stretch of a document stands."""
+    page = bisect_right(document.pages, start) if document.pages else None
+    line = bisect_right(line_starts(document.text[:start]), start)
+    section = Outline(document.headings).section(start)
+    text = document.text[start:end]
+    stretch = Passage(start=start, end=end, text=text, context="", tokens=0, line=line, page=page, section=section)
+    return cite(document, stretch)
 
 
 def within_budget(tokens: Sequence[int], max_tokens: int | None) -> list[int]:

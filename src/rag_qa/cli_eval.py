@@ -9,11 +9,13 @@ from click.core import ParameterSource
 
 from rag_qa.cli_gold import GOLD, check, draft
 from rag_qa.cli_options import index_option, json_option, open_engine, print_json, settings_of
+from rag_qa.errors import WriteError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rag_qa.evaluation.outcome import Outcome
+    from rag_qa.evaluation.results import Report
     from rag_qa.evaluation.subjects import Subject
     from rag_qa.indexing import Progress
     from rag_qa.settings import Settings
@@ -83,7 +85,7 @@ def _evaluate(
         return _calibrate(collections, options["gold"], settings, as_json=as_json)
     if html:
         _check_page(html)
-    outcomes = _outcomes(index=index, settings=settings, **options)
+    outcomes = _outcomes(index=index, settings=settings, changed=bool(changes), **options)
     if as_json:
         print_json(_as_json(outcomes))
     else:
@@ -99,6 +101,7 @@ def _outcomes(
     *,
     index: str | None,
     settings: "Settings",
+    changed: bool,
     gold: Path | None,
     beir: tuple[Path, ...],
     collection: tuple[Path, ...],
@@ -144,6 +147,8 @@ def _outcomes(
             if trec:
                 write_trec(subject.name, evaluation, trec)
             report = make_report(subject.name, subject.engine, evaluation)
+            if not (changed or ablated):
+                _keep(subject.engine.snapshot.index, report)
             comparison = compare(base_of(report, bases), report) if bases else None
             outcomes.append(Outcome(report, comparison, gate.check(report) if gate else None, ablation))
     verdict = outcomes[0].gate
@@ -154,6 +159,16 @@ def _outcomes(
     elif keep and gold:
         click.echo(f"Kept as {write_baseline(outcomes[0].report, gold.parent)}.", err=True)
     return outcomes
+
+
+def _keep(index: Path, report: "Report") -> None:
+    """Keeps a report in the index, for its page of the collection."""
+    from rag_qa.evaluation.kept import keep_report
+
+    try:
+        keep_report(index, report)
+    except WriteError as error:
+        click.echo(f"The report is not kept in the index: {error}", err=True)
 
 
 def _check_alone(**options: Any) -> None:  # noqa: ANN401

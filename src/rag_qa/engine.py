@@ -10,12 +10,13 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from rag_qa.answering import cite, within_budget
+from rag_qa.answering import check_stretch, cite, cite_stretch, within_budget
 from rag_qa.confidence import FIELD, load_calibration
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
+from rag_qa.files import file_sha256
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.finding import Finder, Found, Sentences, Statements
 from rag_qa.highlighting import features, mark, scorer
@@ -23,6 +24,7 @@ from rag_qa.lexicon import Acronym
 from rag_qa.manifest import Manifest
 from rag_qa.onnx_encoder import OnnxEncoder
 from rag_qa.questions import check_question
+from rag_qa.references import Reference
 from rag_qa.reranking import CrossEncoderReranker, Reranker
 from rag_qa.retrieval import Candidate
 from rag_qa.searching import Ranking
@@ -40,7 +42,7 @@ from rag_qa.types import (
     Timings,
     document_id,
 )
-from rag_qa.verifying import SourceState, Verification, source_states, verify
+from rag_qa.verifying import SourceState, Verification, locate_source, source_states, verify
 
 __all__ = ["Engine"]
 
@@ -223,6 +225,41 @@ class Engine:
     def document(self, document_id: str) -> Document:
         """A document with its text; errors as `info`."""
         return self._corpus.document(self._placed(document_id))
+
+    def reference(self, document_id: str, start: int, end: int) -> Reference:
+        """A stretch of a document as a reference.
+
+        Raises:
+            NotFoundError: no document has this id.
+            InputError: the document has no such stretch.
+        """
+        document = self.document(document_id)
+        check_stretch(document, start, end)
+        return Reference(
+            quote=document.text[start:end],
+            citation=cite_stretch(document, start, end),
+            snapshot=self.manifest.id,
+            metadata=document.metadata,
+        )
+
+    def has_source(self, info: DocumentInfo) -> bool:
+        """Whether there is a file where the document was indexed from; `source_file` looks whether it is the same."""
+        return locate_source(info.source, self.manifest.source_folders) is not None
+
+    def source_file(self, info: DocumentInfo) -> Path:
+        """The file of a document, where it is still what was indexed.
+
+        Raises:
+            NotFoundError: it is gone, or has other bytes now.
+        """
+        path = locate_source(info.source, self.manifest.source_folders)
+        if path is None or file_sha256(path) != info.sha256:
+            raise NotFoundError(f"The file of “{info.path}” is not there any more as it was indexed: read its text.")
+        return path
+
+    def facets(self) -> dict[str, list[tuple[str, int]]]:
+        """The formats and languages of the documents, each with how many have it, the most frequent first."""
+        return self._catalogue().facets
 
     def passages(self, document_id: str) -> list[Passage]:
         """The passages of a document in order; errors as `info`."""

@@ -3,7 +3,9 @@
 import datetime as dt
 import re
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +29,7 @@ SUFFIXES = {"txt": "text", "md": "markdown", "htm": "html"}
 PERIOD = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)
 MOST_GLOBS = 20
 MOST_STARS = 3  # in a segment
+FACETS = ("format", "language")
 MOST_NAMED = 20  # known metadata fields in a message
 
 
@@ -57,6 +60,15 @@ class Catalogue:
         self._fields = {"title"}.union(*(info.metadata for info in self._documents))
         self._kept: dict[str, NDArray[np.bool_]] = {}
         self._lock = Lock()
+
+    @cached_property
+    def facets(self) -> dict[str, list[tuple[str, int]]]:
+        """Values of `format` and `language` with the number of documents that have each, the most frequent first."""
+        counted = {
+            name: Counter(str(info.metadata[name]) for info in self._documents if info.metadata.get(name))
+            for name in FACETS
+        }
+        return {name: sorted(counts.items(), key=lambda item: (-item[1], item[0])) for name, counts in counted.items()}
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
         """For each passage, by row number, whether its document passes.

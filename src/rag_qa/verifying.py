@@ -21,6 +21,8 @@ __all__ = [
     "SourceState",
     "Verification",
     "decode_answer",
+    "find_quote",
+    "locate_source",
     "source_states",
     "verify",
     "verify_sources",
@@ -131,7 +133,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
     now: dict[str, Sequence[Document] | Unreadable] = {}
     for passage in answer.passages:
         citation = passage.citation
-        location = _located(citation.source, folders)
+        location = locate_source(citation.source, folders)
         if location is not None and (reason := refused(location.stat(), settings.max_file_mb)):
             now[citation.source] = Unreadable(reason)
         elif location is not None:
@@ -146,7 +148,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
 def source_states(answer: Answer, folders: Sequence[Path]) -> list[SourceState]:
     """The cited source files that have other bytes now, in order of rank; quicker than reading them."""
     cited = {passage.citation.source: passage.citation.sha256 for passage in answer.passages}
-    states = {source: _state(_located(source, folders), sha256) for source, sha256 in cited.items()}
+    states = {source: _state(locate_source(source, folders), sha256) for source, sha256 in cited.items()}
     return [SourceState(source, state) for source, state in states.items() if state is not None]
 
 
@@ -159,7 +161,7 @@ def _state(location: Path | None, sha256: str) -> str | None:
         return "unreadable"
 
 
-def _located(source: str, folders: Sequence[Path]) -> Path | None:
+def locate_source(source: str, folders: Sequence[Path]) -> Path | None:
     """The file of a citation's source, under the first of the folders that has it, or None."""
     try:
         return next((path for folder in folders if (path := folder / named_path(source)).is_file()), None)
@@ -237,15 +239,19 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
 
 
 def _find(passage: RankedPassage, documents: Sequence[Document]) -> Place | None:
-    """Where the quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
-    words = passage.text.split()
+    return find_quote(passage.text, passage.citation.start, documents)
+
+
+def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | None:
+    """Where a quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
+    words = quote.split()
     if not words:
         return None
-    for pattern in (re.escape(passage.text), r"\s+".join(map(re.escape, words))):
+    for pattern in (re.escape(quote), r"\s+".join(map(re.escape, words))):
         for document in documents:
             spans = [match.span() for match in re.finditer(pattern, document.text)]
             if spans:
-                return _place(document, *min(spans, key=lambda span: abs(span[0] - passage.citation.start)))
+                return _place(document, *min(spans, key=lambda span: abs(span[0] - near)))
     return None
 
 

@@ -9,7 +9,7 @@ statistics.py              intervals and tests
 results.py, report.py      the records, and values to aggregates
 comparison.py, gate.py     against another run, against thresholds and a baseline
 ablation.py                what each stage is worth
-outcome.py                 all of that about one collection
+outcome.py, kept.py        all of that about one collection; the last report, kept in the index
 tables.py                  for the terminal
 page.py, charts.py         for a browser
 trec.py                    for other tools

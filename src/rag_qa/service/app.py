@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from rag_qa.engine import Engine
 from rag_qa.service.hosts import AllowedHosts
 from rag_qa.service.live import LiveEngine
+from rag_qa.service.pages import pages
 from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
 from rag_qa.service.queue import BoundedQueue
 from rag_qa.service.routes import handlers
@@ -49,7 +50,7 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
             live.close()
 
     app = Litestar(
-        handlers,
+        [*handlers, pages],
         lifespan=[lifespan],
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(),

@@ -3,22 +3,29 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
 
 import anyio
 import anyio.to_thread
+from litestar.datastructures import State
 
 from rag_qa.engine import Engine
 from rag_qa.errors import RagQaError
 from rag_qa.snapshot import current_name
 
-__all__ = ["LiveEngine"]
+__all__ = ["LiveEngine", "lent_engine"]
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_TRIES = 5  # to open a snapshot that could not be opened
 LOGGER = logging.getLogger("rag_qa.service")
+
+
+def lent_engine(state: State) -> AbstractContextManager[Engine]:
+    """The engine that answers now, for one request."""
+    live: LiveEngine = state.live
+    return live.lend()
 
 
 class _Lent:

@@ -13,7 +13,16 @@ from msgspec import Struct
 
 from rag_qa.errors import InputError, RagQaError
 
-__all__ = ["MEDIA_TYPE", "SECURITY_HEADERS", "Problem", "exception_handlers", "problem", "send_problem", "written"]
+__all__ = [
+    "MEDIA_TYPE",
+    "SECURITY_HEADERS",
+    "Problem",
+    "detail_of",
+    "exception_handlers",
+    "problem",
+    "send_problem",
+    "written",
+]
 
 MEDIA_TYPE = "application/problem+json"
 SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
@@ -56,26 +65,30 @@ async def send_problem(send: Send, status: int, detail: str, headers: Mapping[st
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _from_http(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    detail = error.detail
+def detail_of(error: Exception) -> tuple[int, str]:
+    """The status of an error, and the sentence that a client is told."""
+    if isinstance(error, HTTPException):
+        return error.status_code, _http_detail(error)
+    if isinstance(error, InputError):
+        return error.http_status, str(error)
+    if isinstance(error, RagQaError):
+        LOGGER.error("%s", error)  # names files of this machine: for the log, not for the client
+        return error.http_status, "The index cannot be used at the moment; the server's log says why."
+    LOGGER.error("unhandled", exc_info=error)
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request; its log says why."
+
+
+def _http_detail(error: HTTPException) -> str:
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return HTTPStatus(error.status_code).phrase
     if isinstance(error.extra, list) and error.extra:  # Litestar's list of fields that did not fit
         fields = [f"{field.get('key') or 'the request'}: {field['message']}" for field in error.extra]
-        detail = "The body is empty: send a JSON object." if fields == [NO_BODY] else "; ".join(fields) + "."
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        detail = HTTPStatus(error.status_code).phrase
-    return problem(error.status_code, detail, error.headers)
+        return "The body is empty: send a JSON object." if fields == [NO_BODY] else "; ".join(fields) + "."
+    return error.detail
 
 
-def _from_ours(_: Request[Any, Any, Any], error: RagQaError) -> Response[Problem]:
-    if isinstance(error, InputError):
-        return problem(error.http_status, str(error))
-    LOGGER.error("%s", error)  # names files of this machine: for the log, not for the client
-    return problem(error.http_status, "The index cannot be used at the moment; the server's log says why.")
-
-
-def _from_anything(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    LOGGER.error("unhandled", exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request; its log says why.")
+def _told(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    return problem(*detail_of(error), error.headers if isinstance(error, HTTPException) else None)
 
 
 def _from_bytes(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -84,9 +97,8 @@ def _from_bytes(_: Request[Any, Any, Any], error: Exception) -> Response[Problem
 
 
 exception_handlers: dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Problem]]] = {
-    HTTPException: _from_http,
     UnicodeDecodeError: _from_bytes,
     RecursionError: _from_bytes,
-    RagQaError: _from_ours,
-    Exception: _from_anything,
+    HTTPException: _told,
+    Exception: _told,
 }

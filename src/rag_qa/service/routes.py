@@ -1,26 +1,26 @@
 """The routes; each asks the engine in a thread and returns what it says."""
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import PurePosixPath
+from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, FromQuery, Parameter
-from litestar.response import Redirect
+from litestar.response import File
 
-from rag_qa.engine import Engine
+from rag_qa.answering import check_stretch
 from rag_qa.errors import InputError
 from rag_qa.filters import Filters, metadata_filters
+from rag_qa.references import FORMS
 from rag_qa.service import examples
+from rag_qa.service.live import lent_engine
 from rag_qa.service.problems import MEDIA_TYPE, Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
+from rag_qa.terminal import printable
 from rag_qa.types import Answer
 from rag_qa.verifying import Verification
-
-if TYPE_CHECKING:
-    from rag_qa.service.live import LiveEngine
 
 __all__ = ["handlers"]
 
@@ -28,6 +28,7 @@ MOST_LISTED = 1000
 MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 MOST_SKIPPED = 2**62
 SNAPSHOT_HEADER = "X-Snapshot"
+BYTES = "application/octet-stream"
 SEVERAL = {"document", "format", "language", "metadata"}
 """Parameters that may be given several times."""
 
@@ -66,7 +67,7 @@ def ask(
 ) -> Answer:
     """Ranked, cited passages for a question."""
     _refuse_unknown(request, set())
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         return engine.ask(data.question, data.k, data.max_tokens, data.filters)
 
 
@@ -99,7 +100,7 @@ def ask_by_url(
         date_to=date_to,
         metadata=metadata_filters(metadata or ()),
     )
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         return engine.ask(q, k, max_tokens, filters)
 
 
@@ -118,7 +119,7 @@ def verify(
 ) -> Verification:
     """What became of each citation of an answer, in the snapshot that is served."""
     _refuse_unknown(request, set())
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         return engine.verify(data)
 
 
@@ -136,7 +137,7 @@ def documents(
 ) -> DocumentPage:
     """The documents of the snapshot, sorted by path."""
     _refuse_unknown(request, {"offset", "limit"})
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
         counts = engine.manifest.counts
         return DocumentPage(snapshot=engine.manifest.id, total=counts.documents, offset=offset, documents=shown)
@@ -150,7 +151,7 @@ def documents(
 )
 def document(document_id: FromPath[str], state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         return DocumentDetail.of_snapshot(engine.manifest.id, *engine.info(document_id))
 
 
@@ -173,14 +174,57 @@ def document_text(
     The header X-Snapshot is the id of the snapshot that it is of.
     """
     _refuse_unknown(request, {"start", "end"})
-    with _engine(state) as engine:
-        snapshot, text = engine.manifest.id, engine.document(document_id).text
-    stop = len(text) if end is None else end
-    if not 0 <= start <= stop <= len(text):
-        raise InputError(
-            f"start {start} and end {stop} are no stretch of this document, which has {len(text)} characters."
-        )
-    return Response(text[start:stop], media_type=MediaType.TEXT, headers={SNAPSHOT_HEADER: snapshot})
+    with lent_engine(state) as engine:
+        snapshot, document = engine.manifest.id, engine.document(document_id)
+    stop = len(document.text) if end is None else end
+    check_stretch(document, start, stop)
+    return Response(document.text[start:stop], media_type=MediaType.TEXT, headers={SNAPSHOT_HEADER: snapshot})
+
+
+@get(
+    "/documents/{document_id:str}/reference",
+    sync_to_thread=True,
+    media_type=MediaType.TEXT,
+    summary="A stretch of a document as a reference",
+    responses=_problems(400, 404, 503),
+)
+def document_reference(
+    request: Request[Any, Any, State],
+    document_id: FromPath[str],
+    state: State,
+    start: FromQuery[int],
+    end: FromQuery[int],
+    form: Annotated[str, Parameter(description="text, markdown, csl or bibtex")] = "text",
+) -> Response[str]:
+    """The quote with authors, title, place and what it can be checked by: as text, Markdown, CSL-JSON or BibTeX."""
+    _refuse_unknown(request, {"start", "end", "form"})
+    if form not in FORMS:
+        raise InputError(f"form is “{form[:40]}”: it must be one of {', '.join(FORMS)}.")
+    with lent_engine(state) as engine:
+        reference = engine.reference(document_id, start, end)
+    written = printable(FORMS[form].write(reference))
+    return Response(written, media_type=FORMS[form].media_type, headers={SNAPSHOT_HEADER: reference.snapshot})
+
+
+@get(
+    "/documents/{document_id:str}/file",
+    sync_to_thread=True,
+    media_type=BYTES,
+    summary="A document's file",
+    responses=_problems(404, 503),
+)
+def document_file(document_id: FromPath[str], state: State) -> File:
+    """The file as it was indexed, byte for byte; a PDF to be shown, any other to be kept."""
+    with lent_engine(state) as engine:
+        info, _ = engine.info(document_id)
+        path = engine.source_file(info)
+    shown = info.metadata.get("format") == "pdf"
+    return File(
+        path,
+        filename=PurePosixPath(info.file).name,
+        media_type="application/pdf" if shown else BYTES,
+        content_disposition_type="inline" if shown else "attachment",
+    )
 
 
 @get(
@@ -191,7 +235,7 @@ def document_text(
 )
 def snapshot(state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""
-    with _engine(state) as engine:
+    with lent_engine(state) as engine:
         return SnapshotView.of(engine)
 
 
@@ -207,19 +251,19 @@ def ready() -> Health:
     return Health("ok")
 
 
-@get("/", sync_to_thread=False, include_in_schema=False)
-def home() -> Redirect:
-    """To the description of the interface."""
-    return Redirect("/schema")
-
-
-handlers = [ask, ask_by_url, verify, documents, document, document_text, snapshot, live, ready, home]
-
-
-def _engine(state: State) -> AbstractContextManager[Engine]:
-    """The engine that answers now, for one request."""
-    live: LiveEngine = state.live
-    return live.lend()
+handlers = [
+    ask,
+    ask_by_url,
+    verify,
+    documents,
+    document,
+    document_text,
+    document_reference,
+    document_file,
+    snapshot,
+    live,
+    ready,
+]
 
 
 def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:

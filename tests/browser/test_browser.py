@@ -1,0 +1,147 @@
+"""What a person does: asks, reads, opens the source at the mark, copies; with the keyboard, and on a narrow phone."""
+
+import json
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from browser.conftest import serving
+
+from rag_qa import build
+
+QUESTION = "what did HMICFRS recommend?"
+ASKED = "/?" + urlencode({"q": QUESTION})
+
+
+def answer(url, question=QUESTION):
+    return httpx.post(f"{url}/ask", json={"question": question}).json()
+
+
+def test_asking_and_reading_by_keyboard(opened, url):
+    first, second, *_ = answer(url)["passages"]
+    page = opened()
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".result")
+    marks = page.locator(".result").first.locator("mark.answer")
+    assert marks.all_text_contents() == [mark["text"] for mark in first["highlights"]]
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#cited")
+    assert page.locator("#cited").evaluate("each => each.textContent") == first["text"]
+    page.wait_for_function(
+        "() => { const at = document.getElementById('cited').getBoundingClientRect();"
+        " return at.top < innerHeight && at.bottom > 0 }"
+    )
+    page.go_back()
+    page.wait_for_selector(".result")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".result.chosen .quote").text_content() == second["text"]
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#cited")
+    assert page.locator("#cited").evaluate("each => each.textContent") == second["text"]
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "find"
+
+
+def test_copying(opened, url):
+    first = answer(url)["passages"][0]
+    page = opened(ASKED)
+    page.keyboard.press("c")
+    page.wait_for_function("() => document.getElementById('said').textContent.startsWith('Copied')")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(f"“{first['text']}”")
+    assert first["citation"]["sha256"] in copied
+    page.locator(".result").first.locator(".copy summary").click()
+    page.get_by_role("link", name="CSL-JSON").first.click()
+    page.wait_for_function("() => document.getElementById('said').textContent.includes('CSL-JSON')")
+    (item,) = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert item["abstract"] == first["text"]
+
+
+def test_recent_questions_stay_in_the_browser(opened):
+    page = opened(ASKED)
+    page.goto("/")
+    assert page.locator("#recent a").all_text_contents() == [QUESTION]
+    page.locator("#forget").click()
+    page.reload()
+    assert not page.locator("#recent").is_visible()
+
+
+def test_filters_and_what_is_not_answered(opened):
+    page = opened(ASKED)
+    page.locator(".filters summary").click()
+    page.get_by_label("Document").fill("001_*")
+    page.get_by_role("button", name="Ask").click()
+    page.wait_for_url("**document=001_**")
+    assert set(page.locator(".result .where span:first-child").all_text_contents()) == {"001_5f55143bc41e5fed.txt"}
+    page = opened("/?" + urlencode({"q": "how long does sourdough bread bake?"}))
+    assert page.get_by_text("Nothing in this collection answers this.").is_visible()
+
+
+def test_without_javascript(opened, url):
+    first = answer(url)["passages"][0]
+    page = opened("/", java_script_enabled=False)
+    page.locator("#q").fill(QUESTION)
+    page.get_by_role("button", name="Ask").click()
+    page.locator("a.open").first.click()
+    assert page.locator("#cited").text_content() == first["text"]
+    page.get_by_label("Search in this document").fill("home office")
+    page.get_by_role("button", name="Find").click()
+    assert page.locator(".matches li").count() > 1
+
+
+PAGES = {"home": "/", "asked": ASKED, "collection": "/collection"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", [*PAGES, "reader", "problem"])
+def test_no_serious_finding_of_axe(opened, axe, screenshots, url, name, scheme):
+    cited = answer(url)["passages"][0]["citation"]
+    reader = f"/read/{cited['id']}?start={cited['start']}&end={cited['end']}&find=police"
+    too_long = f"/?{urlencode({'q': 'x' * 2500})}"
+    path = (PAGES | {"reader": reader, "problem": too_long})[name]
+    page = opened(path, 400 if name == "problem" else 200, color_scheme=scheme)
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.screenshot(path=screenshots / f"{name}-{scheme}.png", full_page=True)
+    page.evaluate(f"() => {{ {axe} }}")
+    found = page.evaluate("axe.run(document)")["violations"]
+    told = [(each["id"], each["help"], [node["html"] for node in each["nodes"]]) for each in found]
+    assert [each for each, raw in zip(told, found, strict=True) if raw["impact"] in {"serious", "critical"}] == []
+
+
+@pytest.mark.parametrize("width", [380, 320])
+@pytest.mark.parametrize("name", PAGES)
+def test_narrow(opened, screenshots, name, width):
+    page = opened(PAGES[name], viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.screenshot(path=screenshots / f"{name}-{width}.png", full_page=True)
+
+
+def test_hostile_text_and_a_very_long_document(opened, chromium, tmp_path, with_encoder):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    hostile = '<script>document.title = "taken"</script>'
+    lines = [f"Line {number % 40} of the log says that ship {number % 8} has paid its fee." for number in range(60_000)]
+    lines[40_000] = f"{hostile} The pilot Aurelia guides every ship through the narrows of Kiel."
+    (folder / f"{'<b>'}log.txt").write_text("\n".join(lines))
+    (folder / "rtl.txt").write_text(f"\u05e9\u05dc\u05d5\u05dd \u202e{hostile}\n\n{'x' * 1_000_000}\n")
+    index = with_encoder()
+    build([folder], index)
+    with serving(index) as url:
+        context = chromium.new_context(base_url=url)
+        page = context.new_page()
+        page.goto("/?" + urlencode({"q": "pilot Aurelia narrows of Kiel"}))
+        first = httpx.post(f"{url}/ask", json={"question": "pilot Aurelia narrows of Kiel"}).json()["passages"][0]
+        assert hostile in page.locator(".result .quote").first.text_content()
+        page.locator("a.open").first.click()
+        page.wait_for_selector("#cited")
+        assert page.locator("#cited").evaluate("each => each.textContent") == first["text"]
+        assert "taken" not in page.title()
+        page.goto("/collection")
+        assert page.title() == "Collection – rag_qa"
+        context.close()

@@ -1,0 +1,377 @@
+"""The pages as a server sends them: without JavaScript, which only adds convenience."""
+
+import json
+import re
+from html import unescape
+from urllib.parse import parse_qsl, urlsplit
+
+import files
+import lxml.html
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from litestar.testing import TestClient
+
+from rag_qa import Settings, build
+from rag_qa.references import FORMS, Reference, text_fragment, web_address
+from rag_qa.service import create_app, reader
+from rag_qa.service.marking import marked
+from rag_qa.service.reader import SHOWN_WHOLE
+from rag_qa.types import Citation
+
+QUESTION = "what did HMICFRS recommend?"
+HOSTILE = '<script>alert("x")</script>'
+WORDS = "The harbour of Kiel opens in March, and every ship pays a fee."
+
+
+def served(index):
+    return TestClient(create_app(Settings(index=str(index), allowed_hosts=("*",))))
+
+
+@pytest.fixture(scope="module")
+def client(seeds_index, root):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        with served(seeds_index) as client:
+            yield client
+
+
+@pytest.fixture
+def papers(tmp_path):
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    return folder
+
+
+def page(response, status=200):
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    policy = response.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "Traceback" not in response.text
+    tree = lxml.html.fromstring(response.text)
+    assert [each.get("src", "").partition("?")[0] for each in tree.iter("script")] == ["/static/page.js"]
+    assert not tree.xpath("//*[@style or @onclick or @onerror]")
+    assert not tree.xpath("//style")
+    assert all(urlsplit(link).scheme == "" for link in tree.xpath("//link/@href | //script/@src | //img/@src"))
+    return tree
+
+
+def texts(tree, path):
+    return [each.text_content() for each in tree.xpath(path)]
+
+
+def test_without_a_question_there_is_a_box_that_has_focus(client):
+    tree = page(client.get("/"))
+    assert tree.xpath("//input[@name='q']/@autofocus")
+    assert "3 documents" in tree.xpath("//*[@class='lead']")[0].text_content()
+    assert not tree.xpath("//*[@class='result']")
+
+
+def test_the_marks_of_an_answer_and_where_they_open(client):
+    told = client.post("/ask", json={"question": QUESTION}).json()
+    tree = page(client.get("/", params={"q": QUESTION}))
+    assert tree.xpath("//input[@name='q']/@value") == [QUESTION]
+    assert not tree.xpath("//input[@name='q']/@autofocus")
+    shown = tree.xpath("//li[@class='result']")
+    assert len(shown) == len(told["passages"]) == 5
+    for result, passage in zip(shown, told["passages"], strict=True):
+        assert result.xpath(".//blockquote")[0].text_content() == passage["text"]
+        marks = texts(result, ".//blockquote/mark[@class='answer']")
+        assert marks == [mark["text"] for mark in passage["highlights"]]
+        opened = page(client.get(result.xpath(".//a[@class='open']/@href")[0]))
+        assert texts(opened, "//mark[@id='cited']") == [passage["text"]]
+        assert not opened.xpath("//*[contains(@class, 'notice')]")
+    assert "HMICFRS as “Her Majesty's Inspectorate" in tree.xpath("//*[@class='summary']")[0].text_content()
+    opened = page(client.get(shown[0].xpath(".//a[@class='open']/@href")[0]))
+    others = texts(opened, "//mark[contains(@class, 'other')]")
+    assert others == [
+        p["text"] for p in told["passages"][1:] if p["citation"]["id"] == told["passages"][0]["citation"]["id"]
+    ]
+
+
+def test_a_question_that_nothing_answers(client):
+    tree = page(client.get("/", params={"q": "how long does sourdough bread bake?"}))
+    assert "Nothing in this collection answers this." in tree.xpath("//*[contains(@class, 'notice')]")[0].text_content()
+    assert len(tree.xpath("//li[@class='result']")) == 5
+    assert "nearest" in tree.xpath("//ol/@class")[0]
+
+
+def test_filters_of_the_form(client):
+    blank = {"document": "", "format": "", "language": "", "date_from": " ", "date_to": "", "k": "10"}
+    tree = page(client.get("/", params={"q": QUESTION, **blank}))
+    assert len(tree.xpath("//li[@class='result']")) > 5
+    tree = page(client.get("/", params={"q": QUESTION, "document": "001_*", "format": "text"}))
+    assert set(texts(tree, "//li[@class='result']//p[@class='where']/span[1]")) == {"001_5f55143bc41e5fed.txt"}
+    assert tree.xpath("//input[@name='document']/@value") == ["001_*"]
+    assert tree.xpath("//select[@name='format']/option[@selected]/@value") == ["text"]
+    assert tree.xpath("//details[@class='filters']/@open")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"q": QUESTION, "k": "many"}, "k is “many”: it must be a whole number."),
+        ({"q": QUESTION, "k": "0"}, "k is 0: it must be from 1 to 100."),
+        ({"q": QUESTION, "date_from": "soon"}, "date_from is “soon”"),
+        ({"q": "x" * 3000}, "The question has 3000 characters"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_on_the_page(client, query, words):
+    tree = page(client.get("/", params=query), 400)
+    assert words in tree.xpath("//*[@role='alert']")[0].text_content()
+    assert tree.xpath("//input[@name='q']/@value") == [query["q"]]
+
+
+def test_a_document_that_is_gone(client):
+    tree = page(client.get("/read/0123456789abcdef", params={"quote": HOSTILE}), 404)
+    assert "No document has the id “0123456789abcdef”." in tree.xpath("//*[@role='alert']")[0].text_content()
+    assert texts(tree, "//blockquote") == [HOSTILE]
+    page(client.get("/read/x", params={"start": "-1"}), 400)
+    assert client.get("/read/").status_code == 404
+
+
+def test_text_that_looks_like_markup_is_shown_as_text(papers, with_encoder):
+    hidden = "\u202eright to left\u202c \u05e9\u05dc\u05d5\u05dd"
+    text = f"{HOSTILE}\n\n{WORDS} {HOSTILE} &amp; <b>bold</b> {hidden}\n\n{'long' * 50_000}\n"
+    name = "<img src=x onerror=alert(1)>.txt"
+    (papers / name).write_text(text)
+    index = with_encoder()
+    build([papers], index)
+    with served(index) as client:
+        tree = page(client.get("/", params={"q": f"{HOSTILE} harbour of Kiel fee \u202e"}))
+        assert any(HOSTILE in quote for quote in texts(tree, "//blockquote"))
+        assert name in texts(tree, "//p[@class='where']/span[1]")
+        assert texts(tree, "//h2")[0] == HOSTILE
+        opened = page(client.get(tree.xpath("//a[@class='open']/@href")[0]))
+        assert texts(opened, "//mark[@id='cited']")[0] in text
+        assert len(opened.text_content()) < 2 * SHOWN_WHOLE
+        listed = page(client.get("/collection"))
+        assert HOSTILE in texts(listed, "//td/a")
+        reference = client.get(tree.xpath("//a[@data-form='bibtex']/@href")[0])
+        assert reference.headers["content-type"].startswith("application/x-bibtex")
+
+
+def test_a_citation_of_an_older_snapshot(papers, with_encoder):
+    document = papers / "harbour.txt"
+    document.write_text(f"Notice\n\n{WORDS} Boats are free.\n\nThe pilot comes at noon to every ship that waits.")
+    index = with_encoder()
+    build([papers], index)
+
+    def opened(address):
+        with served(index) as client:
+            tree = page(client.get(address))
+        return tree.xpath("//p[contains(@class, 'notice')]"), texts(tree, "//mark[@id='cited']"), tree
+
+    with served(index) as client:
+        address = page(client.get("/", params={"q": "harbour of Kiel fee"})).xpath("//a[@class='open']/@href")[0]
+    quote = dict(parse_qsl(urlsplit(address).query))["quote"]
+    (papers / "other.txt").write_text("Something else altogether, which has nothing to do with it.")
+    build([papers], index)
+    notice, cited, _ = opened(address)
+    assert (notice[0].text_content(), cited) == (
+        "The collection has changed since this was cited; the quote still stands exactly here.",
+        [quote],
+    )
+    notice, cited, _ = opened(re.sub(r"&quote=[^&#]*", "", address))
+    assert "the link holds no quote" in notice[0].text_content()
+    assert cited == [quote]
+    document.write_text("A new first line.\n\n" + document.read_text())
+    build([papers], index)
+    notice, cited, _ = opened(address)
+    assert "the quote now stands in line" in notice[0].text_content()
+    assert cited == [quote]
+    document.write_text("Notice\n\nNothing of it is left.")
+    build([papers], index)
+    notice, cited, tree = opened(address)
+    assert (notice[0].text_content(), cited) == ("The quote is not in this document any more.", [])
+    assert texts(tree, "//blockquote") == [quote]
+    document.unlink()
+    build([papers], index)
+    with served(index) as client:
+        assert texts(page(client.get(address), 404), "//blockquote") == [quote]
+
+
+def test_a_long_document_is_read_in_stretches(papers, with_encoder, monkeypatch):
+    sizes = {"SHOWN_WHOLE": 9000, "BEFORE": 1200, "AFTER": 4800, "SNAP": 100}
+    for name, size in sizes.items():
+        monkeypatch.setattr(reader, name, size)
+    lines = [f"Line {number} of the log says that ship {number % 97} has paid." for number in range(700)]
+    (papers / "log.txt").write_text("\n".join(lines))
+    index = with_encoder()
+    build([papers], index)
+    with served(index) as client:
+        found = client.get("/documents").json()["documents"][0]
+        text = client.get(f"/documents/{found['id']}/text").text
+        start = text.index("Line 400 ")
+        quote = text[start : start + 60]
+        address = f"/read/{found['id']}"
+        tree = page(client.get(address, params={"start": start, "end": start + 60, "quote": quote}))
+        assert texts(tree, "//mark[@id='cited']") == [quote]
+        assert len(tree.xpath("//div[@class='text']")[0].text_content()) < 6200
+        whole = ""
+        tree = page(client.get(address))
+        while True:
+            shown = tree.xpath("//div[@class='text']")[0].text_content()
+            place = text.index(shown)
+            assert place <= len(whole)
+            whole = whole[:place] + shown
+            later = tree.xpath("//a[contains(text(), 'Later')]/@href")
+            if not later:
+                break
+            tree = page(client.get(later[0]))
+        assert whole == text
+        while earlier := tree.xpath("//a[contains(text(), 'Earlier')]/@href"):
+            before, tree = place, page(client.get(earlier[0]))
+            shown = tree.xpath("//div[@class='text']")[0].text_content()
+            place = text.index(shown)
+            assert place < before <= place + len(shown)
+        tree = page(client.get(address, params={"find": "SHIP  50   has"}))
+        assert len(tree.xpath("//ol[@class='matches']/li")) == len(re.findall("ship 50 has", text)) > 5
+        tree = page(client.get(tree.xpath("//ol[@class='matches']/li/a/@href")[-1]))
+        assert "ship 50 has" in texts(tree, "//mark[@class='found']")
+
+
+def test_pages_headings_and_the_file(papers, with_encoder):
+    (papers / "harbour.md").write_text(f"# Harbour\n\n{WORDS}\n\n## Fees\n\nBoats are free of charge on Sundays.\n")
+    (papers / "paper.pdf").write_bytes(files.pdf([WORDS, "Boats are free of charge on Sundays.", "The last page."]))
+    index = with_encoder()
+    build([papers], index)
+    with served(index) as client:
+        ids = {each["document"]: each["id"] for each in client.get("/documents").json()["documents"]}
+        tree = page(client.get(f"/read/{ids['harbour.md']}"))
+        assert texts(tree, "//nav[@class='outline']//a") == ["Harbour", "Fees"]
+        (there,) = tree.xpath("//nav[@class='outline']//a[text()='Fees']/@href")
+        assert page(client.get(there)).xpath(f"//span[@id='{urlsplit(there).fragment}']")
+        file = client.get(tree.xpath("//a[text()='The original file']/@href")[0])
+        assert file.content == (papers / "harbour.md").read_bytes()
+        assert file.headers["content-disposition"].startswith("attachment")
+        assert file.headers["content-type"] == "application/octet-stream"
+        tree = page(client.get(f"/read/{ids['paper.pdf']}", params={"page": "2"}))
+        assert "page 2 of 3" in texts(tree, "//p[@class='where']")[0]
+        (shown,) = tree.xpath("//a[contains(text(), 'The PDF')]/@href")
+        assert shown.endswith("/file#page=2")
+        file = client.get(shown.partition("#")[0])
+        assert (file.headers["content-type"], file.content) == ("application/pdf", (papers / "paper.pdf").read_bytes())
+        assert file.headers["content-disposition"].startswith("inline")
+        (papers / "harbour.md").write_text("Other bytes.")
+        gone = client.get(f"/documents/{ids['harbour.md']}/file")
+        assert (gone.status_code, "is not there any more as it was indexed" in gone.json()["detail"]) == (404, True)
+
+
+def test_the_collection(papers, with_encoder, tmp_path, rag_qa_main):
+    (papers / "a.txt").write_text(WORDS)
+    (papers / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
+    index = with_encoder()
+    build([papers], index)
+    (papers / "b.md").write_text("# Second\n\nBoats are free of charge on Sundays.")
+    build([papers], index)
+    gold = tmp_path / "gold.jsonl"
+    question = {"id": "q1", "question": "What does a ship pay?", "answerable": True}
+    gold.write_text(json.dumps(question | {"evidence": [{"document": "a.txt", "quote": WORDS}]}) + "\n")
+    with served(index) as client:
+        assert not page(client.get("/collection")).xpath("//h2[text()='Evaluation']")
+    assert rag_qa_main("eval", "--gold", gold, "--index", index)[0] == 0
+    with served(index) as client:
+        tree = page(client.get("/collection"))
+        assert texts(tree, "//dl[@class='figures']//dd")[0] == "2"
+        assert "broken.pdf" in texts(tree, "//td")
+        assert texts(tree, "//td/a[starts-with(@href, '/read/')]") == ["a.txt", "Second"]
+        assert "hit@1" in texts(tree, "//td")
+        (changes,) = tree.xpath("//a[text()='What changed since']/@href")
+        tree = page(client.get(changes))
+        assert texts(tree, "//ul[@class='paths']/li") == ["b.md"]
+        page(client.get("/collection", params={"offset": "x"}), 400)
+        page(client.get("/collection", params={"before": "../../etc"}), 404)
+
+
+def test_files_of_the_pages(client):
+    tree = page(client.get("/", params={"q": QUESTION}))
+    weight = len(client.get("/", params={"q": QUESTION}).content)
+    for address in tree.xpath("//link/@href | //script/@src"):
+        file = client.get(address)
+        assert file.status_code == 200
+        assert "immutable" in file.headers["cache-control"]
+        weight += len(file.content)
+    assert weight < 100_000
+    page(client.get("/static/page.py"), 404)
+    assert client.get("/static/..%2fpages.py").status_code == 404
+
+
+REFERENCE = Reference(
+    quote='Fees & "dues" of 100 %\nare {paid}_once.',
+    citation=Citation(
+        id="d2f1", document="a#1.txt", title="Fees_and [dues]", source="a.txt", sha256="ab", start=3, end=42, page=None,
+        line=2, section="Rules › Fees",
+    ),
+    snapshot="5d1c",
+    metadata={"authors": ["Ada Lovelace", "UN & Co"], "date": "2024-05-17T10:00:00", "url": "https://example.org/a_b?c=d"},
+)  # fmt: skip
+
+
+def test_references_in_all_forms():
+    written = {name: form.write(REFERENCE) for name, form in FORMS.items()}
+    assert written["text"] == (
+        '“Fees & "dues" of 100 %\nare {paid}_once.”\n'
+        "Ada Lovelace, UN & Co. Fees_and [dues]. 2024-05-17. line 2, Rules › Fees. https://example.org/a_b?c=d.\n"
+        "[a#1.txt, characters 3 to 42, sha256 ab, snapshot 5d1c]\n"
+    )
+    assert written["markdown"].startswith('> Fees & "dues" of 100 %\n> are \\{paid\\}\\_once.\n>\n> — Ada Lovelace')
+    (item,) = json.loads(written["csl"])
+    assert item["issued"] == {"date-parts": [[2024, 5, 17]]}
+    assert item["author"] == [{"literal": "Ada Lovelace"}, {"literal": "UN & Co"}]
+    assert (item["type"], item["URL"]) == ("webpage", "https://example.org/a_b?c=d")
+    assert "page" not in item
+    assert written["bibtex"].startswith("@misc{d2f1-3,\n  title = {Fees\\_and [dues]},\n")
+    assert "author = {{Ada Lovelace} and {UN \\& Co}}" in written["bibtex"]
+    assert "100 \\% are \\{paid\\}\\_once." in written["bibtex"]
+    assert written["bibtex"].count("{") - written["bibtex"].count("\\{") == (
+        written["bibtex"].count("}") - written["bibtex"].count("\\}")
+    )
+
+
+def test_references_over_http(client):
+    citation = client.post("/ask", json={"question": QUESTION}).json()["passages"][0]["citation"]
+    address = f"/documents/{citation['id']}/reference"
+    stretch = {"start": citation["start"], "end": citation["end"]}
+    quote = client.get(f"/documents/{citation['id']}/text", params=stretch).text
+    for name, form in FORMS.items():
+        response = client.get(address, params=stretch | {"form": name})
+        assert response.headers["content-type"].startswith(form.media_type)
+        assert citation["sha256"] in response.text
+    assert quote in client.get(address, params=stretch).text
+    assert (
+        "one of text, markdown, csl, bibtex" in client.get(address, params=stretch | {"form": "ris"}).json()["detail"]
+    )
+    assert client.get(address, params=stretch | {"end": 10**9}).status_code == 400
+
+
+def test_text_fragments():
+    assert text_fragment("https://a.org/x", "Fees, and-dues") == "https://a.org/x#:~:text=Fees%2C%20and%2Ddues"
+    long = " ".join(f"w{number}" for number in range(20))
+    assert text_fragment("https://a.org/#top", long).endswith(
+        "#top:~:text=w0%20w1%20w2%20w3%20w4,w15%20w16%20w17%20w18%20w19"
+    )
+    assert text_fragment("https://a.org", "") == "https://a.org"
+    assert web_address({"url": "javascript:alert(1)"}) is None
+    assert web_address({"url": "https://[x"}) is None
+    assert web_address({}) is None
+
+
+@given(st.text(max_size=60), st.integers(0, 40), st.data())
+def test_marked_text_is_the_text(text, first, data):
+    offsets = st.integers(0, first + len(text) + 5)
+    spans = st.tuples(offsets, offsets).map(sorted).map(tuple)
+    cited = data.draw(st.none() | spans)
+    marks = {"other": data.draw(st.lists(spans, max_size=3)), "found": data.draw(st.lists(spans, max_size=3))}
+    anchors = [(data.draw(offsets), "h<1>", "Page & 1")]
+    html = marked(text, first, cited, marks, anchors)
+    bare = re.sub(r"<span id=[^>]*></span>", "", html)
+    assert unescape(re.sub(r"</?mark[^>]*>", "", bare)) == unescape(text.replace("&", "&amp;"))
+    start, end = (max(0, each - first) for each in cited or (0, 0))
+    if text[start:end]:
+        inside = re.search(r'<mark id="cited"[^>]*>((?:<mark [^>]*>[^<]*</mark>|[^<])*)</mark>', bare)
+        assert unescape(re.sub(r"</?mark[^>]*>", "", inside[1])) == unescape(text[start:end].replace("&", "&amp;"))
