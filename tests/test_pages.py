@@ -3,7 +3,7 @@
 import json
 import re
 from html import unescape
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import files
 import lxml.html
@@ -85,6 +85,10 @@ def test_the_marks_of_an_answer_and_where_they_open(client):
         opened = page(client.get(result.xpath(".//a[@class='open']/@href")[0]))
         assert texts(opened, "//mark[@id='cited']") == [passage["text"]]
         assert not opened.xpath("//*[contains(@class, 'notice')]")
+        assert opened.xpath("//a[@class='back']/@href") == [f"/?{urlencode({'q': QUESTION})}"]
+    (defined,) = tree.xpath("//*[@class='summary']/a/@href")
+    expanded = told["expansions"][0]["expanded"]
+    assert texts(page(client.get(defined)), "//mark[@id='cited']") == [expanded]
     assert "HMICFRS as “Her Majesty's Inspectorate" in tree.xpath("//*[@class='summary']")[0].text_content()
     opened = page(client.get(shown[0].xpath(".//a[@class='open']/@href")[0]))
     others = texts(opened, "//mark[contains(@class, 'other')]")

@@ -26,7 +26,8 @@ from rag_qa.service.live import lent_engine
 from rag_qa.service.marking import marked
 from rag_qa.service.problems import SECURITY_HEADERS, detail_of
 from rag_qa.service.reader import citation_span, link, matches, outline, stretch, what_became_of
-from rag_qa.types import Answer, Citation, RankedPassage
+from rag_qa.types import Answer, Citation, Expansion, RankedPassage
+from rag_qa.types import document_id as id_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -194,6 +195,7 @@ def _environment() -> Environment:
         "marked": marked,
         "forms": FORMS,
         "query": _query,
+        "defined": _defined,
     }
     return environment
 
@@ -236,7 +238,13 @@ def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str,
 
 
 def _reading(cited: Citation, answer: Answer, quote: str, also: "Sequence[Span]" = ()) -> str:
-    return f"/read/{cited.id}?{urlencode(link(cited, answer.snapshot, quote, also))}#cited"
+    return f"/read/{cited.id}?{urlencode(link(cited, answer, quote, also))}#cited"
+
+
+def _defined(expansion: Expansion) -> str:
+    """Where the reader shows what a term of the question was exchanged for."""
+    place = {"start": expansion.start, "end": expansion.end}
+    return f"/read/{id_of(expansion.document)}?{urlencode(place)}#cited"
 
 
 def _given(query: MultiDict[Any]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from rag_qa.service.marking import Anchor, Span, marked
-from rag_qa.types import Citation, Document, Heading
+from rag_qa.types import Answer, Citation, Document, Heading
 from rag_qa.verifying import find_quote
 
 __all__ = ["Cited", "Match", "Stretch", "matches", "outline", "stretch", "what_became_of"]
@@ -126,6 +126,10 @@ def matches(text: str, wanted: str) -> list[Match]:
     for match in re.finditer(r"\s+".join(map(re.escape, words)), text, re.IGNORECASE):
         start, end = match.span()
         before, after = text[max(0, start - AROUND_MATCH) : start], text[end : end + AROUND_MATCH]
+        if start > AROUND_MATCH:
+            before = before.partition(" ")[2]  # from a whole word on
+        if end + AROUND_MATCH < len(text):
+            after = after.rpartition(" ")[0]
         found.append(Match(start, before, match[0], after))
         if len(found) == MOST_MATCHES:
             break
@@ -137,9 +141,10 @@ def citation_span(also: str) -> list[Span]:
     return [(int(match[1]), int(match[2])) for match in re.finditer(r"(\d{1,12})-(\d{1,12})", also)]
 
 
-def link(citation: Citation, snapshot: str, quote: str, also: Sequence[Span] = ()) -> dict[str, str]:
-    """The parameters that open a citation in the reader."""
-    parameters = {"start": str(citation.start), "end": str(citation.end), "snapshot": snapshot, "quote": quote}
+def link(citation: Citation, answer: Answer, quote: str, also: Sequence[Span] = ()) -> dict[str, str]:
+    """The parameters that open a citation of an answer in the reader."""
+    place = {"start": str(citation.start), "end": str(citation.end)}
+    parameters = place | {"snapshot": answer.snapshot, "quote": quote, "q": answer.question}
     return parameters | ({"also": ",".join(f"{start}-{end}" for start, end in also)} if also else {})
 
 
