@@ -50,8 +50,8 @@ def encoder() -> Iterator[SentenceEncoder]:
     found = SentenceEncoder.find(DEFAULT_ENCODER, best)
     find, published = SentenceEncoder.find, PACKAGED[DEFAULT_ENCODER]
 
-    def find_once(name: str, precision: Precision = best) -> SentenceEncoder:
-        known = (name, precision) == (DEFAULT_ENCODER, best) and PACKAGED[name] == published
+    def find_once(name: str, precision: Precision | None = None) -> SentenceEncoder:
+        known = (name, precision or best) == (DEFAULT_ENCODER, best) and PACKAGED[name] == published
         return found if known else find(name, precision)
 
     with pytest.MonkeyPatch.context() as patch:

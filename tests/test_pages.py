@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
+from markdown_it import MarkdownIt
+from msgspec import structs
 
 from rag_qa import Settings, build
 from rag_qa.references import FORMS, Reference, text_fragment, web_address
@@ -56,7 +58,10 @@ def page(response, status=200):
     assert [each.get("src", "").partition("?")[0] for each in tree.iter("script")] == ["/static/page.js"]
     assert not tree.xpath("//*[@style or @onclick or @onerror]")
     assert not tree.xpath("//style")
-    assert all(urlsplit(link).scheme == "" for link in tree.xpath("//link/@href | //script/@src | //img/@src"))
+    assert not any(
+        urlsplit(link).scheme or urlsplit(link).netloc
+        for link in tree.xpath("//link/@href | //script/@src | //img/@src")
+    )
     return tree
 
 
@@ -186,17 +191,39 @@ def test_a_citation_of_an_older_snapshot(papers, with_encoder):
     document.write_text("A new first line.\n\n" + document.read_text())
     build([papers], index)
     notice, cited, _ = opened(address)
-    assert "the quote now stands in line" in notice[0].text_content()
+    assert "the quote stands in line" in notice[0].text_content()
     assert cited == [quote]
     document.write_text("Notice\n\nNothing of it is left.")
     build([papers], index)
     notice, cited, tree = opened(address)
-    assert (notice[0].text_content(), cited) == ("The quote is not in this document any more.", [])
+    assert (notice[0].text_content(), cited) == ("The quote is not in this document.", [])
     assert texts(tree, "//blockquote") == [quote]
     document.unlink()
     build([papers], index)
     with served(index) as client:
         assert texts(page(client.get(address), 404), "//blockquote") == [quote]
+
+
+def test_a_link_whose_characters_are_not_its_quote(client):
+    passage = client.post("/ask", json={"question": QUESTION}).json()["passages"][1]
+    citation, quote = passage["citation"], passage["text"]
+    assert "\n" in quote
+    address = f"/read/{citation['id']}"
+    place = {"start": citation["start"], "end": citation["end"]}
+    sent = page(client.get(address, params=place | {"quote": quote.replace("\n", "\r\n"), "find": "victims"}))
+    assert not sent.xpath("//p[contains(@class, 'notice')]")
+    assert texts(sent, "//mark[@id='cited']") == [quote]
+    shifted = page(
+        client.get(address, params={"start": citation["start"] + 3, "end": citation["end"] + 3, "quote": quote})
+    )
+    (notice,) = texts(shifted, "//p[contains(@class, 'notice')]")
+    assert notice.startswith(f"The link's characters are not its quote; the quote stands in line {citation['line']},")
+    assert texts(shifted, "//mark[@id='cited']") == [quote]
+    invented = page(client.get(address, params=place | {"quote": "Nobody said this."}))
+    assert texts(invented, "//p[contains(@class, 'notice')]") == ["The quote is not in this document."]
+    assert not invented.xpath("//mark[@id='cited']")
+    many = ",".join(f"{n}-{n + 1}" for n in range(0, 2000, 2))
+    assert len(page(client.get(address, params={"also": many})).xpath("//mark[@class='other']")) == 100
 
 
 def test_a_long_document_is_read_in_stretches(papers, with_encoder, monkeypatch):
@@ -254,7 +281,12 @@ def test_pages_headings_and_the_file(papers, with_encoder):
         assert file.content == (papers / "harbour.md").read_bytes()
         assert file.headers["content-disposition"].startswith("attachment")
         assert file.headers["content-type"] == "application/octet-stream"
-        tree = page(client.get(f"/read/{ids['paper.pdf']}", params={"page": "2"}))
+        tree = page(client.get(f"/read/{ids['paper.pdf']}", params={"page": "2", "find": "boats"}))
+        redirected = client.get(f"/read/{ids['paper.pdf']}", params={"page": "9"}, follow_redirects=False)
+        assert redirected.status_code == 303
+        assert redirected.headers["location"].endswith("#p3")
+        assert len(tree.xpath("//mark[@class='found']")) == 1
+        assert tree.xpath("//span[@id='p2']/@data-label") == ["Page 2"]
         assert "page 2 of 3" in texts(tree, "//p[@class='where']")[0]
         (shown,) = tree.xpath("//a[contains(text(), 'The PDF')]/@href")
         assert shown.endswith("/file#page=2")
@@ -263,6 +295,9 @@ def test_pages_headings_and_the_file(papers, with_encoder):
         assert file.headers["content-disposition"].startswith("inline")
         (papers / "harbour.md").write_text("Other bytes.")
         gone = client.get(f"/documents/{ids['harbour.md']}/file")
+        (papers / "paper.pdf").unlink()
+        (papers / "paper.pdf").mkdir()
+        assert client.get(f"/documents/{ids['paper.pdf']}/file").status_code == 404
         assert (gone.status_code, "is not there any more as it was indexed" in gone.json()["detail"]) == (404, True)
 
 
@@ -278,6 +313,9 @@ def test_the_collection(papers, with_encoder, tmp_path, rag_qa_main):
     gold.write_text(json.dumps(question | {"evidence": [{"document": "a.txt", "quote": WORDS}]}) + "\n")
     with served(index) as client:
         assert not page(client.get("/collection")).xpath("//h2[text()='Evaluation']")
+    for changed in (("--set", "dense_weight=1"), ("--ablate", "--stage", "search")):
+        assert rag_qa_main("eval", "--gold", gold, "--index", index, *changed)[0] == 0
+    assert not (index / "evaluation.json").exists()
     assert rag_qa_main("eval", "--gold", gold, "--index", index)[0] == 0
     with served(index) as client:
         tree = page(client.get("/collection"))
@@ -288,8 +326,14 @@ def test_the_collection(papers, with_encoder, tmp_path, rag_qa_main):
         (changes,) = tree.xpath("//a[text()='What changed since']/@href")
         tree = page(client.get(changes))
         assert texts(tree, "//ul[@class='paths']/li") == ["b.md"]
+    for wrong in ({"dense_weight": 0.9}, {}):
+        with TestClient(create_app(Settings(index=str(index), allowed_hosts=("*",), **wrong))) as client:
+            assert bool(page(client.get("/collection")).xpath("//h2[text()='Evaluation']")) is not bool(wrong)
+    with served(index) as client:
         page(client.get("/collection", params={"offset": "x"}), 400)
         page(client.get("/collection", params={"before": "../../etc"}), 404)
+        (index / "evaluation.json").write_text("{")
+        assert not page(client.get("/collection")).xpath("//h2[text()='Evaluation']")
 
 
 def test_files_of_the_pages(client):
@@ -323,7 +367,7 @@ def test_references_in_all_forms():
         "Ada Lovelace, UN & Co. Fees_and [dues]. 2024-05-17. line 2, Rules › Fees. https://example.org/a_b?c=d.\n"
         "[a#1.txt, characters 3 to 42, sha256 ab, snapshot 5d1c]\n"
     )
-    assert written["markdown"].startswith('> Fees & "dues" of 100 %\n> are \\{paid\\}\\_once.\n>\n> — Ada Lovelace')
+    assert written["markdown"].startswith('> Fees \\& "dues" of 100 %\n> are \\{paid\\}\\_once.\n>\n> — Ada Lovelace')
     (item,) = json.loads(written["csl"])
     assert item["issued"] == {"date-parts": [[2024, 5, 17]]}
     assert item["author"] == [{"literal": "Ada Lovelace"}, {"literal": "UN & Co"}]
@@ -331,10 +375,20 @@ def test_references_in_all_forms():
     assert "page" not in item
     assert written["bibtex"].startswith("@misc{d2f1-3,\n  title = {Fees\\_and [dues]},\n")
     assert "author = {{Ada Lovelace} and {UN \\& Co}}" in written["bibtex"]
-    assert "100 \\% are \\{paid\\}\\_once." in written["bibtex"]
-    assert written["bibtex"].count("{") - written["bibtex"].count("\\{") == (
-        written["bibtex"].count("}") - written["bibtex"].count("\\}")
-    )
+    assert "100 \\% are \\textbraceleft{}paid\\textbraceright{}\\_once." in written["bibtex"]
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")) | st.sampled_from("\n\n #*-+=1.)>&;`~"), max_size=80))
+def test_every_form_holds_the_quote(quote):
+    reference = structs.replace(REFERENCE, quote=quote)
+    written = {name: form.write(reference) for name, form in FORMS.items()}
+    assert f"“{quote}”" in written["text"]
+    assert json.loads(written["csl"])[0].get("abstract", "") == quote
+    assert written["bibtex"].count("{") == written["bibtex"].count("}")
+    rendered = lxml.html.fromstring(MarkdownIt("commonmark").render(written["markdown"]))
+    *paragraphs, _, _ = rendered.xpath("//blockquote/*")
+    assert {each.tag for each in paragraphs} <= {"p"}
+    assert " ".join(each.text_content() for each in paragraphs).split() == quote.split()
 
 
 def test_references_over_http(client):
@@ -351,6 +405,7 @@ def test_references_over_http(client):
         "one of text, markdown, csl, bibtex" in client.get(address, params=stretch | {"form": "ris"}).json()["detail"]
     )
     assert client.get(address, params=stretch | {"end": 10**9}).status_code == 400
+    assert client.get(address, params={"start": 5, "end": 5}).status_code == 400
 
 
 def test_text_fragments():
@@ -374,8 +429,12 @@ def test_marked_text_is_the_text(text, first, data):
     anchors = [(data.draw(offsets), "h<1>", "Page & 1")]
     html = marked(text, first, cited, marks, anchors)
     bare = re.sub(r"<span id=[^>]*></span>", "", html)
-    assert unescape(re.sub(r"</?mark[^>]*>", "", bare)) == unescape(text.replace("&", "&amp;"))
+    for name, wanted in marks.items():
+        found = "".join(re.findall(rf'<mark class="[^"]*{name}[^"]*">([^<]*)</mark>', bare))
+        held = {place for start, end in wanted for place in range(start - first, end - first)}
+        assert unescape(found) == "".join(text[place] for place in sorted(held) if 0 <= place < len(text))
+    assert unescape(re.sub(r"</?mark[^>]*>", "", bare)) == text
     start, end = (max(0, each - first) for each in cited or (0, 0))
     if text[start:end]:
         inside = re.search(r'<mark id="cited"[^>]*>((?:<mark [^>]*>[^<]*</mark>|[^<])*)</mark>', bare)
-        assert unescape(re.sub(r"</?mark[^>]*>", "", inside[1])) == unescape(text[start:end].replace("&", "&amp;"))
+        assert unescape(re.sub(r"</?mark[^>]*>", "", inside[1])) == text[start:end]

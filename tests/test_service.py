@@ -272,8 +272,8 @@ def test_openapi_describes_every_route_with_examples(client):
     document = client.get("/schema/openapi.json").json()
     paths = document["paths"]
     assert set(paths) == {
-        "/ask", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text", "/snapshot",
-        "/health/live", "/health/ready",
+        "/ask", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text",
+        "/documents/{document_id}/reference", "/documents/{document_id}/file", "/snapshot", "/health/live", "/health/ready",
     }  # fmt: skip
     post = paths["/ask"]["post"]
     assert post["requestBody"]["content"]["application/json"]["schema"]["examples"][0]["question"]

@@ -1,10 +1,9 @@
 """What is shown of a ranked passage: its citation, and whether there is room for it."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 
 from rag_qa.errors import InputError
-from rag_qa.structure import Outline, line_starts
+from rag_qa.structure import Outline, line_of, page_of
 from rag_qa.types import Citation, Document, DocumentInfo, Passage
 
 __all__ = ["check_stretch", "cite", "cite_stretch", "within_budget"]
@@ -12,19 +11,29 @@ __all__ = ["check_stretch", "cite", "cite_stretch", "within_budget"]
 
 def cite(document: DocumentInfo, passage: Passage) -> Citation:
     """Where the passage stands."""
+    return _citation(document, passage.start, passage.end, passage.page, passage.line, passage.section)
+
+
+def cite_stretch(document: Document, start: int, end: int) -> Citation:
+    """Where any stretch of a document stands, which has at least one character."""
+    section = Outline(document.headings).section(start)
+    return _citation(document, start, end, page_of(document.pages, start), line_of(document.text, start), section)
+
+
+def _citation(document: DocumentInfo, start: int, end: int, page: int | None, line: int, section: str) -> Citation:
     return Citation(
         id=document.id,
         document=document.path,
         title=document.title,
         source=document.source,
         sha256=document.sha256,
-        start=passage.start,
-        end=passage.end,
+        start=start,
+        end=end,
         record=document.record,
-        page=passage.page,
-        page_unit=document.page_unit if passage.page else None,
-        line=passage.line,
-        section=passage.section,
+        page=page,
+        page_unit=document.page_unit if page else None,
+        line=line,
+        section=section,
     )
 
 
@@ -38,16 +47,6 @@ def check_stretch(document: Document, start: int, end: int) -> None:
         raise InputError(
             f"start {start} and end {end} are no stretch of this document, which has {len(document.text)} characters."
         )
-
-
-def cite_stretch(document: Document, start: int, end: int) -> Citation:
-    """Where any stretch of a document stands."""
-    page = bisect_right(document.pages, start) if document.pages else None
-    line = bisect_right(line_starts(document.text[:start]), start)
-    section = Outline(document.headings).section(start)
-    text = document.text[start:end]
-    stretch = Passage(start=start, end=end, text=text, context="", tokens=0, line=line, page=page, section=section)
-    return cite(document, stretch)
 
 
 def within_budget(tokens: Sequence[int], max_tokens: int | None) -> list[int]:

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_listing, listing_digest
-from rag_qa.hardware import accelerator
+from rag_qa.hardware import accelerator, best_precision
 from rag_qa.hub import OTHER_FORMATS, downloaded_folder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
@@ -68,22 +68,24 @@ class PassageEncoder(Protocol):
 class SentenceEncoder:
     """A sentence-transformers model in a folder, to be used in some precision; it is loaded when it is needed."""
 
-    def __init__(self, name: str, folder: Path, precision: Precision = "int8") -> None:
+    def __init__(self, name: str, folder: Path, precision: Precision) -> None:
         self.name = name
         self.folder = folder
         self.precision = precision
 
     @classmethod
-    def find(cls, name: str, precision: Precision = "int8") -> "SentenceEncoder":
+    def find(cls, name: str, precision: Precision | None = None) -> "SentenceEncoder":
         """The encoder by setting: the packaged default, a folder, or a name of the model hub.
 
         Args:
             name: as above.
-            precision: of the numbers that it computes passages and questions with.
+            precision: of the numbers that it computes passages and questions with; by default the one that is faster
+                here.
 
         Raises:
             EncoderError: it is not installed, not on this machine, or its weights are not the published ones.
         """
+        precision = precision or best_precision()
         if name in PACKAGED:
             return cls(name, _packaged_folder(name), precision)
         if Path(name).is_dir():

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -15,7 +16,7 @@ from rag_qa.confidence import FIELD, load_calibration
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
-from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
+from rag_qa.errors import IndexMismatchError, InputError, NotFoundError, QuestionError
 from rag_qa.files import file_sha256
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.finding import Finder, Found, Sentences, Statements
@@ -235,6 +236,8 @@ class Engine:
         """
         document = self.document(document_id)
         check_stretch(document, start, end)
+        if start == end:
+            raise InputError(f"start and end are both {start}: a reference quotes at least one character.")
         return Reference(
             quote=document.text[start:end],
             citation=cite_stretch(document, start, end),
@@ -253,9 +256,10 @@ class Engine:
             NotFoundError: it is gone, or has other bytes now.
         """
         path = locate_source(info.source, self.manifest.source_folders)
-        if path is None or file_sha256(path) != info.sha256:
-            raise NotFoundError(f"The file of “{info.path}” is not there any more as it was indexed: read its text.")
-        return path
+        with suppress(OSError):  # one that cannot be read is as good as gone
+            if path is not None and file_sha256(path) == info.sha256:
+                return path
+        raise NotFoundError(f"The file of “{info.path}” is not there any more as it was indexed: read its text.")
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
         """The formats and languages of the documents, each with how many have it, the most frequent first."""

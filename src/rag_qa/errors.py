@@ -5,7 +5,7 @@ RagQaError
 │   ├── QuestionError        the question, `k` or `max_tokens`
 │   ├── SettingsError        a setting's name or value
 │   ├── GoldError            a gold file or public collection
-│   └── NotFoundError        an unknown document id (HTTP 404)
+│   └── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
 ├── ReadError                one file gave no text; indexing reports it and goes on
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
@@ -87,7 +87,7 @@ class GoldError(InputError):
 
 
 class NotFoundError(InputError):
-    """No document has this id."""
+    """What was named is not there: a document, its file, a snapshot."""
 
     http_status = 404
 

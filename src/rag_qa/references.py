@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from rag_qa.structure import LINE_END
 from rag_qa.types import Citation
 
 __all__ = ["FORMS", "Form", "Reference", "text_fragment", "web_address"]
@@ -16,11 +17,12 @@ __all__ = ["FORMS", "Form", "Reference", "text_fragment", "web_address"]
 DATE = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)
 FRAGMENT_WORDS = 5
 """Words of the beginning, and of the end, that a text fragment names of a longer quote."""
-MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|])")
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|&~$]|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d{3})[.)]|(?<=^\d{4})[.)])")
+"""What Markdown could take for its own, in a line without the white space before it."""
 LATEX = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
+    "{": r"\textbraceleft{}",
+    "}": r"\textbraceright{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     **{character: rf"\{character}" for character in "&%$#_"},
@@ -107,9 +109,10 @@ def _text(reference: Reference) -> str:
 
 
 def _markdown(reference: Reference) -> str:
-    quoted = "\n".join(f"> {MARKDOWN.sub(_escaped, line)}".rstrip() for line in reference.quote.splitlines())
-    described = MARKDOWN.sub(_escaped, reference.described)
-    return f"{quoted}\n>\n> — {described}\n>\n> `{reference.proof.replace('`', '')}`\n"
+    lines = [line.strip() for line in LINE_END.split(reference.quote)]
+    quoted = "\n".join(f"> {MARKDOWN.sub(_escaped, line)}".rstrip() for line in lines)
+    described = MARKDOWN.sub(_escaped, _in_line(reference.described))
+    return f"{quoted}\n>\n> — {described}\n>\n> `{_in_line(reference.proof).replace('`', '')}`\n"
 
 
 def _escaped(match: re.Match[str]) -> str:

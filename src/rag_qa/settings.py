@@ -66,7 +66,7 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_file_mb: Positive = 512
     """Largest file that is read, in megabytes."""
     segment_passages: Positive = 131_072
-    """Passages of a full segment; indexing needs memory for the vectors of so many, 1.5 kB each."""
+    """Passages of a full segment; indexing needs memory for the vectors of so many, 1 kB each."""
     graph_passages: Positive = 10_000
     """From how many passages on a segment is searched by a graph and no longer exactly."""
     exact_search: bool = False

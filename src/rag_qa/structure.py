@@ -9,7 +9,7 @@ from sentencex import get_sentence_boundaries
 
 from rag_qa.types import Heading
 
-__all__ = ["LINE_END", "Outline", "line_starts", "markdown_headings", "sentences", "text_title"]
+__all__ = ["LINE_END", "Outline", "line_of", "line_starts", "markdown_headings", "page_of", "sentences", "text_title"]
 
 LONGEST_TITLE = 160
 SECTION_JOINT = " › "
@@ -24,6 +24,17 @@ SHORTEST_SENTENCE = 3  # words
 def line_starts(text: str) -> list[int]:
     """Offsets where lines begin; CR LF, CR and LF each end one line."""
     return [0, *(match.end() for match in LINE_END.finditer(text))]
+
+
+def line_of(text: str, offset: int) -> int:
+    """The 1-based line that an offset is in, without looking at the text behind it."""
+    # One character more, so that CR LF around the offset is one line end.
+    return 1 + sum(match.end() <= offset for match in LINE_END.finditer(text, 0, offset + 1))
+
+
+def page_of(pages: Sequence[int], offset: int) -> int | None:
+    """The 1-based page that an offset is in, by the starts of the pages; None where there are none."""
+    return bisect_right(pages, offset) if pages else None
 
 
 def text_title(text: str) -> str | None:

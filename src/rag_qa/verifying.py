@@ -1,7 +1,6 @@
 """Checking an answer's citations: against the source files as they are now, or against a snapshot."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from msgspec import Struct
 from rag_qa.errors import InputError
 from rag_qa.files import file_sha256, named_path
 from rag_qa.settings import Settings
-from rag_qa.structure import Outline, line_starts
+from rag_qa.structure import Outline, line_of, page_of
 from rag_qa.types import Answer, Citation, Document, RankedPassage
 
 __all__ = [
@@ -204,8 +203,12 @@ def _compare(
         wrong = _what_is_wrong(passage, cited, with_title=same_snapshot) if cited else "it has no such record"
         if wrong is None:
             return "holds", "The quote stands in the source, exactly there.", None
-        return "forged", f"The source has the cited bytes, but {wrong}.", _find(passage, cited_first)
-    found = _find(passage, cited_first)
+        return (
+            "forged",
+            f"The source has the cited bytes, but {wrong}.",
+            find_quote(passage.text, citation.start, cited_first),
+        )
+    found = find_quote(passage.text, citation.start, cited_first)
     if found is None:
         return "changed", "The source has changed, and the quote does not occur in it any more.", None
     return "changed", f"The source has changed; the quote still occurs, {_told(found)}.", found
@@ -238,10 +241,6 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
     return next((f"its {name} is “{value}”" for name, value in said.items() if getattr(citation, name) != value), None)
 
 
-def _find(passage: RankedPassage, documents: Sequence[Document]) -> Place | None:
-    return find_quote(passage.text, passage.citation.start, documents)
-
-
 def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | None:
     """Where a quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
     words = quote.split()
@@ -249,9 +248,9 @@ def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | 
         return None
     for pattern in (re.escape(quote), r"\s+".join(map(re.escape, words))):
         for document in documents:
-            spans = [match.span() for match in re.finditer(pattern, document.text)]
-            if spans:
-                return _place(document, *min(spans, key=lambda span: abs(span[0] - near)))
+            spans = (match.span() for match in re.finditer(pattern, document.text))
+            if span := min(spans, key=lambda span: abs(span[0] - near), default=None):
+                return _place(document, *span)
     return None
 
 
@@ -260,8 +259,8 @@ def _place(document: Document, start: int, end: int) -> Place:
         document=document.path,
         start=start,
         end=end,
-        page=bisect_right(document.pages, start) if document.pages else None,
-        line=bisect_right(line_starts(document.text), start),
+        page=page_of(document.pages, start),
+        line=line_of(document.text, start),
     )
 
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
+from rag_qa.engine import Engine
 from rag_qa.errors import WriteError
 from rag_qa.evaluation.results import Report
 from rag_qa.files import write_atomically
@@ -30,10 +32,12 @@ def keep_report(index: Path, report: Report) -> Path:
     return path
 
 
-def kept_report(index: Path, snapshot: str) -> Report | None:
-    """The report of a snapshot, if the last evaluation was of it."""
+def kept_report(index: Path, engine: Engine) -> Report | None:
+    """The report of what an engine answers, if the last evaluation was of its snapshot with its settings."""
     try:
         report = _REPORTS.decode((index / FILE).read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return report if report.snapshot == snapshot else None
+    settings = structs.asdict(engine.settings)
+    same = all(settings[name] == value for name, value in report.settings.items() if name in settings)
+    return report if same and report.snapshot == engine.manifest.id else None

@@ -13,10 +13,11 @@ from litestar import MediaType, Request, Response, Router, get
 from litestar.datastructures import MultiDict, State
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from rag_qa import __version__
 from rag_qa.engine import Engine
-from rag_qa.errors import InputError, NotFoundError, RagQaError
+from rag_qa.errors import InputError, NotFoundError
 from rag_qa.evaluation.kept import kept_report
 from rag_qa.evaluation.names import GROUPS
 from rag_qa.filters import Filters, metadata_filters
@@ -25,7 +26,7 @@ from rag_qa.references import FORMS, text_fragment, web_address
 from rag_qa.service.live import lent_engine
 from rag_qa.service.marking import marked
 from rag_qa.service.problems import SECURITY_HEADERS, detail_of
-from rag_qa.service.reader import citation_span, link, matches, outline, stretch, what_became_of
+from rag_qa.service.reader import MOST_MATCHES, link, matches, other_spans, outline, stretch, what_became_of
 from rag_qa.types import Answer, Citation, Expansion, RankedPassage
 from rag_qa.types import document_id as id_of
 
@@ -75,13 +76,14 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
             problem=problem,
             results=[_result(engine, answer, passage) for passage in answer.passages] if answer else [],
             counts=engine.manifest.counts,
-            facets=engine.facets() if engine.manifest.counts.documents <= FACETED else None,
+            facets=_facets(engine),
             choices=COUNTS,
+            longest=engine.settings.max_question_characters,
         )
 
 
 @get("/read/{document_id:str}", sync_to_thread=True)
-def read(request: Request[Any, Any, State], document_id: FromPath[str], state: State) -> Response[str]:
+def read(request: Request[Any, Any, State], document_id: FromPath[str], state: State) -> Response[str] | Redirect:
     """A document at the place that is cited, or at a heading, page or match."""
     given = _given(request.query_params)
     start, end = _whole("start", given, 0), _whole("end", given, 0)
@@ -95,12 +97,14 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
         cited = what_became_of(document, start, end, quote, newer=newer) if asked else None
         span = cited.span if cited else None
         at = _whole("at", given, span[0] if span else start)
-        if page := _whole("page", given, 0):
-            at = document.pages[min(page, len(document.pages)) - 1] if document.pages else at
+        if (page := _whole("page", given, 0)) and document.pages:
+            page = min(page, len(document.pages))
+            there = _query(given, page=None, at=document.pages[page - 1])
+            return Redirect(f"/read/{document.id}?{there}#p{page}", status_code=303)
         at = min(at, len(document.text))
         found = matches(document.text, wanted)
         marks: dict[str, Sequence[Span]] = {
-            "other": citation_span(given.get("also", [""])[0]),
+            "other": other_spans(given.get("also", [""])[0]),
             "found": [(match.start, match.start + len(match.text)) for match in found],
         }
         return _page(
@@ -112,7 +116,8 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
             cited=cited,
             quote=quote,
             wanted=wanted,
-            found=found,
+            found=found[:MOST_MATCHES],
+            more=len(found) > MOST_MATCHES,
             shown=stretch(document, at, span, marks, found),
             headings=outline(document.headings, at),
             address=text_fragment(web, quote) if (web := web_address(document.metadata)) else None,
@@ -142,10 +147,10 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
             documents=engine.documents(offset, LISTED),
             offset=offset,
             listed=LISTED,
-            facets=engine.facets() if engine.manifest.counts.documents <= FACETED else None,
+            facets=_facets(engine),
             failed=engine.failed(),
             snapshots=snapshots,
-            report=kept_report(index, engine.manifest.id),
+            report=kept_report(index, engine),
             groups=GROUPS,
             compared=compared,
         )
@@ -163,15 +168,16 @@ def static(name: FromPath[str]) -> Response[bytes]:
 def _page_problem(request: Request[Any, Any, State], error: Exception) -> Response[str]:
     """An error as a page."""
     status, detail = detail_of(error)
-    quote = request.query_params.get("quote", "")
-    return _page("problem.html", HTTPStatus(status), detail=detail, quote=quote)
+    page = _page("problem.html", HTTPStatus(status), detail=detail, quote=request.query_params.get("quote", ""))
+    page.headers |= (error.headers or {}) if isinstance(error, HTTPException) else {}
+    return page
 
 
 pages = Router(
     path="/",
     route_handlers=[home, read, collection, static],
     include_in_schema=False,
-    exception_handlers={HTTPException: _page_problem, RagQaError: _page_problem, Exception: _page_problem},
+    exception_handlers=dict.fromkeys((HTTPException, UnicodeDecodeError, RecursionError, Exception), _page_problem),
 )
 
 
@@ -213,6 +219,10 @@ def _query(given: dict[str, list[str]] | dict[str, str], **changed: object) -> s
     """The query of an address, with some parameters changed or, with None, left out."""
     kept = {name: value for name, value in given.items() if name not in changed}
     return urlencode(kept | {name: str(value) for name, value in changed.items() if value is not None}, doseq=True)
+
+
+def _facets(engine: Engine) -> dict[str, list[tuple[str, int]]] | None:
+    return engine.facets() if engine.manifest.counts.documents <= FACETED else None
 
 
 def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -11,7 +12,18 @@ from rag_qa.service.marking import Anchor, Span, marked
 from rag_qa.types import Answer, Citation, Document, Heading
 from rag_qa.verifying import find_quote
 
-__all__ = ["Cited", "Match", "Stretch", "matches", "outline", "stretch", "what_became_of"]
+__all__ = [
+    "MOST_MATCHES",
+    "Cited",
+    "Match",
+    "Stretch",
+    "link",
+    "matches",
+    "other_spans",
+    "outline",
+    "stretch",
+    "what_became_of",
+]
 
 SHOWN_WHOLE = 150_000  # characters: a longer document is shown in stretches, so that a browser has it at once
 BEFORE, AFTER = 20_000, 80_000
@@ -19,6 +31,7 @@ SNAP = 1_000
 """Characters in which a stretch looks for a line end to begin or end at."""
 MOST_HEADINGS = 200
 MOST_MATCHES = 100
+MOST_OTHERS = 100
 AROUND_MATCH = 60
 
 
@@ -35,9 +48,6 @@ class Stretch(Struct, frozen=True):
     """A part of a document as HTML."""
 
     body: Markup
-    start: int
-    end: int
-    whole: bool
     earlier: int | None
     """An offset to go on at, before the stretch."""
     later: int | None
@@ -69,19 +79,18 @@ def what_became_of(document: Document, start: int, end: int, quote: str, *, newe
         if not is_stretch:
             return Cited("gone", "The document has no such characters.", None)
         return Cited("unchecked" if newer else "holds", sentence if newer else "", span)
+    still = "The collection has changed since this was cited; the quote still stands exactly here."
     if is_stretch and document.text[start:end] == quote:
-        sentence = "The collection has changed since this was cited; the quote still stands exactly here."
-        return Cited("holds", sentence if newer else "", (start, end))
+        return Cited("holds", still if newer else "", (start, end))
     found = find_quote(quote, start, [document])
     if found is None:
-        return Cited("gone", "The quote is not in this document any more.", None)
+        return Cited("gone", "The quote is not in this document.", None)
+    if (found.start, found.end) == (start, end):  # a form sends line ends in another way
+        return Cited("holds", still if newer else "", (start, end))
     where = f"page {found.page}" if found.page is not None else f"line {found.line}"
-    return Cited(
-        "moved",
-        f"The document has changed since this was cited; the quote now stands in {where}, characters {found.start} to "
-        f"{found.end}.",
-        (found.start, found.end),
-    )
+    why = "The collection has changed since this was cited" if newer else "The link's characters are not its quote"
+    sentence = f"{why}; the quote stands in {where}, characters {found.start} to {found.end}."
+    return Cited("moved", sentence, (found.start, found.end))
 
 
 def stretch(
@@ -100,9 +109,6 @@ def stretch(
     ]
     return Stretch(
         body=marked(text[start:end], start, cited, marks, anchors),
-        start=start,
-        end=end,
-        whole=whole,
         earlier=max(0, start - AFTER + BEFORE) if start > 0 else None,
         later=end + BEFORE if end < len(text) else None,
     )
@@ -118,7 +124,7 @@ def outline(headings: Sequence[Heading], focus: int) -> Sequence[Heading]:
 
 
 def matches(text: str, wanted: str) -> list[Match]:
-    """Where words stand in a text, whatever their case and the white space between them; the first hundred."""
+    """Where words stand in a text, whatever their case and the white space between them; at most one too many."""
     words = wanted.split()
     if not words:
         return []
@@ -131,14 +137,15 @@ def matches(text: str, wanted: str) -> list[Match]:
         if end + AROUND_MATCH < len(text):
             after = after.rpartition(" ")[0]
         found.append(Match(start, before, match[0], after))
-        if len(found) == MOST_MATCHES:
+        if len(found) > MOST_MATCHES:
             break
     return found
 
 
-def citation_span(also: str) -> list[Span]:
-    """Stretches as a link names them, `120-310,502-644`; what is no stretch is passed over."""
-    return [(int(match[1]), int(match[2])) for match in re.finditer(r"(\d{1,12})-(\d{1,12})", also)]
+def other_spans(also: str) -> list[Span]:
+    """Stretches as a link names them, `120-310,502-644`; what is no stretch, or one too many, is passed over."""
+    named = re.finditer(r"(\d{1,12})-(\d{1,12})", also)
+    return [(int(match[1]), int(match[2])) for match in islice(named, MOST_OTHERS)]
 
 
 def link(citation: Citation, answer: Answer, quote: str, also: Sequence[Span] = ()) -> dict[str, str]:

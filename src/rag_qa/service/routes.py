@@ -18,7 +18,6 @@ from rag_qa.service import examples
 from rag_qa.service.live import lent_engine
 from rag_qa.service.problems import MEDIA_TYPE, Problem
 from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
-from rag_qa.terminal import printable
 from rag_qa.types import Answer
 from rag_qa.verifying import Verification
 
@@ -202,7 +201,7 @@ def document_reference(
         raise InputError(f"form is “{form[:40]}”: it must be one of {', '.join(FORMS)}.")
     with lent_engine(state) as engine:
         reference = engine.reference(document_id, start, end)
-    written = printable(FORMS[form].write(reference))
+    written = FORMS[form].write(reference)
     return Response(written, media_type=FORMS[form].media_type, headers={SNAPSHOT_HEADER: reference.snapshot})
 
 
@@ -214,7 +213,7 @@ def document_reference(
     responses=_problems(404, 503),
 )
 def document_file(document_id: FromPath[str], state: State) -> File:
-    """The file as it was indexed, byte for byte; a PDF to be shown, any other to be kept."""
+    """The file, if it still has the bytes that were indexed; a PDF to be shown, any other to be kept."""
     with lent_engine(state) as engine:
         info, _ = engine.info(document_id)
         path = engine.source_file(info)

@@ -95,4 +95,4 @@ if (list) {
 }
 
 const cited = document.getElementById("cited");
-if (cited && (location.hash === "#cited" || !location.hash)) cited.scrollIntoView({ block: "center" });
+if (cited && location.hash === "#cited") cited.scrollIntoView({ block: "center" });
