@@ -16,6 +16,7 @@ import httpx
 import msgspec
 import pytest
 from litestar.testing import TestClient
+from servers import serving
 
 from rag_qa import Engine, Settings
 from rag_qa.service import create_app, examples
@@ -27,20 +28,8 @@ QUESTION = "what did HMICFRS recommend?"
 
 @pytest.fixture(scope="module")
 def url(root, seeds_index):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", seeds_index],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        said = process.stdout.readline()
-        yield re.search(r"http://127\.0\.0\.1:\d+", said).group()
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stdout.close()
-    assert process.returncode in {0, -15}
+    with serving(seeds_index, root) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +262,8 @@ def test_openapi_describes_every_route_with_examples(client):
     paths = document["paths"]
     assert set(paths) == {
         "/ask", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text",
-        "/documents/{document_id}/reference", "/documents/{document_id}/file", "/snapshot", "/health/live", "/health/ready",
+        "/documents/{document_id}/reference", "/documents/{document_id}/file", "/snapshot", "/health/live",
+        "/health/ready",
     }  # fmt: skip
     post = paths["/ask"]["post"]
     assert post["requestBody"]["content"]["application/json"]["schema"]["examples"][0]["question"]

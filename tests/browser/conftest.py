@@ -1,36 +1,21 @@
 """A real browser on a live server. `make test-browser` installs what this needs."""
 
 import os
-import re
 import shutil
-import subprocess
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from servers import serving
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "browser"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 
 
-@contextmanager
-def serving(index):
-    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        yield re.search(r"http://\S+:\d+", process.stdout.readline()).group()
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stdout.close()
-
-
 @pytest.fixture(scope="session")
 def url(seeds_index):
-    with serving(seeds_index) as url:
+    with serving(seeds_index, ROOT) as url:
         yield url
 
 
@@ -46,17 +31,20 @@ def chromium():
 @pytest.fixture
 def opened(chromium, url):
     """Opens pages in contexts of their own; afterwards nothing may have been logged, or asked of another host."""
-    contexts, wrong = [], []
+    contexts, hosts, wrong = [], [], []
 
-    def open_(path="/", status=200, **options):
-        context = chromium.new_context(base_url=url, **options)
+    def open_(path="/", status=200, host=url, **options):
+        hosts.append(host)
+        context = chromium.new_context(base_url=host, **options)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(url) else None)
+        page.on(
+            "request", lambda request: wrong.append(request.url) if not request.url.startswith(tuple(hosts)) else None
+        )
         assert page.goto(path).status == status
         if status != 200:
             wrong[:] = [each for each in wrong if f"status of {status}" not in each]  # Chromium's own line

@@ -3,9 +3,10 @@
 import json
 from urllib.parse import urlencode
 
+import files
 import httpx
 import pytest
-from browser.conftest import serving
+from servers import serving
 
 from rag_qa import build
 
@@ -97,13 +98,16 @@ def test_without_javascript(opened, url):
 PAGES = {"home": "/", "asked": ASKED, "collection": "/collection"}
 
 
+def reader(url):
+    cited = answer(url)["passages"][0]["citation"]
+    return f"/read/{cited['id']}?start={cited['start']}&end={cited['end']}&find=police"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [*PAGES, "reader", "problem"])
 def test_no_serious_finding_of_axe(opened, axe, screenshots, url, name, scheme):
-    cited = answer(url)["passages"][0]["citation"]
-    reader = f"/read/{cited['id']}?start={cited['start']}&end={cited['end']}&find=police"
     too_long = f"/?{urlencode({'q': 'x' * 2500})}"
-    path = (PAGES | {"reader": reader, "problem": too_long})[name]
+    path = (PAGES | {"reader": reader(url), "problem": too_long})[name]
     page = opened(path, 400 if name == "problem" else 200, color_scheme=scheme)
     for summary in page.locator("summary").all():
         summary.click()
@@ -115,14 +119,14 @@ def test_no_serious_finding_of_axe(opened, axe, screenshots, url, name, scheme):
 
 
 @pytest.mark.parametrize("width", [380, 320])
-@pytest.mark.parametrize("name", PAGES)
-def test_narrow(opened, screenshots, name, width):
-    page = opened(PAGES[name], viewport={"width": width, "height": 800})
+@pytest.mark.parametrize("name", [*PAGES, "reader"])
+def test_narrow(opened, screenshots, url, name, width):
+    page = opened((PAGES | {"reader": reader(url)})[name], viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=screenshots / f"{name}-{width}.png", full_page=True)
 
 
-def test_hostile_text_and_a_very_long_document(opened, chromium, tmp_path, with_encoder):
+def test_hostile_text_and_a_very_long_document(opened, tmp_path, with_encoder):
     folder = tmp_path / "papers"
     folder.mkdir()
     hostile = '<script>document.title = "taken"</script>'
@@ -132,16 +136,32 @@ def test_hostile_text_and_a_very_long_document(opened, chromium, tmp_path, with_
     (folder / "rtl.txt").write_text(f"\u05e9\u05dc\u05d5\u05dd \u202e{hostile}\n\n{'x' * 1_000_000}\n")
     index = with_encoder()
     build([folder], index)
+    question = "pilot Aurelia narrows of Kiel"
     with serving(index) as url:
-        context = chromium.new_context(base_url=url)
-        page = context.new_page()
-        page.goto("/?" + urlencode({"q": "pilot Aurelia narrows of Kiel"}))
-        first = httpx.post(f"{url}/ask", json={"question": "pilot Aurelia narrows of Kiel"}).json()["passages"][0]
+        first = answer(url, question)["passages"][0]
+        page = opened("/?" + urlencode({"q": question}), host=url)
         assert hostile in page.locator(".result .quote").first.text_content()
         page.locator("a.open").first.click()
         page.wait_for_selector("#cited")
         assert page.locator("#cited").evaluate("each => each.textContent") == first["text"]
-        assert "taken" not in page.title()
         page.goto("/collection")
         assert page.title() == "Collection – rag_qa"
-        context.close()
+        page.get_by_role("link", name="rtl.txt").or_(page.get_by_role("link", name=hostile)).first.click()
+        page.wait_for_selector("#text")
+        assert hostile in page.locator("#text").text_content()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.title() != "taken"
+
+
+def test_going_to_a_page(opened, tmp_path, with_encoder):
+    (tmp_path / "paper.pdf").write_bytes(files.pdf([f"On page {number} ships wait. " * 40 for number in range(1, 9)]))
+    index = with_encoder()
+    build([tmp_path / "paper.pdf"], index)
+    with serving(index) as url:
+        page = opened("/?" + urlencode({"q": "ships wait on page 1"}), host=url)
+        page.locator("a.open").first.click()
+        page.get_by_label("Go to page").fill("8")
+        page.get_by_role("button", name="Go").click()
+        page.wait_for_url("**#p8")
+        place = "document.getElementById('p8').getBoundingClientRect().top"
+        assert 0 <= page.evaluate(place) < page.viewport_size["height"]
