@@ -118,6 +118,13 @@ def test_filters_of_the_form(client):
     assert tree.xpath("//input[@name='document']/@value") == ["001_*"]
     assert tree.xpath("//select[@name='format']/option[@selected]/@value") == ["text"]
     assert tree.xpath("//details[@class='filters']/@open")
+    several = {"document": ["000_*", "001_*"], "metadata": "format=text", "k": "7"}
+    tree = page(client.get("/", params={"q": QUESTION, **several}))
+    kept = [(each.get("name"), each.get("value")) for each in tree.xpath("//form//input[@name!='q']")]
+    assert {("document", "000_*"), ("document", "001_*"), ("metadata", "format=text")} <= set(kept)
+    assert tree.xpath("//select[@name='k']/option[@selected]/@value") == ["7"]
+    tree = page(client.get("/", params={"q": QUESTION, "date_from": "2030"}))
+    assert "No passage is left by the filters" in tree.xpath("//*[@class='notice']")[0].text_content()
 
 
 @pytest.mark.parametrize(
@@ -140,6 +147,8 @@ def test_a_document_that_is_gone(client):
     assert "No document has the id “0123456789abcdef”." in tree.xpath("//*[@role='alert']")[0].text_content()
     assert texts(tree, "//blockquote") == [HOSTILE]
     page(client.get("/read/x", params={"start": "-1"}), 400)
+    tree = page(client.get("/read/x", params={"find": "zebra " * 100}), 400)
+    assert "find has 600 characters: at most 100" in tree.xpath("//*[@role='alert']")[0].text_content()
     assert client.get("/read/").status_code == 404
 
 
@@ -193,15 +202,22 @@ def test_a_citation_of_an_older_snapshot(papers, with_encoder):
     notice, cited, _ = opened(address)
     assert "the quote stands in line" in notice[0].text_content()
     assert cited == [quote]
+    assert not opened(address.replace("#cited", "&also=2-9#cited"))[2].xpath("//mark[@class='other']")
     document.write_text("Notice\n\nNothing of it is left.")
     build([papers], index)
     notice, cited, tree = opened(address)
     assert (notice[0].text_content(), cited) == ("The quote is not in this document.", [])
     assert texts(tree, "//blockquote") == [quote]
+    (papers / "renamed.txt").write_text(f"Elsewhere\n\n{quote.replace(' ', '  ')}")
     document.unlink()
     build([papers], index)
     with served(index) as client:
-        assert texts(page(client.get(address), 404), "//blockquote") == [quote]
+        tree = page(client.get(address), 404)
+        assert texts(tree, "//*[@role='alert']") == ["“harbour.txt” is not in the collection any more."]
+        assert texts(tree, "//blockquote") == [quote]
+        (there,) = tree.xpath("//li/a[contains(text(), 'renamed.txt')]/@href")
+        (cited,) = texts(page(client.get(there)), "//mark[@id='cited']")
+        assert cited.split() == quote.split()
 
 
 def test_a_link_whose_characters_are_not_its_quote(client):
@@ -295,6 +311,7 @@ def test_pages_headings_and_the_file(papers, with_encoder):
         assert file.headers["content-disposition"].startswith("inline")
         (papers / "harbour.md").write_text("Other bytes.")
         gone = client.get(f"/documents/{ids['harbour.md']}/file")
+        assert "has changed, or is gone" in page(client.get(f"/read/{ids['harbour.md']}")).text_content()
         (papers / "paper.pdf").unlink()
         (papers / "paper.pdf").mkdir()
         assert client.get(f"/documents/{ids['paper.pdf']}/file").status_code == 404
@@ -323,6 +340,8 @@ def test_the_collection(papers, with_encoder, tmp_path, rag_qa_main):
         assert "broken.pdf" in texts(tree, "//td")
         assert texts(tree, "//td/a[starts-with(@href, '/read/')]") == ["a.txt", "Second"]
         assert "hit@1" in texts(tree, "//td")
+        assert "questions of gold.jsonl" in tree.text_content()
+        assert str(tmp_path) not in tree.text_content()
         (changes,) = tree.xpath("//a[text()='What changed since']/@href")
         tree = page(client.get(changes))
         assert texts(tree, "//ul[@class='paths']/li") == ["b.md"]
@@ -415,8 +434,10 @@ def test_text_fragments():
         "#top:~:text=w0%20w1%20w2%20w3%20w4,w15%20w16%20w17%20w18%20w19"
     )
     assert text_fragment("https://a.org", "") == "https://a.org"
+    assert text_fragment("https://a.org", "Fees\nAll ships pay a fee.").endswith("=All%20ships%20pay%20a%20fee.")
     assert web_address({"url": "javascript:alert(1)"}) is None
     assert web_address({"url": "https://[x"}) is None
+    assert web_address({"url": "https:///path"}) is None
     assert web_address({}) is None
 
 
@@ -438,3 +459,14 @@ def test_marked_text_is_the_text(text, first, data):
     if text[start:end]:
         inside = re.search(r'<mark id="cited"[^>]*>((?:<mark [^>]*>[^<]*</mark>|[^<])*)</mark>', bare)
         assert unescape(re.sub(r"</?mark[^>]*>", "", inside[1])) == text[start:end]
+
+
+def test_a_file_whose_name_is_no_text(papers, with_encoder):
+    path = papers / b"bad\xff.txt".decode(errors="surrogateescape")
+    path.write_text(WORDS)
+    index = with_encoder()
+    build([papers], index)
+    with served(index) as client:
+        (document,) = client.get("/documents").json()["documents"]
+        assert page(client.get(f"/read/{document['id']}")).xpath("//a[text()='The original file']")
+        assert client.get(f"/documents/{document['id']}/file").content == path.read_bytes()

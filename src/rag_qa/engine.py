@@ -245,10 +245,6 @@ class Engine:
             metadata=document.metadata,
         )
 
-    def has_source(self, info: DocumentInfo) -> bool:
-        """Whether there is a file where the document was indexed from; `source_file` looks whether it is the same."""
-        return locate_source(info.source, self.manifest.source_folders) is not None
-
     def source_file(self, info: DocumentInfo) -> Path:
         """The file of a document, where it is still what was indexed.
 

@@ -67,7 +67,7 @@ class Reference(Struct, frozen=True, kw_only=True):
         """What the quote can be checked by."""
         cited = self.citation
         stretch = f"characters {cited.start} to {cited.end}"
-        return f"{cited.document}, {stretch}, sha256 {cited.sha256}, snapshot {self.snapshot}"
+        return f"{_in_line(cited.document)}, {stretch}, sha256 {cited.sha256}, snapshot {self.snapshot}"
 
     @property
     def described(self) -> str:
@@ -86,7 +86,7 @@ class Form(Struct, frozen=True):
 
 def text_fragment(address: str, quote: str) -> str:
     """A web address that opens at the quote, where the browser knows them (WICG, "URL Fragment Text Directives")."""
-    words = quote.split()
+    words = max(LINE_END.split(quote), key=len).split()  # both ends have to lie in one block of the page
     if not words:
         return address
     ends = [words] if len(words) <= 2 * FRAGMENT_WORDS else [words[:FRAGMENT_WORDS], words[-FRAGMENT_WORDS:]]
@@ -98,7 +98,8 @@ def web_address(metadata: Mapping[str, Any]) -> str | None:
     """The address that a document gives of itself, if it is one of the web."""
     address = metadata.get("url")
     try:
-        is_web = isinstance(address, str) and urlsplit(address).scheme in {"http", "https"}
+        parts = urlsplit(address if isinstance(address, str) else "")
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
     except ValueError:
         return None
     return str(address) if is_web and not re.search(r"[\s\x00-\x1f]", str(address)) else None

@@ -1,6 +1,5 @@
 """Checking an answer's citations: against the source files as they are now, or against a snapshot."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from rag_qa.errors import InputError
 from rag_qa.files import file_sha256, named_path
+from rag_qa.quoting import nearest
 from rag_qa.settings import Settings
 from rag_qa.structure import Outline, line_of, page_of
 from rag_qa.types import Answer, Citation, Document, RankedPassage
@@ -243,14 +243,9 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
 
 def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | None:
     """Where a quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
-    words = quote.split()
-    if not words:
-        return None
-    for pattern in (re.escape(quote), r"\s+".join(map(re.escape, words))):
-        for document in documents:
-            spans = (match.span() for match in re.finditer(pattern, document.text))
-            if span := min(spans, key=lambda span: abs(span[0] - near), default=None):
-                return _place(document, *span)
+    for document in documents:
+        if span := nearest(document.text, quote, near):
+            return _place(document, *span)
     return None
 
 

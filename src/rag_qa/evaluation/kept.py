@@ -34,8 +34,11 @@ def keep_report(index: Path, report: Report) -> Path:
 
 def kept_report(index: Path, engine: Engine) -> Report | None:
     """The report of what an engine answers, if the last evaluation was of its snapshot with its settings."""
+    path = index / FILE
     try:
-        report = _REPORTS.decode((index / FILE).read_bytes())
+        if not path.is_file():  # a pipe would never end
+            return None
+        report = _REPORTS.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     settings = structs.asdict(engine.settings)

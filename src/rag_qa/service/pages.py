@@ -1,33 +1,38 @@
 """Pages for people: asking, reading, and what the collection holds; all of it works without JavaScript."""
 
-import hashlib
 from bisect import bisect_right
-from functools import cache
 from http import HTTPStatus
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Request, Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.datastructures import MultiDict, State
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from rag_qa import __version__
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError, NotFoundError
 from rag_qa.evaluation.kept import kept_report
 from rag_qa.evaluation.names import GROUPS
 from rag_qa.filters import Filters, metadata_filters
 from rag_qa.history import diff, entries, find
-from rag_qa.references import FORMS, text_fragment, web_address
+from rag_qa.quoting import nearest
+from rag_qa.references import text_fragment, web_address
 from rag_qa.service.live import lent_engine
-from rag_qa.service.marking import marked
-from rag_qa.service.problems import SECURITY_HEADERS, detail_of
-from rag_qa.service.reader import MOST_MATCHES, link, matches, other_spans, outline, stretch, what_became_of
-from rag_qa.types import Answer, Citation, Expansion, RankedPassage
+from rag_qa.service.problems import detail_of
+from rag_qa.service.reader import (
+    LONGEST_QUOTE,
+    LONGEST_SEARCH,
+    MOST_MATCHES,
+    link,
+    matches,
+    other_spans,
+    outline,
+    stretch,
+    what_became_of,
+)
+from rag_qa.service.rendering import query, rendered, static_file
+from rag_qa.types import Answer, Citation, DocumentInfo, Expansion, RankedPassage
 from rag_qa.types import document_id as id_of
 
 if TYPE_CHECKING:
@@ -37,22 +42,15 @@ if TYPE_CHECKING:
 
 __all__ = ["pages"]
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    **SECURITY_HEADERS,
-    "Content-Security-Policy": POLICY,
-    # The address of a page holds the question, which is nobody's business where a source is opened.
-    "Referrer-Policy": "no-referrer",
-}
-STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 LISTED = 100
 """Documents on a page of the collection."""
 FACETED = 20_000
 """Documents of a collection whose formats and languages are offered as filters; those of a larger one are typed."""
 COUNTS = (5, 10, 20)
+FILTERS = ("document", "format", "language", "date_from", "date_to", "metadata")
+
+Given = dict[str, list[str]]
+"""The parameters of a page that say something, with their values."""
 
 
 @get("/", sync_to_thread=True)
@@ -60,14 +58,15 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
     """The question box and, with `q`, the answer."""
     given = _given(request.query_params)
     question = " ".join(given.get("q", []))
-    answer, problem, status = None, None, HTTPStatus.OK
+    answer, problem, status, k = None, None, HTTPStatus.OK, COUNTS[0]
     with lent_engine(state) as engine:
         if question:
             try:
-                answer = engine.ask(question, _whole("k", given, COUNTS[0]), filters=_filters(given))
+                k = _whole("k", given, k)
+                answer = engine.ask(question, k, filters=_filters(given))
             except InputError as error:
                 problem, status = str(error), HTTPStatus(error.http_status)
-        return _page(
+        return rendered(
             "home.html",
             status,
             given=given,
@@ -75,9 +74,12 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
             answer=answer,
             problem=problem,
             results=[_result(engine, answer, passage) for passage in answer.passages] if answer else [],
+            defined=[(each, _defined(each)) for each in answer.expansions] if answer else [],
+            filtered=[name for name in FILTERS if name in given],
             counts=engine.manifest.counts,
             facets=_facets(engine),
-            choices=COUNTS,
+            k=k,
+            choices=sorted({*COUNTS, k}),
             longest=engine.settings.max_question_characters,
         )
 
@@ -87,11 +89,13 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
     """A document at the place that is cited, or at a heading, page or match."""
     given = _given(request.query_params)
     start, end = _whole("start", given, 0), _whole("end", given, 0)
-    quote = given.get("quote", [""])[0]
-    wanted = given.get("find", [""])[0]
+    quote, wanted = _words("quote", given, LONGEST_QUOTE), _words("find", given, LONGEST_SEARCH)
     with lent_engine(state) as engine:
+        try:
+            document = engine.document(document_id)
+        except NotFoundError as error:
+            return _gone(engine, error, given, quote)
         snapshot = engine.manifest.id
-        document = engine.document(document_id)
         newer = given.get("snapshot", [snapshot])[0] != snapshot
         asked = bool(quote) or end > 0
         cited = what_became_of(document, start, end, quote, newer=newer) if asked else None
@@ -99,20 +103,17 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
         at = _whole("at", given, span[0] if span else start)
         if (page := _whole("page", given, 0)) and document.pages:
             page = min(page, len(document.pages))
-            there = _query(given, page=None, at=document.pages[page - 1])
+            there = query(given, page=None, at=document.pages[page - 1])
             return Redirect(f"/read/{document.id}?{there}#p{page}", status_code=303)
         at = min(at, len(document.text))
         found = matches(document.text, wanted)
-        marks: dict[str, Sequence[Span]] = {
-            "other": other_spans(given.get("also", [""])[0]),
-            "found": [(match.start, match.start + len(match.text)) for match in found],
-        }
-        return _page(
+        # Other passages are named by their offsets alone, which hold in the snapshot that they are of.
+        others = [] if newer else other_spans(given.get("also", [""])[0])
+        marks = {"other": others, "found": [(match.start, match.start + len(match.text)) for match in found]}
+        return rendered(
             "read.html",
-            HTTPStatus.OK,
             given=given,
             document=document,
-            snapshot=snapshot,
             cited=cited,
             quote=quote,
             wanted=wanted,
@@ -121,7 +122,7 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
             shown=stretch(document, at, span, marks, found),
             headings=outline(document.headings, at),
             address=text_fragment(web, quote) if (web := web_address(document.metadata)) else None,
-            has_file=engine.has_source(document),
+            has_file=_has_file(engine, document),
             page=bisect_right(document.pages, at),
         )
 
@@ -139,9 +140,8 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
             if before not in {entry.name for entry in snapshots}:
                 raise NotFoundError(f"There is no snapshot “{before[:80]}” any more: choose one of the collection's.")
             compared = diff(index, find(index, before), engine.snapshot.folder)
-        return _page(
+        return rendered(
             "collection.html",
-            HTTPStatus.OK,
             manifest=engine.manifest,
             name=engine.snapshot.name,
             documents=engine.documents(offset, LISTED),
@@ -159,16 +159,14 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
 @get("/static/{name:str}", sync_to_thread=True)
 def static(name: FromPath[str]) -> Response[bytes]:
     """A file of the pages."""
-    if name not in STATIC:
-        raise NotFoundException
-    kept = {"Cache-Control": "max-age=31536000, immutable"}  # its address holds its digest
-    return Response(_static(name), media_type=STATIC[name], headers=kept)
+    return static_file(name)
 
 
 def _page_problem(request: Request[Any, Any, State], error: Exception) -> Response[str]:
     """An error as a page."""
     status, detail = detail_of(error)
-    page = _page("problem.html", HTTPStatus(status), detail=detail, quote=request.query_params.get("quote", ""))
+    quote = request.query_params.get("quote", "")[:LONGEST_QUOTE]
+    page = rendered("problem.html", HTTPStatus(status), detail=detail, quote=quote, elsewhere=[])
     page.headers |= (error.headers or {}) if isinstance(error, HTTPException) else {}
     return page
 
@@ -181,44 +179,27 @@ pages = Router(
 )
 
 
-def _page(template: str, status: HTTPStatus, **context: Any) -> Response[str]:  # noqa: ANN401
-    rendered = _environment().get_template(template).render(**context)
-    return Response(rendered, status_code=status, media_type=MediaType.HTML, headers=HEADERS)
+def _gone(engine: Engine, error: NotFoundError, given: Given, quote: str) -> Response[str]:
+    """The page of a citation whose document is gone: what it quotes, and where else the words stand."""
+    detail = str(error)
+    if named := given.get("document", [""])[0]:
+        detail = f"“{named[:200]}” is not in the collection any more."
+    elsewhere: dict[str, tuple[DocumentInfo, str]] = {}
+    question = quote[: engine.settings.max_question_characters]
+    for passage in engine.ask(question).passages if question.strip() else []:
+        document = engine.document(passage.citation.id)
+        if span := nearest(document.text, quote, passage.citation.start):
+            place = {"start": span[0], "end": span[1], "quote": document.text[slice(*span)]}
+            elsewhere[document.id] = document, f"/read/{document.id}?{query(place)}#cited"
+    return rendered("problem.html", HTTPStatus.NOT_FOUND, detail=detail, quote=quote, elsewhere=elsewhere.values())
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("rag_qa.service"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {
-        "version": __version__,
-        "static": _static_address,
-        "marked": marked,
-        "forms": FORMS,
-        "query": _query,
-        "defined": _defined,
-    }
-    return environment
-
-
-def _static(name: str) -> bytes:
-    return files("rag_qa.service").joinpath("static", name).read_bytes()
-
-
-@cache
-def _static_address(name: str) -> str:
-    return f"/static/{name}?{hashlib.sha256(_static(name)).hexdigest()[:12]}"
-
-
-def _query(given: dict[str, list[str]] | dict[str, str], **changed: object) -> str:
-    """The query of an address, with some parameters changed or, with None, left out."""
-    kept = {name: value for name, value in given.items() if name not in changed}
-    return urlencode(kept | {name: str(value) for name, value in changed.items() if value is not None}, doseq=True)
+def _has_file(engine: Engine, document: DocumentInfo) -> bool:
+    try:
+        engine.source_file(document)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _facets(engine: Engine) -> dict[str, list[tuple[str, int]]] | None:
@@ -248,32 +229,38 @@ def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str,
 
 
 def _reading(cited: Citation, answer: Answer, quote: str, also: "Sequence[Span]" = ()) -> str:
-    return f"/read/{cited.id}?{urlencode(link(cited, answer, quote, also))}#cited"
+    return f"/read/{cited.id}?{query(link(cited, answer, quote, also))}#cited"
 
 
 def _defined(expansion: Expansion) -> str:
     """Where the reader shows what a term of the question was exchanged for."""
-    place = {"start": expansion.start, "end": expansion.end}
-    return f"/read/{id_of(expansion.document)}?{urlencode(place)}#cited"
+    return f"/read/{id_of(expansion.document)}?{query({'start': expansion.start, 'end': expansion.end})}#cited"
 
 
-def _given(query: MultiDict[Any]) -> dict[str, list[str]]:
-    """The parameters of a page that say something: a form sends those that were left empty, too."""
-    given: dict[str, list[str]] = {}
-    for name, value in query.multi_items():
+def _given(parameters: MultiDict[Any]) -> Given:
+    """A form sends also those parameters that were left empty: they are left out."""
+    given: Given = {}
+    for name, value in parameters.multi_items():
         if value.strip():
             given.setdefault(name, []).append(value)
     return given
 
 
-def _whole(name: str, given: dict[str, list[str]], default: int) -> int:
+def _whole(name: str, given: Given, default: int) -> int:
     text = given.get(name, [str(default)])[0]
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise InputError(f"{name} is “{text[:40]}”: it must be a whole number.")
     return int(text)
 
 
-def _filters(given: dict[str, list[str]]) -> Filters:
+def _words(name: str, given: Given, most: int) -> str:
+    text = given.get(name, [""])[0]
+    if len(text) > most:
+        raise InputError(f"{name} has {len(text)} characters: at most {most:,} can be looked for.")
+    return text
+
+
+def _filters(given: Given) -> Filters:
     return Filters(
         document=tuple(given.get("document", [])),
         format=tuple(given.get("format", [])),

@@ -1,8 +1,12 @@
-"""Takes only so many requests at a time, so that a crowd is told at once to come again instead of waiting for long."""
+"""Takes only so many requests at a time, so that a crowd is told at once to come again instead of waiting for long.
+
+A request whose client has gone is dropped, unless a thread works on it already.
+"""
 
 from http import HTTPStatus
 
-from litestar.types import ASGIApp, Receive, Scope, Send
+import anyio
+from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
 from rag_qa.service.problems import send_problem
 
@@ -33,6 +37,23 @@ class BoundedQueue:
             return
         self.there += 1
         try:
-            await self.app(scope, receive, send)
+            await self._while_connected(scope, receive, send)
         finally:
             self.there -= 1
+
+    async def _while_connected(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the application, which gets the body as it comes, until the client goes."""
+        give, take = anyio.create_memory_object_stream[ReceiveMessage](1)
+        async with give, take, anyio.create_task_group() as tasks:
+
+            async def pass_on() -> None:
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        tasks.cancel_scope.cancel()
+                        return
+                    await give.send(message)
+
+            tasks.start_soon(pass_on)
+            await self.app(scope, take.receive, send)
+            tasks.cancel_scope.cancel()

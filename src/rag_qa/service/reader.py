@@ -13,6 +13,8 @@ from rag_qa.types import Answer, Citation, Document, Heading
 from rag_qa.verifying import find_quote
 
 __all__ = [
+    "LONGEST_QUOTE",
+    "LONGEST_SEARCH",
     "MOST_MATCHES",
     "Cited",
     "Match",
@@ -31,6 +33,9 @@ SNAP = 1_000
 """Characters in which a stretch looks for a line end to begin or end at."""
 MOST_HEADINGS = 200
 MOST_MATCHES = 100
+LONGEST_SEARCH = 100
+"""Characters: a regular expression looks for them, in time that grows with their number times the text's."""
+LONGEST_QUOTE = 20_000
 MOST_OTHERS = 100
 AROUND_MATCH = 60
 
@@ -151,7 +156,8 @@ def other_spans(also: str) -> list[Span]:
 def link(citation: Citation, answer: Answer, quote: str, also: Sequence[Span] = ()) -> dict[str, str]:
     """The parameters that open a citation of an answer in the reader."""
     place = {"start": str(citation.start), "end": str(citation.end)}
-    parameters = place | {"snapshot": answer.snapshot, "quote": quote, "q": answer.question}
+    named = {"document": citation.document, "snapshot": answer.snapshot}
+    parameters = place | named | {"quote": quote, "q": answer.question}
     return parameters | ({"also": ",".join(f"{start}-{end}" for start, end in also)} if also else {})
 
 

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
-from litestar.datastructures import State
+from litestar.datastructures import ETag, State
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, FromQuery, Parameter
@@ -221,6 +221,7 @@ def document_file(document_id: FromPath[str], state: State) -> File:
     return File(
         path,
         filename=PurePosixPath(info.file).name,
+        etag=ETag(value=info.sha256),
         media_type="application/pdf" if shown else BYTES,
         content_disposition_type="inline" if shown else "attachment",
     )
