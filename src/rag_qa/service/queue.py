@@ -3,16 +3,18 @@
 A request whose client has gone is dropped, unless a thread works on it already.
 """
 
+import asyncio
 from http import HTTPStatus
 
-import anyio
-from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPRequestEvent, Receive, ReceiveMessage, Scope, Send
 
 from rag_qa.service.problems import send_problem
 
 __all__ = ["BoundedQueue"]
 
 SECONDS_TO_COME_AGAIN = 1
+BODILESS = {"GET", "HEAD"}
+NO_BODY: HTTPRequestEvent = {"type": "http.request", "body": b"", "more_body": False}
 FREE = "/health/"
 """What is answered however many wait."""
 
@@ -42,18 +44,32 @@ class BoundedQueue:
             self.there -= 1
 
     async def _while_connected(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the application, which gets the body as it comes, until the client goes."""
-        give, take = anyio.create_memory_object_stream[ReceiveMessage](1)
-        async with give, take, anyio.create_task_group() as tasks:
+        """Runs the application until the client goes, which is looked for when all of the body has come."""
+        complete = asyncio.Event()
+        waiting = [NO_BODY] if scope.get("method") in BODILESS else []
+        if waiting:
+            complete.set()
 
-            async def pass_on() -> None:
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        tasks.cancel_scope.cancel()
-                        return
-                    await give.send(message)
+        async def passed_on() -> ReceiveMessage:
+            if waiting:
+                return waiting.pop()
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                complete.set()
+            return message
 
-            tasks.start_soon(pass_on)
-            await self.app(scope, take.receive, send)
-            tasks.cancel_scope.cancel()
+        async def until_gone() -> None:
+            await complete.wait()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        work = asyncio.ensure_future(self.app(scope, passed_on, send))
+        gone = asyncio.ensure_future(until_gone())
+        gone.add_done_callback(lambda _: work.cancel())
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not gone.done():  # it is the server that ends this request
+                raise
+        finally:
+            gone.cancel()
