@@ -425,7 +425,7 @@ def test_who_has_gone_is_not_answered():
             assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
             busy.set()
             await asyncio.get_running_loop().run_in_executor(pool, work, scope["path"])
-            await send(scope["path"])
+            await send({"type": "http.response.body", "body": scope["path"]})
 
         async def ask(path, gone):
             messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
@@ -437,7 +437,7 @@ def test_who_has_gone_is_not_answered():
                 return {"type": "http.disconnect"}
 
             async def send(message):
-                sent.append(message)
+                sent.append(message["body"])
 
             await queue({"type": "http", "path": path}, receive, send)
 

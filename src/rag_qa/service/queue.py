@@ -6,7 +6,7 @@ A request whose client has gone is dropped, unless a thread works on it already.
 import asyncio
 from http import HTTPStatus
 
-from litestar.types import ASGIApp, HTTPRequestEvent, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, ReceiveMessage, Scope, Send
 
 from rag_qa.service.problems import send_problem
 
@@ -63,13 +63,18 @@ class BoundedQueue:
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        work = asyncio.ensure_future(self.app(scope, passed_on, send))
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                gone.cancel()  # the server calls a client gone that has got all
+            await send(message)
+
+        work = asyncio.ensure_future(self.app(scope, passed_on, sent))
         gone = asyncio.ensure_future(until_gone())
-        gone.add_done_callback(lambda _: work.cancel())
+        gone.add_done_callback(lambda told: None if told.cancelled() else work.cancel())
         try:
             await work
         except asyncio.CancelledError:
-            if not gone.done():  # it is the server that ends this request
+            if gone.cancelled() or not gone.done():  # it is the server that ends this request
                 raise
         finally:
             gone.cancel()
