@@ -51,7 +51,7 @@ def page(response, status=200):
     policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
-    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["referrer-policy"] == "same-origin"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "Traceback" not in response.text
     tree = lxml.html.fromstring(response.text)

@@ -13,6 +13,7 @@ import click
 
 from rag_qa import __version__
 from rag_qa.cli_eval import evaluate
+from rag_qa.cli_keys import keys
 from rag_qa.cli_options import (
     ensure_default_index,
     index_option,
@@ -68,6 +69,7 @@ def cli() -> None:
 
 cli.add_command(snapshots)
 cli.add_command(evaluate)
+cli.add_command(keys)
 
 
 @cli.command()
@@ -231,8 +233,13 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 @click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
 @click.option("--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080).")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to.")
+@click.option("--keys-file", metavar="FILE", help="File of the API keys (default: rag-qa-keys.json).")
+@click.option("--require-keys", is_flag=True, default=None, help="Ask for a key on loopback, too: behind a proxy.")
 def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Answer questions over HTTP; the interface is described at /schema."""
+    """Answer questions over HTTP; the interface is described at /schema.
+
+    On another address than loopback, an API key is asked for: see `rag-qa keys`.
+    """
     settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
     ensure_default_index(settings)
 

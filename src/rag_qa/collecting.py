@@ -1,7 +1,7 @@
 """What to read: the files under the paths, compared with the snapshot in use, read only where they differ from it."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -86,9 +86,10 @@ class Previous:
         same = self._by_path.get(now.path)
         return same if same is not None and _content(same) == _content(now) else self._by_content.get(_content(now))
 
-    def is_same(self, files: Sequence[IndexedFile]) -> bool:
-        """Whether these are all files there were, and lie where they lay."""
-        return self.files == files and self.manifest.working_directory == shown_path(Path.cwd())
+    def is_same(self, collection: "Collection") -> bool:
+        """Whether its files are all there were, lie where they lay, and are named as they were."""
+        place = self.manifest.working_directory, self.manifest.paths
+        return self.files == collection.files and place == (shown_path(Path.cwd()), collection.paths)
 
     def unmoved(self, reused: Iterable[Reused]) -> Iterator[Placed]:
         """The documents of those files that have the names they had."""
@@ -116,8 +117,16 @@ class Previous:
 class Collection:
     """What the new snapshot is to hold: documents to take over, and documents to read, which can be read once."""
 
-    def __init__(self, files: list[IndexedFile], reused: list[Reused], new: Generator[StoredDocument]) -> None:
+    def __init__(
+        self,
+        files: list[IndexedFile],
+        reused: list[Reused],
+        new: Generator[StoredDocument],
+        paths: tuple[str, ...] = (),
+    ) -> None:
         self._files = files
+        self.paths = paths
+        """What the collection is made of, as it was named."""
         self.reused = reused
         self.new = new
         """The documents that are no longer or not yet what a snapshot has, cut, as they come."""
@@ -165,7 +174,7 @@ def collect(
                 yield from read.documents
         tell("reading", len(to_read), len(to_read))
 
-    return Collection(files, reused, cut_ahead(read(), chunker))
+    return Collection(files, reused, cut_ahead(read(), chunker), sources.paths)
 
 
 def collection_of(

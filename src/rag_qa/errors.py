@@ -5,13 +5,16 @@ RagQaError
 │   ├── QuestionError        the question, `k` or `max_tokens`
 │   ├── SettingsError        a setting's name or value
 │   ├── GoldError            a gold file or public collection
-│   └── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
+│   ├── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
+│   ├── ConflictError        it does not go with what is there, or what runs already (HTTP 409)
+│   └── UploadError          a document that is uploaded is too large, unreadable or finds no room (HTTP 413, 422, 507)
 ├── ReadError                one file gave no text; indexing reports it and goes on
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
 ├── RerankerError            the cross-encoder is missing, damaged or does not fit (exit 2)
 ├── WriteError               the index could not be written: no room, a failing disk (exit 2)
 ├── BusyError                another process writes the index (exit 2)
+├── KeysError                the file of keys cannot be read or written (exit 2)
 └── SnapshotError            the index cannot be used (exit 3, HTTP 503)
     ├── IndexMissingError    nothing was indexed there
     ├── IndexDamagedError    a file of the index is missing, truncated or altered
@@ -26,12 +29,14 @@ from typing import ClassVar
 __all__ = [
     "DISK_FAILURES",
     "BusyError",
+    "ConflictError",
     "EncoderError",
     "GoldError",
     "IndexDamagedError",
     "IndexMismatchError",
     "IndexMissingError",
     "InputError",
+    "KeysError",
     "NotFoundError",
     "QuestionError",
     "RagQaError",
@@ -39,6 +44,7 @@ __all__ = [
     "RerankerError",
     "SettingsError",
     "SnapshotError",
+    "UploadError",
     "WorkerError",
     "WriteError",
     "repair",
@@ -92,6 +98,21 @@ class NotFoundError(InputError):
     http_status = 404
 
 
+class ConflictError(InputError):
+    """What was asked for does not go with what is there, or with what runs already."""
+
+    http_status = 409
+
+
+class UploadError(InputError):
+    """A document that is uploaded cannot be kept."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Takes the message and the HTTP status."""
+        super().__init__(message)
+        self.http_status = status  # type: ignore[misc]
+
+
 class ReadError(RagQaError):
     """A file gave no text; the message is the reason."""
 
@@ -121,6 +142,10 @@ class WriteError(RagQaError):
 
 class BusyError(RagQaError):
     """Another process writes the index."""
+
+
+class KeysError(RagQaError):
+    """The file of keys cannot be read or written."""
 
 
 class SnapshotError(RagQaError):

@@ -95,7 +95,7 @@ def make_snapshot(
         if previous is not None:
             texts = texts or previous.some_texts()
         exported.ensure(texts)
-        if previous is not None and previous.is_same(collection.files):
+        if previous is not None and previous.is_same(collection):
             return built
         encoding.keep()
         tell("writing", 0, 1)
@@ -107,6 +107,7 @@ def make_snapshot(
             sequence=0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             working_directory=shown_path(Path.cwd()),
+            paths=collection.paths,
             settings=settings.for_index(),
             encoder=EncoderRecord(
                 encoder.name, encoder.digest, encoder.model_digest, encoder.precision, writer.dimension, encoder.window
@@ -133,7 +134,7 @@ def _take(
         passages = [passage for stored in batch for passage in stored.passages]
         texts += [passage.text for passage in passages[: SOME - len(texts)]]
         writer.add(batch, encode(passages))
-    if previous is not None and not previous.is_same(collection.files):
+    if previous is not None and not previous.is_same(collection):
         for stored, vectors in previous.moved(collection.reused):
             writer.add([stored], [vectors])
         contents.keep(previous.unmoved(collection.reused))
@@ -149,7 +150,7 @@ def _built(
     settings: Settings,
 ) -> Built | None:
     """What the documents that were taken make, or None where there are none."""
-    if previous is not None and previous.is_same(collection.files):
+    if previous is not None and previous.is_same(collection):
         return Built(previous.manifest.id, previous.manifest.counts, encoded=0)
     counts = Counts(*contents.totals())
     identity = _content_digest(contents.digests(), encoder, settings.for_index())

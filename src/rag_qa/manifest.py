@@ -95,6 +95,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """Later snapshots have larger numbers, whatever the clock says."""
     created: str
     working_directory: str
+    paths: tuple[str, ...] = ()
+    """What was indexed, as it was named in the working directory; empty where that is not known."""
     settings: IndexSettings
     encoder: EncoderRecord
     counts: Counts

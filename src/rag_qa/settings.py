@@ -16,6 +16,9 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
 ENVIRONMENT_PREFIX = "RAG_QA_"
 
+LISTS = {"allowed_hosts", "cors_origins", "trusted_proxies"}
+"""Settings of several values, which in the environment are separated by commas."""
+
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Precision = Literal["int8", "float32"]
@@ -105,6 +108,28 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Requests that the service works on at the same time."""
     max_requests: Positive = 512
     """Requests that may be here at the same time, those that wait among them; more are told to come again."""
+    max_batch: Positive = 100
+    """Questions of one batch over HTTP."""
+    require_keys: bool = False
+    """Ask for a key also on loopback: for a service behind a proxy. On any other address keys are always asked for."""
+    keys_file: str = "rag-qa-keys.json"
+    """Where the API keys are kept, as digests."""
+    rate_limit: Positive = 600
+    """Requests in a minute for each key, and for each address without one; without limit where no key is needed."""
+    client_seconds: Annotated[float, Meta(gt=0)] = 10
+    """How long a client may take to send or to take 5 kB, before its connection is ended."""
+    finish_seconds: Positive = 30
+    """How long a service that is stopped may take to answer what it has begun."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that are believed in whom they ask for (X-Forwarded-For, X-Forwarded-Proto)."""
+    cors_origins: tuple[str, ...] = ()
+    """Web origins that may call the service from a browser, as `https://intranet.example`."""
+    managed_folder: str = ""
+    """The indexed folder to which administrators may upload documents over HTTP; empty where they may not."""
+    log_questions: bool = False
+    """Whether the text of questions may stand in the log."""
+    traces: bool = False
+    """Send OpenTelemetry traces to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs `pip install 'rag_qa[otel]'`."""
 
     given: frozenset[str] = frozenset()
     """Names that were set by file, environment or command line; filled in by `load_settings`."""
@@ -140,7 +165,7 @@ def load_settings(
     for name, value in (environ or {}).items():
         if name.startswith(ENVIRONMENT_PREFIX):
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
-            layers[key] = ([host.strip() for host in value.split(",")] if key == "allowed_hosts" else value, name)
+            layers[key] = ([each.strip() for each in value.split(",")] if key in LISTS else value, name)
     for name, value in (overrides or {}).items():
         if value is not None:
             layers[name] = (value, "the command line")

@@ -42,6 +42,8 @@ class Sources(Struct, frozen=True):
     ignored: list[str]
     """What .ragqaignore leaves out, and these files themselves."""
     sidecars: list[str]
+    paths: tuple[str, ...]
+    """What was looked through, as it was named."""
 
 
 def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None = None) -> Sources:
@@ -63,7 +65,7 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
     names = [path.resolve().name if path.is_dir() else path.name for path in paths]
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"Two of the paths end in “{doubled[0]}”, so documents could not be told apart: rename one.")
-    found = Sources([], [], [], [])
+    found = Sources([], [], [], [], tuple(shown_path(path) for path in paths))
     for path, name in zip(paths, names, strict=True):
         prefix = PurePosixPath(name) if len(paths) > 1 and path.is_dir() else PurePosixPath()
         root = _Root(path, prefix, leave_out.resolve() if leave_out else None, max_file_mb)

@@ -7,14 +7,25 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import ResponseHeader
-from litestar.types import ASGIApp
+from litestar.middleware import DefineMiddleware
+from litestar.stores.memory import MemoryStore
+from litestar.types import ASGIApp, Middleware
 
 from rag_qa.engine import Engine
+from rag_qa.keys import Keys
+from rag_qa.service.access import Access, Authentication, check_scope, keys_needed
+from rag_qa.service.admin import admin
 from rag_qa.service.hosts import AllowedHosts
+from rag_qa.service.jobs import Jobs
+from rag_qa.service.limits import RATE_STORE, rate_limit
 from rag_qa.service.live import LiveEngine
+from rag_qa.service.logs import RequestLog
+from rag_qa.service.metrics import Metrics, observe_queue, observe_snapshot, requests_observed
 from rag_qa.service.pages import pages
 from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
 from rag_qa.service.queue import BoundedQueue
@@ -24,38 +35,87 @@ from rag_qa.settings import Settings
 
 __all__ = ["create_app"]
 
+SECONDS_BETWEEN_TIDYING = 60
 
-def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = None) -> ASGIApp:
+
+def create_app(
+    settings: Settings,
+    load_engine: Callable[[], Engine] | None = None,
+    stops: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
     """An ASGI application over the current snapshot of `settings.index`.
 
-    Requests are answered by threads, of which as many run as the settings say; the others wait in order.
+    Requests are answered by threads, of which as many run as the settings say; the others wait in order. API keys are
+    asked for unless `settings.host` is loopback and nothing else says that others can reach it.
 
     Args:
-        settings: index, limits and allowed hosts.
+        settings: index, limits, allowed hosts, and who may ask.
         load_engine: what opens the engine, again for every new snapshot; `Engine.open` with the settings by default.
+        stops: tells whether the server is about to stop, so that what would go on for long ends.
+
+    Raises:
+        KeysError: the file of keys cannot be read.
     """
     load = load_engine or partial(Engine.open, settings.index, settings)
+    access = Access(Keys(Path(settings.keys_file)) if keys_needed(settings) else None)
+
+    rates = MemoryStore()
+
+    def opened() -> Engine:
+        engine = load()
+        observe_snapshot(engine.manifest)
+        return engine
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), load)
+        live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), opened)
         app.state.live = live
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.threads, "answering"))
         try:
             async with anyio.create_task_group() as tasks:
+                app.state.jobs = Jobs(tasks, stops)
                 tasks.start_soon(live.follow)
+                tasks.start_soon(_tidy, rates)
                 yield
                 tasks.cancel_scope.cancel()
         finally:
             live.close()
 
+    middleware: list[Middleware] = [
+        requests_observed().middleware,
+        DefineMiddleware(Authentication, access=access),
+    ]
+    if access.keys is not None:
+        middleware.append(rate_limit(settings.rate_limit).middleware)
     app = Litestar(
-        [*handlers, pages],
+        [*handlers, admin, pages, Metrics],
         lifespan=[lifespan],
         exception_handlers=exception_handlers,
-        openapi_config=openapi_config(),
+        openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+        middleware=middleware,
+        stores={RATE_STORE: rates},
+        guards=[check_scope],
+        cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )
-    return AllowedHosts(BoundedQueue(app, settings.max_requests), settings.allowed_hosts)
+    app.state.access, app.state.settings, app.state.uploads = access, settings, anyio.Semaphore(1)
+    queue = BoundedQueue(app, settings.max_requests)
+    observe_queue(queue)
+    return RequestLog(AllowedHosts(queue, settings.allowed_hosts))
+
+
+def _cross_origin(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["Authorization", "Content-Type"]
+    )
+
+
+async def _tidy(rates: MemoryStore) -> None:
+    """Forgets addresses that have not asked for long, until it is cancelled."""
+    while True:
+        await anyio.sleep(SECONDS_BETWEEN_TIDYING)
+        await rates.delete_expired()

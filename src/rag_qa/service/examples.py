@@ -1,13 +1,53 @@
 """Examples for the OpenAPI document; a test checks that the service accepts and returns their form."""
 
+import msgspec
+
+from rag_qa.changes import FileCounts, IndexReport, PassageCounts
 from rag_qa.filters import Filters
+from rag_qa.history import Entry
+from rag_qa.managed import ManagedFile
 from rag_qa.manifest import Counts, EncoderRecord
+from rag_qa.service.access import NO_KEY
+from rag_qa.service.jobs import Job
 from rag_qa.service.problems import Problem
-from rag_qa.service.wire import AskRequest, CalibrationView, DocumentDetail, DocumentEntry, DocumentPage, SnapshotView
+from rag_qa.service.wire import (
+    AskRequest,
+    Batch,
+    BatchRequest,
+    BatchResult,
+    CalibrationView,
+    DocumentDetail,
+    DocumentEntry,
+    DocumentPage,
+    Rollback,
+    RolledBack,
+    SnapshotView,
+)
 from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
 from rag_qa.verifying import CheckedCitation, Verification
 
-__all__ = ["ANSWER", "ASK", "DOCUMENT", "DOCUMENT_PAGE", "PROBLEMS", "SNAPSHOT", "VERIFICATION"]
+__all__ = [
+    "ANSWER",
+    "ASK",
+    "BATCH",
+    "BATCH_REQUEST",
+    "DOCUMENT",
+    "DOCUMENT_PAGE",
+    "FILE",
+    "JOB",
+    "JOBS",
+    "JOB_DONE",
+    "JOB_EVENTS",
+    "MANAGED_FILE",
+    "PROBLEMS",
+    "REFERENCE",
+    "ROLLBACK",
+    "ROLLED_BACK",
+    "SNAPSHOT",
+    "SNAPSHOTS",
+    "TEXT",
+    "VERIFICATION",
+]
 
 SHA256 = "3d4f7c0b9a6e5d2c1b8f7e6a5d4c3b2a19f8e7d6c5b4a39281706f5e4d3c2b1a"
 ASK = AskRequest(question="When is the harbour closed?", k=3, filters=Filters(format="text", date_from="2024"))
@@ -40,6 +80,8 @@ ANSWER = Answer(
     expansions=[],
     timings_ms=Timings(encode=2.1, dense=0.2, lexical=0.5, total=4.0),
 )
+BATCH_REQUEST = BatchRequest([ASK, AskRequest("Who pays?", k=0)])
+BATCH = Batch(ANSWER.snapshot, [BatchResult(answer=ANSWER), BatchResult(problem="k is 0: it must be from 1 to 100.")])
 VERIFICATION = Verification(
     question=ASK.question,
     snapshot=ANSWER.snapshot,
@@ -84,13 +126,62 @@ SNAPSHOT = SnapshotView(
     calibration=CalibrationView("gold.jsonl", 120, 0.41),
     calibration_problem=None,
 )
+NAME = f"{ANSWER.snapshot}-0c4d77a1"
+SNAPSHOTS = [
+    Entry(
+        name=NAME,
+        current=True,
+        sequence=7,
+        created=SNAPSHOT.created,
+        counts=SNAPSHOT.counts,
+        segments=1,
+        bytes=183_220,
+    )
+]
+ROLLBACK = Rollback("previous")
+ROLLED_BACK = RolledBack("20b1a7c35f6e8d94-77e0b3c2", NAME)
+JOB = Job(id="b0c1d2e3f4a5", state="running", started="2026-03-01T09:00:00+00:00", stage="encoding", done=32, total=540)
+REPORT = IndexReport(
+    snapshot=ANSWER.snapshot,
+    files=FileCounts(added=1, changed=0, renamed=0, unchanged=41, removed=0),
+    failed=[],
+    failed_records=[],
+    documents=42,
+    passages=PassageCounts(540, 12, 528),
+    tokens=68_112,
+    seconds=4.2,
+    rebuilt=None,
+    paths={"added": ["notices/harbour.txt"]},
+)
+JOB_DONE = Job(
+    id=JOB.id,
+    state="done",
+    started=JOB.started,
+    finished="2026-03-01T09:00:05+00:00",
+    stage="writing",
+    done=1,
+    total=1,
+    report=REPORT,
+)
+JOBS = [JOB_DONE]
+JOB_EVENTS = f"event: running\r\ndata: {msgspec.json.encode(JOB).decode()}\r\n\r\n"
+MANAGED_FILE = ManagedFile(path="notices/harbour.txt", size=2315, sha256=SHA256)
+TEXT = ANSWER.passages[0].text
+REFERENCE = f"“{TEXT}” Notice to skippers, line 3. notices/harbour.txt"
+FILE = "%PDF-1.7 …"
 PROBLEMS = {
-    400: Problem(title="Bad Request", status=400, detail="k is 0: it must be from 1 to 100."),
-    404: Problem(title="Not Found", status=404, detail="No document has the id “x”."),
-    413: Problem(title="Request Entity Too Large", status=413, detail="Request Entity Too Large"),
-    503: Problem(
-        title="Service Unavailable",
-        status=503,
-        detail="The index cannot be used at the moment; the server's log says why.",
-    ),
+    status: Problem.of(status, detail)
+    for status, detail in {
+        400: "k is 0: it must be from 1 to 100.",
+        401: NO_KEY,
+        403: "This key has the scope ask, and this needs admin: ask an administrator.",
+        404: "No document has the id “x”.",
+        409: "The job b0c1d2e3f4a5 runs already: follow it, and start another when it has ended.",
+        413: "The body is larger than max_body_bytes, 65536 bytes: shorten it.",
+        422: "“notices/scan.pdf”: no text: scanned images; OCR is off.",
+        429: "600 requests in a minute are allowed: ask again in 7 s.",
+        500: "The server failed on this request; its log says why.",
+        503: "512 requests are here already: ask again in 1 s.",
+        507: "The managed folder cannot be changed (No space left on device).",
+    }.items()
 }

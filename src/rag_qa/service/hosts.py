@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from rag_qa.service.metrics import REFUSED
 from rag_qa.service.problems import send_problem
 
 __all__ = ["AllowedHosts", "host_name"]
@@ -29,6 +30,7 @@ class AllowedHosts:
         if str(scope["type"]) == "lifespan" or "*" in self.allowed or self._is_allowed(scope):
             await self.app(scope, receive, send)
             return
+        REFUSED.labels("host").inc()
         detail = "This host name is not allowed: set allowed_hosts to the names the service is reached by."
         await send_problem(send, HTTPStatus.BAD_REQUEST, detail)
 

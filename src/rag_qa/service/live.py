@@ -58,6 +58,7 @@ class LiveEngine:
         self._refused = ""
         """Why the snapshot that is current was not taken the last time, so that this is logged once."""
         self._not_before = 0.0
+        self._looking = Lock()
 
     @contextmanager
     def lend(self) -> Iterator[Engine]:
@@ -78,6 +79,10 @@ class LiveEngine:
 
     def look(self) -> None:
         """Changes over if another snapshot is current; where it cannot be used, the one that answers stays."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         if time.monotonic() < self._not_before:
             return
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Request, Response, Router, get
 from litestar.datastructures import MultiDict, State
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotAuthorizedException
 from litestar.params import FromPath
 from litestar.response import Redirect
 
@@ -18,6 +18,8 @@ from rag_qa.filters import Filters, metadata_filters
 from rag_qa.history import diff, entries, find
 from rag_qa.quoting import nearest
 from rag_qa.references import text_fragment, web_address
+from rag_qa.service.access import OPEN
+from rag_qa.service.asking import asked
 from rag_qa.service.live import lent_engine
 from rag_qa.service.problems import detail_of
 from rag_qa.service.reader import (
@@ -32,6 +34,7 @@ from rag_qa.service.reader import (
     what_became_of,
 )
 from rag_qa.service.rendering import query, rendered, static_file
+from rag_qa.service.signing_in import sign_in, sign_in_page, sign_out, to_sign_in
 from rag_qa.types import Answer, Citation, DocumentInfo, Expansion, RankedPassage
 from rag_qa.types import document_id as id_of
 
@@ -63,11 +66,12 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
         if question:
             try:
                 k = _whole("k", given, k)
-                answer = engine.ask(question, k, filters=_filters(given))
+                answer = asked(engine, question, k, filters=_filters(given))
             except InputError as error:
                 problem, status = str(error), HTTPStatus(error.http_status)
         return rendered(
             "home.html",
+            request,
             status,
             given=given,
             question=question,
@@ -94,7 +98,7 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
         try:
             document = engine.document(document_id)
         except NotFoundError as error:
-            return _gone(engine, error, given, quote)
+            return _gone(request, engine, error, given, quote)
         snapshot = engine.manifest.id
         newer = given.get("snapshot", [snapshot])[0] != snapshot
         asked = bool(quote) or end > 0
@@ -112,6 +116,7 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
         marks = {"other": others, "found": [(match.start, match.start + len(match.text)) for match in found]}
         return rendered(
             "read.html",
+            request,
             given=given,
             document=document,
             cited=cited,
@@ -142,6 +147,7 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
             compared = diff(index, find(index, before), engine.snapshot.folder)
         return rendered(
             "collection.html",
+            request,
             manifest=engine.manifest,
             name=engine.snapshot.name,
             documents=engine.documents(offset, LISTED),
@@ -156,30 +162,34 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
         )
 
 
-@get("/static/{name:str}", sync_to_thread=True)
+@get("/static/{name:str}", opt=OPEN, sync_to_thread=True)
 def static(name: FromPath[str]) -> Response[bytes]:
     """A file of the pages."""
     return static_file(name)
 
 
-def _page_problem(request: Request[Any, Any, State], error: Exception) -> Response[str]:
-    """An error as a page."""
+def _page_problem(request: Request[Any, Any, State], error: Exception) -> Response[Any]:
+    """An error as a page; where a key is needed, the form for one."""
+    if isinstance(error, NotAuthorizedException):
+        return to_sign_in(request)
     status, detail = detail_of(error)
     quote = request.query_params.get("quote", "")[:LONGEST_QUOTE]
-    page = rendered("problem.html", HTTPStatus(status), detail=detail, quote=quote, elsewhere=[])
+    page = rendered("problem.html", request, HTTPStatus(status), detail=detail, quote=quote, elsewhere=[])
     page.headers |= (error.headers or {}) if isinstance(error, HTTPException) else {}
     return page
 
 
 pages = Router(
     path="/",
-    route_handlers=[home, read, collection, static],
+    route_handlers=[home, read, collection, static, sign_in_page, sign_in, sign_out],
     include_in_schema=False,
     exception_handlers=dict.fromkeys((HTTPException, UnicodeDecodeError, RecursionError, Exception), _page_problem),
 )
 
 
-def _gone(engine: Engine, error: NotFoundError, given: Given, quote: str) -> Response[str]:
+def _gone(
+    request: Request[Any, Any, State], engine: Engine, error: NotFoundError, given: Given, quote: str
+) -> Response[str]:
     """The page of a citation whose document is gone: what it quotes, and where else the words stand."""
     detail = str(error)
     if named := given.get("document", [""])[0]:
@@ -191,7 +201,8 @@ def _gone(engine: Engine, error: NotFoundError, given: Given, quote: str) -> Res
         if span := nearest(document.text, quote, passage.citation.start):
             place = {"start": span[0], "end": span[1], "quote": document.text[slice(*span)]}
             elsewhere[document.id] = document, f"/read/{document.id}?{query(place)}#cited"
-    return rendered("problem.html", HTTPStatus.NOT_FOUND, detail=detail, quote=quote, elsewhere=elsewhere.values())
+    elsewhere_now = list(elsewhere.values())
+    return rendered("problem.html", request, HTTPStatus.NOT_FOUND, detail=detail, quote=quote, elsewhere=elsewhere_now)
 
 
 def _has_file(engine: Engine, document: DocumentInfo) -> bool:

@@ -25,7 +25,13 @@ __all__ = [
 ]
 
 MEDIA_TYPE = "application/problem+json"
-SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff"}
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # The address of a page holds the question, which is nobody's business where a source is opened.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
 LOGGER = logging.getLogger("rag_qa.service")
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 
 from litestar.types import ASGIApp, HTTPRequestEvent, Message, Receive, ReceiveMessage, Scope, Send
 
+from rag_qa.service.metrics import REFUSED
 from rag_qa.service.problems import send_problem
 
 __all__ = ["BoundedQueue"]
@@ -33,6 +34,7 @@ class BoundedQueue:
             await self.app(scope, receive, send)
             return
         if self.there >= self.most:
+            REFUSED.labels("queue").inc()
             detail = f"{self.most} requests are here already: ask again in {SECONDS_TO_COME_AGAIN} s."
             again = {"Retry-After": str(SECONDS_TO_COME_AGAIN)}
             await send_problem(send, HTTPStatus.SERVICE_UNAVAILABLE, detail, again)

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import MediaType, Response
+from litestar import MediaType, Request, Response
+from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 
 from rag_qa import __version__
 from rag_qa.references import FORMS
+from rag_qa.service.access import Caller
 from rag_qa.service.marking import marked
 from rag_qa.service.problems import SECURITY_HEADERS
 
@@ -26,15 +28,19 @@ POLICY = (
 HEADERS = {
     **SECURITY_HEADERS,
     "Content-Security-Policy": POLICY,
-    # The address of a page holds the question, which is nobody's business where a source is opened.
-    "Referrer-Policy": "no-referrer",
 }
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
-def rendered(template: str, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> Response[str]:  # noqa: ANN401
-    """A page."""
-    page = _environment().get_template(template).render(**context)
+def rendered(
+    template: str,
+    request: Request[Any, Any, State],
+    status: HTTPStatus = HTTPStatus.OK,
+    **context: Any,  # noqa: ANN401
+) -> Response[str]:
+    """A page for whoever sent a request."""
+    caller = request.scope.get("user") or Caller()
+    page = _environment().get_template(template).render(caller=caller, **context)
     return Response(page, status_code=status, media_type=MediaType.HTML, headers=HEADERS)
 
 

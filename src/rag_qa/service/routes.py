@@ -4,52 +4,45 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
+from litestar.concurrency import sync_to_thread
 from litestar.datastructures import ETag, State
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, FromPath, FromQuery, Parameter
 from litestar.response import File
 
 from rag_qa.answering import check_stretch
-from rag_qa.errors import InputError
+from rag_qa.engine import Engine
+from rag_qa.errors import InputError, QuestionError
 from rag_qa.filters import Filters, metadata_filters
 from rag_qa.references import FORMS
 from rag_qa.service import examples
+from rag_qa.service.access import OPEN
+from rag_qa.service.asking import asked
+from rag_qa.service.describing import answers
 from rag_qa.service.live import lent_engine
-from rag_qa.service.problems import MEDIA_TYPE, Problem
-from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
+from rag_qa.service.parameters import refuse_unknown
+from rag_qa.service.wire import (
+    AskRequest,
+    Batch,
+    BatchRequest,
+    BatchResult,
+    DocumentDetail,
+    DocumentEntry,
+    DocumentPage,
+    Health,
+    SnapshotView,
+)
 from rag_qa.types import Answer
 from rag_qa.verifying import Verification
 
 __all__ = ["handlers"]
 
 MOST_LISTED = 1000
+MOST_IN_A_BATCH = 2_000_000  # bytes
 MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 MOST_SKIPPED = 2**62
 SNAPSHOT_HEADER = "X-Snapshot"
 BYTES = "application/octet-stream"
-SEVERAL = {"document", "format", "language", "metadata"}
-"""Parameters that may be given several times."""
-
-
-def _problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The error responses of a route, for the OpenAPI document."""
-    return {
-        status: ResponseSpec(
-            Problem,
-            description=examples.PROBLEMS[status].title,
-            media_type=MEDIA_TYPE,
-            generate_examples=False,
-            examples=[Example(value=examples.PROBLEMS[status])],
-        )
-        for status in statuses
-    }
-
-
-def _answers(status: int, kind: type, value: Any, *problems: int) -> dict[int, ResponseSpec]:  # noqa: ANN401
-    """The responses of a route: one that answers, with an example, and its problems."""
-    answer = ResponseSpec(kind, generate_examples=False, examples=[Example(value=value)], description="The answer")
-    return {status: answer, **_problems(*problems)}
 
 
 @post(
@@ -57,7 +50,7 @@ def _answers(status: int, kind: type, value: Any, *problems: int) -> dict[int, R
     status_code=200,
     sync_to_thread=True,
     summary="Ask a question",
-    responses=_answers(200, Answer, examples.ANSWER, 400, 413, 503),
+    responses=answers(200, Answer, examples.ANSWER, 413),
 )
 def ask(
     request: Request[Any, Any, State],
@@ -65,16 +58,16 @@ def ask(
     state: State,
 ) -> Answer:
     """Ranked, cited passages for a question."""
-    _refuse_unknown(request, set())
+    refuse_unknown(request)
     with lent_engine(state) as engine:
-        return engine.ask(data.question, data.k, data.max_tokens, data.filters)
+        return asked(engine, data.question, data.k, data.max_tokens, data.filters)
 
 
 @get(
     "/ask",
     sync_to_thread=True,
     summary="Ask a question by URL",
-    responses=_answers(200, Answer, examples.ANSWER, 400, 503),
+    responses=answers(200, Answer, examples.ANSWER),
 )
 def ask_by_url(
     request: Request[Any, Any, State],
@@ -90,7 +83,7 @@ def ask_by_url(
     metadata: Annotated[list[str] | None, Parameter(description="field=value of documents")] = None,
 ) -> Answer:
     """The same as `POST /ask`; `document`, `format`, `language` and `metadata` may be given several times."""
-    _refuse_unknown(request, {"q", "k", "max_tokens", *Filters.__struct_fields__})
+    refuse_unknown(request, "q", "k", "max_tokens", *Filters.__struct_fields__)
     filters = Filters(
         document=tuple(document or ()),
         format=tuple(format or ()),
@@ -100,7 +93,39 @@ def ask_by_url(
         metadata=metadata_filters(metadata or ()),
     )
     with lent_engine(state) as engine:
-        return engine.ask(q, k, max_tokens, filters)
+        return asked(engine, q, k, max_tokens, filters)
+
+
+@post(
+    "/ask/batch",
+    status_code=200,
+    request_max_body_size=MOST_IN_A_BATCH,
+    summary="Ask several questions",
+    responses=answers(200, Batch, examples.BATCH, 413),
+)
+async def ask_batch(
+    request: Request[Any, Any, State],
+    data: Annotated[BatchRequest, Body(examples=[Example(value=examples.BATCH_REQUEST)])],
+    state: State,
+) -> Batch:
+    """Answers questions one after the other, all from one snapshot; one that cannot be used costs only itself.
+
+    Between two of its questions others have their turn. A batch counts as one request.
+    """
+    refuse_unknown(request)
+    most = state.settings.max_batch
+    if len(data.questions) > most:
+        raise QuestionError(f"There are {len(data.questions)} questions: at most {most} can be asked at once.")
+    with lent_engine(state) as engine:
+        results = [await sync_to_thread(_result, engine, each) for each in data.questions]
+        return Batch(engine.manifest.id, results)
+
+
+def _result(engine: Engine, each: AskRequest) -> BatchResult:
+    try:
+        return BatchResult(answer=asked(engine, each.question, each.k, each.max_tokens, each.filters))
+    except InputError as error:
+        return BatchResult(problem=str(error))
 
 
 @post(
@@ -109,7 +134,7 @@ def ask_by_url(
     sync_to_thread=True,
     request_max_body_size=MOST_TO_VERIFY,
     summary="Check the citations of an answer",
-    responses=_answers(200, Verification, examples.VERIFICATION, 400, 413, 503),
+    responses=answers(200, Verification, examples.VERIFICATION, 413),
 )
 def verify(
     request: Request[Any, Any, State],
@@ -117,7 +142,7 @@ def verify(
     state: State,
 ) -> Verification:
     """What became of each citation of an answer, in the snapshot that is served."""
-    _refuse_unknown(request, set())
+    refuse_unknown(request)
     with lent_engine(state) as engine:
         return engine.verify(data)
 
@@ -126,7 +151,7 @@ def verify(
     "/documents",
     sync_to_thread=True,
     summary="List the documents",
-    responses=_answers(200, DocumentPage, examples.DOCUMENT_PAGE, 400, 503),
+    responses=answers(200, DocumentPage, examples.DOCUMENT_PAGE),
 )
 def documents(
     request: Request[Any, Any, State],
@@ -135,7 +160,7 @@ def documents(
     limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = 100,
 ) -> DocumentPage:
     """The documents of the snapshot, sorted by path."""
-    _refuse_unknown(request, {"offset", "limit"})
+    refuse_unknown(request, "offset", "limit")
     with lent_engine(state) as engine:
         shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
         counts = engine.manifest.counts
@@ -146,10 +171,11 @@ def documents(
     "/documents/{document_id:str}",
     sync_to_thread=True,
     summary="One document",
-    responses=_answers(200, DocumentDetail, examples.DOCUMENT, 404, 503),
+    responses=answers(200, DocumentDetail, examples.DOCUMENT, 404),
 )
-def document(document_id: FromPath[str], state: State) -> DocumentDetail:
+def document(request: Request[Any, Any, State], document_id: FromPath[str], state: State) -> DocumentDetail:
     """A document's description, with the starts of its pages and headings."""
+    refuse_unknown(request)
     with lent_engine(state) as engine:
         return DocumentDetail.of_snapshot(engine.manifest.id, *engine.info(document_id))
 
@@ -159,7 +185,7 @@ def document(document_id: FromPath[str], state: State) -> DocumentDetail:
     sync_to_thread=True,
     media_type=MediaType.TEXT,
     summary="A document's text",
-    responses=_problems(400, 404, 503),
+    responses=answers(200, str, examples.TEXT, 404, media_type=MediaType.TEXT),
 )
 def document_text(
     request: Request[Any, Any, State],
@@ -172,7 +198,7 @@ def document_text(
 
     The header X-Snapshot is the id of the snapshot that it is of.
     """
-    _refuse_unknown(request, {"start", "end"})
+    refuse_unknown(request, "start", "end")
     with lent_engine(state) as engine:
         snapshot, document = engine.manifest.id, engine.document(document_id)
     stop = len(document.text) if end is None else end
@@ -185,7 +211,7 @@ def document_text(
     sync_to_thread=True,
     media_type=MediaType.TEXT,
     summary="A stretch of a document as a reference",
-    responses=_problems(400, 404, 503),
+    responses=answers(200, str, examples.REFERENCE, 404, media_type=MediaType.TEXT),
 )
 def document_reference(
     request: Request[Any, Any, State],
@@ -196,7 +222,7 @@ def document_reference(
     form: Annotated[str, Parameter(description="text, markdown, csl or bibtex")] = "text",
 ) -> Response[str]:
     """The quote with authors, title, place and what it can be checked by: as text, Markdown, CSL-JSON or BibTeX."""
-    _refuse_unknown(request, {"start", "end", "form"})
+    refuse_unknown(request, "start", "end", "form")
     if form not in FORMS:
         raise InputError(f"form is “{form[:40]}”: it must be one of {', '.join(FORMS)}.")
     with lent_engine(state) as engine:
@@ -210,10 +236,11 @@ def document_reference(
     sync_to_thread=True,
     media_type=BYTES,
     summary="A document's file",
-    responses=_problems(404, 503),
+    responses=answers(200, bytes, examples.FILE, 404, media_type=BYTES),
 )
-def document_file(document_id: FromPath[str], state: State) -> File:
+def document_file(request: Request[Any, Any, State], document_id: FromPath[str], state: State) -> File:
     """The file, if it still has the bytes that were indexed; a PDF to be shown, any other to be kept."""
+    refuse_unknown(request)
     with lent_engine(state) as engine:
         info, _ = engine.info(document_id)
         path = engine.source_file(info)
@@ -231,21 +258,22 @@ def document_file(document_id: FromPath[str], state: State) -> File:
     "/snapshot",
     sync_to_thread=True,
     summary="The snapshot that answers",
-    responses=_answers(200, SnapshotView, examples.SNAPSHOT, 503),
+    responses=answers(200, SnapshotView, examples.SNAPSHOT),
 )
-def snapshot(state: State) -> SnapshotView:
+def snapshot(request: Request[Any, Any, State], state: State) -> SnapshotView:
     """Its id, encoder and size, and the files that could not be read."""
+    refuse_unknown(request)
     with lent_engine(state) as engine:
         return SnapshotView.of(engine)
 
 
-@get("/health/live", sync_to_thread=False, summary="Is the process there?")
+@get("/health/live", opt=OPEN, sync_to_thread=False, summary="Is the process there?")
 def live() -> Health:
     """Always ok."""
     return Health("ok")
 
 
-@get("/health/ready", sync_to_thread=False, summary="Can it answer?")
+@get("/health/ready", opt=OPEN, sync_to_thread=False, summary="Can it answer?")
 def ready() -> Health:
     """Ok: nothing is answered before index and encoder are loaded."""
     return Health("ok")
@@ -254,6 +282,7 @@ def ready() -> Health:
 handlers = [
     ask,
     ask_by_url,
+    ask_batch,
     verify,
     documents,
     document,
@@ -264,13 +293,3 @@ handlers = [
     live,
     ready,
 ]
-
-
-def _refuse_unknown(request: Request[Any, Any, State], known: set[str]) -> None:
-    unknown = sorted(set(request.query_params) - known)
-    names = [name for name, _ in request.query_params.multi_items()]
-    doubled = sorted(name for name in known - SEVERAL if names.count(name) > 1)
-    if doubled:
-        raise InputError(f"The parameter “{doubled[0]}” is given twice: give it once.")
-    if unknown:
-        raise InputError(f"Unknown parameter “{unknown[0][:80]}”; there are: {', '.join(sorted(known)) or 'none'}.")

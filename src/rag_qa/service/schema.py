@@ -10,9 +10,11 @@ from litestar.datastructures import ResponseHeader
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 
 from rag_qa import __version__
+from rag_qa.service.access import OPEN
 from rag_qa.service.problems import problem
 
 __all__ = ["openapi_config"]
@@ -84,18 +86,21 @@ def _swagger_folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "static"
 
 
-def openapi_config() -> OpenAPIConfig:
-    """The OpenAPI document and its page."""
+def openapi_config(*, with_keys: bool) -> OpenAPIConfig:
+    """The OpenAPI document and its page; it says whether a key is needed."""
     return OpenAPIConfig(
         title="rag_qa",
         version=__version__,
         description="Ranked passages with citations that anyone can check against the source.",
         create_examples=False,
+        components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
+        security=[{"key": []}] if with_keys else None,
         render_plugins=[_Page(path="/")],
         openapi_router=Router(
             path=PATH,
             route_handlers=[],
             include_in_schema=False,
+            opt=OPEN,
             after_request=_problem_for_unknown_paths,
             response_headers=[ResponseHeader(name="Content-Security-Policy", value=POLICY)],
         ),

@@ -2,33 +2,42 @@
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
 
 import uvicorn
 
 from rag_qa.engine import Engine
-from rag_qa.errors import InputError
+from rag_qa.errors import InputError, SettingsError
+from rag_qa.keys import read_keys
+from rag_qa.service.access import keys_needed
 from rag_qa.service.app import create_app
+from rag_qa.service.logs import configure_logs
 from rag_qa.service.protocol import BoundedProtocol
 from rag_qa.settings import Settings
 
 __all__ = ["serve"]
 
-SECONDS_TO_FINISH = 10
 BACKLOG = 2048  # connections that wait to be accepted
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
-    """Serves until it is stopped.
+    """Serves until it is stopped; what has begun then is answered first.
 
     Args:
         settings: where to listen and what to serve; port 0 takes any free port.
         on_ready: called with the service's URL once index and encoder are loaded and connections are taken.
 
     Raises:
-        InputError: the address cannot be listened on.
+        InputError: the address cannot be listened on, or others can reach it and there is no key.
+        KeysError: the file of keys cannot be read.
+        SettingsError: a trusted proxy is no address.
         SnapshotError: the index cannot be used.
     """
+    _check_proxies(settings.trusted_proxies)
     listener = _listen(settings.host, settings.port)
+    if keys_needed(settings):
+        _check_keys(settings)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     failures: list[Exception] = []
     first: list[Engine] = []
@@ -45,15 +54,26 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         on_ready(f"http://{name}:{listener.getsockname()[1]}")  # requests that come from now on wait their turn
         return engine
 
+    class Protocol(BoundedProtocol):
+        """With the patience that the settings have."""
+
+        client_seconds = settings.client_seconds
+
+    configure_logs(questions=settings.log_questions)
     config = uvicorn.Config(
-        create_app(settings, load),
-        log_level="critical",  # a failed start is raised below as one sentence, not logged with a traceback
+        create_app(settings, load, lambda: server.should_exit),
+        log_config=None,
         access_log=False,
-        http=BoundedProtocol,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+        http=Protocol,
+        ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        server_header=False,
+        timeout_graceful_shutdown=settings.finish_seconds,
     )
+    server = uvicorn.Server(config)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     except SystemExit:  # uvicorn's way out of a failed start
         if not failures:
             raise
@@ -61,6 +81,25 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         return
     if failures:
         raise failures[0]
+
+
+def _check_keys(settings: Settings) -> None:
+    if not any(not key.revoked for key in read_keys(Path(settings.keys_file))):
+        why = f"{settings.host} can be reached by others" if not settings.require_keys else "Keys are required"
+        raise InputError(
+            f"{why}, and there is no key in {settings.keys_file}: make one with `rag-qa keys create NAME`, or listen "
+            "on 127.0.0.1, where none is needed."
+        )
+
+
+def _check_proxies(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"trusted_proxies has “{proxy[:80]}”: it must be an address or a network, as 10.0.0.0/8."
+            ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:

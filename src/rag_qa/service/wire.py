@@ -8,9 +8,22 @@ from rag_qa.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
 from rag_qa.manifest import Counts, EncoderRecord
-from rag_qa.types import DocumentInfo, FailedFile, Heading
+from rag_qa.types import Answer, DocumentInfo, FailedFile, Heading
 
-__all__ = ["AskRequest", "CalibrationView", "DocumentDetail", "DocumentEntry", "DocumentPage", "Health", "SnapshotView"]
+__all__ = [
+    "AskRequest",
+    "Batch",
+    "BatchRequest",
+    "BatchResult",
+    "CalibrationView",
+    "DocumentDetail",
+    "DocumentEntry",
+    "DocumentPage",
+    "Health",
+    "Rollback",
+    "RolledBack",
+    "SnapshotView",
+]
 
 Question = Annotated[str, Meta(description="In words; at most 2,000 characters unless configured otherwise.")]
 K = Annotated[int, Meta(description="How many passages, from 1 to 100 unless configured otherwise.")]
@@ -27,6 +40,29 @@ class AskRequest(Struct, frozen=True, forbid_unknown_fields=True):
     k: K = 5
     max_tokens: MaxTokens = None
     filters: Filters | None = None
+
+
+class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Several questions."""
+
+    questions: Annotated[
+        list[AskRequest], Meta(min_length=1, description="At most 100 questions unless configured otherwise.")
+    ]
+
+
+class BatchResult(Struct, frozen=True, kw_only=True):
+    """What became of a question of a batch: its answer, or what is wrong with it."""
+
+    answer: Answer | None = None
+    problem: str | None = None
+
+
+class Batch(Struct, frozen=True):
+    """The results of a batch, in the order of its questions."""
+
+    snapshot: str
+    """The id of the snapshot that all answers are of."""
+    results: list[BatchResult]
 
 
 class DocumentEntry(Struct, frozen=True, kw_only=True):
@@ -123,6 +159,21 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
             calibration=CalibrationView.of(calibration) if calibration else None,
             calibration_problem=engine.calibration_problem,
         )
+
+
+class Rollback(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which snapshot is to answer."""
+
+    snapshot: Annotated[str, Meta(description="`previous`, or the beginning of a snapshot's name.")] = "previous"
+
+
+class RolledBack(Struct, frozen=True):
+    """Names of snapshots."""
+
+    current: str
+    """The one that answers now."""
+    before: str | None
+    """The one that answered."""
 
 
 class Health(Struct, frozen=True):

@@ -1,0 +1,232 @@
+"""The managed folder: files that administrators upload and remove, under names that cannot lead out of it.
+
+A file is written beside the folder's documents under a name that indexing leaves out, read once by the readers with
+their limits, and takes its place in one rename, so that a run of indexing meets the old file or the new one.
+"""
+
+import errno
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct, structs
+
+from rag_qa.errors import DISK_FAILURES, InputError, NotFoundError, ReadError, UploadError
+from rag_qa.files import sync
+from rag_qa.readers.metadata import sidecar_fields
+from rag_qa.readers.pool import ReaderPool
+from rag_qa.settings import Settings
+from rag_qa.sources import IGNORE_FILE, SIDECAR, SourceFile
+
+__all__ = ["ManagedFile", "ManagedFolder", "Upload"]
+
+STAGING = ".uploads"
+LONGEST_PART = 200  # bytes of a name, of which file systems take 255
+MEGABYTE = 1_000_000
+
+
+class ManagedFile(Struct, frozen=True, kw_only=True):
+    """A file of the managed folder."""
+
+    path: str
+    """Relative to the folder, with slashes."""
+    size: int
+    """Bytes."""
+    sha256: str | None = None
+    """Of an upload, what has come."""
+
+
+class Upload:
+    """A file on its way in."""
+
+    def __init__(self, folder: "ManagedFolder", path: PurePosixPath, temporary: Path) -> None:
+        self._folder = folder
+        self._path = path
+        self._temporary = temporary
+        self._file = temporary.open("xb")
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes.
+
+        Raises:
+            UploadError: they are too many, or the disk takes no more.
+        """
+        self._size += len(data)
+        self._folder.check_size(self._size)
+        self._digest.update(data)
+        with _on_disk():
+            self._file.write(data)
+
+    def finish(self) -> tuple[ManagedFile, bool]:
+        """Reads the file once, and lets it take its place; gives it, and whether there was none before.
+
+        Raises:
+            UploadError: no reader gets a text from it, or the disk takes no more.
+            InputError: there is a folder of this name, or a file where a folder is named.
+        """
+        with _on_disk():
+            self._file.close()
+            sync(self._temporary)
+        self._folder.check_readable(self._temporary, self._path)
+        target = self._folder.place(self._path)
+        new = not target.exists()
+        with _on_disk():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary.replace(target)
+            sync(target.parent)
+        return ManagedFile(path=str(self._path), size=self._size, sha256=self._digest.hexdigest()), new
+
+    def discard(self) -> None:
+        """Removes what has not taken its place."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
+        self._temporary.parent.rmdir()
+
+
+class ManagedFolder:
+    """The folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes the settings that name it, and the limits of the readers.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        self._settings = settings
+        self._root = Path(settings.managed_folder).resolve()
+        if not settings.managed_folder or not self._root.is_dir():
+            raise NotFoundError("No folder is managed here: the setting managed_folder names one.")
+
+    @property
+    def root(self) -> Path:
+        """Where it is."""
+        return self._root
+
+    def files(self) -> list[ManagedFile]:
+        """All files in it but those that are hidden, by path."""
+        found = []
+        for path in self._root.rglob("*"):
+            relative = path.relative_to(self._root)
+            if path.is_file() and not path.is_symlink() and not any(part.startswith(".") for part in relative.parts):
+                found.append(ManagedFile(path=relative.as_posix(), size=path.stat().st_size))
+        return sorted(found, key=lambda file: file.path)
+
+    def check_size(self, size: int) -> None:
+        """Refuses more bytes than the readers take.
+
+        Raises:
+            UploadError: there are more.
+        """
+        if size > self._settings.max_file_mb * MEGABYTE:
+            raise UploadError(
+                f"The document is larger than max_file_mb, {self._settings.max_file_mb} MB: split it.",
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            )
+
+    @contextmanager
+    def upload(self, named: str) -> Iterator[Upload]:
+        """Begins to take a file; what has not taken its place in the end is removed.
+
+        Args:
+            named: its path in the folder, with slashes.
+
+        Raises:
+            InputError: the name cannot be that of a file here.
+            UploadError: the disk takes no more.
+        """
+        path = _checked(named)
+        self.place(path)
+        staging = self._root / STAGING / secrets.token_hex(8)
+        with _on_disk():
+            staging.mkdir(parents=True)
+            (self._root / STAGING / IGNORE_FILE).write_text("*\n")
+            upload = Upload(self, path, staging / f"file{path.suffix}")
+        try:
+            yield upload
+        finally:
+            upload.discard()
+
+    def remove(self, named: str) -> None:
+        """Removes a file, and folders that become empty by it.
+
+        Raises:
+            InputError: the name cannot be that of a file here.
+            NotFoundError: there is no such file.
+        """
+        target = self.place(_checked(named))
+        if not target.is_file():
+            raise NotFoundError(f"The managed folder has no file “{named[:80]}”.")
+        with _on_disk():
+            target.unlink()
+            sync(target.parent)
+            for folder in target.parents:
+                if folder == self._root or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+
+    def place(self, path: PurePosixPath) -> Path:
+        """Where a file of this name lies or would lie.
+
+        Raises:
+            InputError: there is a folder of this name, a file where a folder is named, or a symbolic link.
+        """
+        target = self._root / path
+        for folder in (target, *target.parents):
+            if folder == self._root:
+                break
+            if folder.is_symlink() or (folder.is_dir() if folder == target else folder.is_file()):
+                raise InputError(f"“{path}” cannot be a file here: “{folder.name}” is something else already.")
+        return target
+
+    def check_readable(self, file: Path, path: PurePosixPath) -> None:
+        """Reads a file as indexing would.
+
+        Raises:
+            UploadError: no text could be had from it.
+        """
+        if path.name.endswith(SIDECAR):
+            try:
+                sidecar_fields(file.read_bytes())
+            except ReadError as error:
+                raise UploadError(f"“{path}”: {error}.", HTTPStatus.UNPROCESSABLE_ENTITY) from None
+            return
+        with ReaderPool(structs.replace(self._settings, readers=1)) as pool:
+            _, read = next(pool.read([SourceFile(file, str(path), str(path))]))
+        if not read.documents:
+            raise UploadError(f"“{path}”: {read.reason}.", HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _checked(named: str) -> PurePosixPath:
+    """A name as a path within the folder.
+
+    Raises:
+        InputError: it leads out of it, is hidden, or no name that every file system takes.
+    """
+    parts = named.split("/")
+    for part in parts:
+        if not part or part.startswith(".") or part != part.strip() or "\\" in part or not part.isprintable():
+            raise InputError(
+                f"“{named[:80]}” is no name for a document: it must be made of printable parts between slashes, none "
+                "of which is empty or begins with a dot."
+            )
+        if len(part.encode("utf-8", "surrogatepass")) > LONGEST_PART:
+            raise InputError(f"A part of the name has more than {LONGEST_PART} bytes: shorten it.")
+    return PurePosixPath(*parts)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """A disk that takes no more is said in a sentence that names no path of this machine."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {*DISK_FAILURES, errno.EACCES}:
+            raise UploadError(
+                f"The managed folder cannot be changed ({error.strerror}).", HTTPStatus.INSUFFICIENT_STORAGE
+            ) from None
+        raise
