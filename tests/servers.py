@@ -1,5 +1,6 @@
 """A server of an index, for tests that meet it as its users do."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,14 +8,18 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def serving(index, folder=None):
-    """Starts a server in a folder; gives its address."""
-    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+def serving(index, folder=None, *options, log=None, ends=(0, -15), **settings):
+    """Starts a server in a folder, with options and settings; gives its address. Its log goes to a file, if at all."""
+    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index), *options]
+    environment = os.environ | {f"RAG_QA_{name.upper()}": str(value) for name, value in settings.items()}
+    with open(log or os.devnull, "w") as errors:  # a pipe that nobody reads would be full one day
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
     try:
         yield re.search(r"http://\S+:\d+", process.stdout.readline()).group()
     finally:
         process.terminate()
         process.wait(timeout=20)
         process.stdout.close()
-    assert process.returncode in {0, -15}
+    assert process.returncode in ends

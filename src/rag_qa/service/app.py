@@ -31,6 +31,7 @@ from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
 from rag_qa.service.queue import BoundedQueue
 from rag_qa.service.routes import handlers
 from rag_qa.service.schema import openapi_config
+from rag_qa.service.tracing import traces
 from rag_qa.settings import Settings
 
 __all__ = ["create_app"]
@@ -85,6 +86,8 @@ def create_app(
         requests_observed().middleware,
         DefineMiddleware(Authentication, access=access),
     ]
+    if settings.traces:
+        middleware.insert(0, traces().middleware)
     if access.keys is not None:
         middleware.append(rate_limit(settings.rate_limit).middleware)
     app = Litestar(

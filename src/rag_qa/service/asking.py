@@ -5,6 +5,7 @@ import structlog
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
 from rag_qa.service.metrics import observe_answer
+from rag_qa.service.tracing import trace_answer
 from rag_qa.types import Answer
 
 __all__ = ["asked"]
@@ -18,6 +19,7 @@ def asked(
     """As `Engine.ask`."""
     answer = engine.ask(question, k, max_tokens, filters)
     observe_answer(answer)
+    trace_answer(answer)
     LOG.info(
         "question",
         **({"question": question} if engine.settings.log_questions else {}),
