@@ -193,3 +193,23 @@ def test_no_filter_is_the_same_as_an_empty_one(harbours):
         return [(passage.text, passage.score) for passage in answer.passages]
 
     assert told(harbours.ask("when?", filters=Filters())) == told(harbours.ask("when?"))
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("?", {}),
+        ("what?", {"k": 101}),
+        ("what?", {"max_tokens": -1}),
+        ("what?", {"filters": Filters(date_from="2024", date_to="2023")}),
+        ("what?", {"filters": Filters(document=" ")}),
+        ("what?", {"filters": Filters(metadata={"client": "ACME"})}),
+    ],
+)
+def test_checking_says_what_asking_would(engine, question, options):
+    with pytest.raises(QuestionError) as asked:
+        engine.ask(question, **options)
+    with pytest.raises(QuestionError) as checked:
+        engine.check(question, **options)
+    assert str(checked.value) == str(asked.value)
+    engine.check("what?", 100, 1, Filters(document="none/"))

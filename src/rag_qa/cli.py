@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rag_qa import __version__
+from rag_qa.cli_batch import ask_batch
 from rag_qa.cli_eval import evaluate
 from rag_qa.cli_keys import keys
 from rag_qa.cli_options import (
@@ -21,6 +22,7 @@ from rag_qa.cli_options import (
     open_engine,
     print_json,
     settings_of,
+    standard_input,
 )
 from rag_qa.cli_snapshots import snapshots
 from rag_qa.errors import RagQaError
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 STOPPED = 130
+STOPPED_INDEXING = "Stopped. An index is never left half-written; indexing again goes on from here."
+a_path = click.Path(path_type=Path)
 
 
 def main() -> None:
@@ -45,8 +49,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. An index is never left half-written; indexing again goes on from here.", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        click.echo(str(error) or STOPPED_INDEXING, err=True)
         code = STOPPED
     except RagQaError as error:
         from rag_qa.terminal import in_line
@@ -142,7 +146,13 @@ def index(
 
 
 @cli.command()
-@click.argument("question")
+@click.argument("question", required=False)
+@click.option(
+    "--batch", metavar="FILE", type=a_path, help="Answer the questions of FILE, JSON lines; `-` is standard input."
+)
+@click.option(
+    "--output", metavar="FILE", type=a_path, help="Where the answers of --batch go; what is there is gone on with."
+)
 @click.option("-k", "k", type=int, default=5, show_default=True, metavar="N", help="How many passages.")
 @click.option("--max-tokens", type=int, metavar="N", help="Token budget of the passages together.")
 @click.option("--exact-search", is_flag=True, default=None, help="Compare with every passage, also in a large index.")
@@ -154,15 +164,37 @@ def index(
 @click.option("--metadata", multiple=True, metavar="FIELD=VALUE", help="Only documents with this value of a field.")
 @index_option
 @json_option
-def ask(question: str, k: int, max_tokens: int | None, as_json: bool, **options: Any) -> int:  # noqa: ANN401
-    """Answer QUESTION with ranked, cited passages; `-` reads it from standard input."""
-    if question == "-":
-        question = _standard_input().decode("utf-8", "surrogateescape").strip()
+def ask(
+    question: str | None,
+    batch: Path | None,
+    output: Path | None,
+    k: int,
+    max_tokens: int | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> int:
+    """Answer QUESTION with ranked, cited passages; `-` reads it from standard input.
 
+    A line of --batch is {"question": "…"}, with "k", "max_tokens", "filters" in place of the options and an "id" where
+    wanted. Its answers are JSON lines, with or without --json.
+    """
     from rag_qa.filters import Filters, metadata_filters
 
     names = [name for name in Filters.__struct_fields__ if name != "metadata"]
     filters = Filters(**{name: options.pop(name) for name in names}, metadata=metadata_filters(options.pop("metadata")))
+    if batch is not None:
+        if question is not None:
+            raise click.UsageError("QUESTION asks one question and --batch those of a file: choose one.")
+
+        from rag_qa.batch import BatchOptions
+
+        return ask_batch(batch, output, BatchOptions(k, max_tokens, filters), settings_of(options))
+    if output is not None:
+        raise click.UsageError("--output is for the answers of --batch: leave it out, or ask a file of questions.")
+    if question is None:
+        raise click.UsageError("Missing argument QUESTION: give it, or a file of questions with --batch.")
+    if question == "-":
+        question = standard_input().decode("utf-8", "surrogateescape").strip()
     with open_engine(settings_of(options)) as engine:
         answer = engine.ask(question, k, max_tokens, filters)
         if as_json:
@@ -203,7 +235,7 @@ def acronyms(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
 def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
     """Check the citations of an answer (of `ask --json`; `-` is standard input) against their source files."""
     settings = settings_of(options)
-    data = _standard_input() if str(answer) == "-" else answer.read_bytes()
+    data = standard_input() if str(answer) == "-" else answer.read_bytes()
 
     import msgspec
 
@@ -246,9 +278,3 @@ def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN4
     from rag_qa.service import serve as run
 
     run(settings, on_ready=lambda url: click.echo(f"rag_qa answers on {url} (description: {url}/schema)."))
-
-
-def _standard_input() -> bytes:
-    if sys.stdin is None:
-        raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
-    return sys.stdin.buffer.read()

@@ -1,6 +1,7 @@
 """What several commands share: options, settings, the default index, output as JSON."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,15 @@ if TYPE_CHECKING:
     from rag_qa.engine import Engine
     from rag_qa.settings import Settings
 
-__all__ = ["ensure_default_index", "index_option", "json_option", "open_engine", "print_json", "settings_of"]
+__all__ = [
+    "ensure_default_index",
+    "index_option",
+    "json_option",
+    "open_engine",
+    "print_json",
+    "settings_of",
+    "standard_input",
+]
 
 index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -28,6 +37,13 @@ def print_json(value: object) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
+
+
+def standard_input() -> bytes:
+    """All of it; that it is closed is wrong usage."""
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
+    return sys.stdin.buffer.read()
 
 
 def open_engine(settings: "Settings") -> "Engine":

@@ -125,6 +125,25 @@ class Engine:
         """Where the snapshot lies."""
         return self._corpus.snapshot
 
+    def check(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> None:
+        """Sees that a question can be asked, without asking it; arguments as of `ask`.
+
+        Raises:
+            QuestionError: the question, `k`, `max_tokens` or a filter cannot be used.
+        """
+        check_question(question, self._settings.max_question_characters)
+        self.check_options(k, max_tokens, filters)
+
+    def check_options(self, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> None:
+        """The same of what any question may be asked with."""
+        most = self._settings.max_k
+        if not 1 <= k <= most:
+            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
+        if max_tokens is not None and max_tokens < 1:
+            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
+        if filters is not None and filters != Filters():
+            self._catalogue().check(filters)
+
     def ask(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> Answer:
         """Answers a question with its `k` best passages.
 
@@ -140,8 +159,7 @@ class Engine:
             IndexDamagedError: a passage is not what was written.
         """
         started = time.perf_counter()
-        check_question(question, self._settings.max_question_characters)
-        self._check_numbers(k, max_tokens)
+        self.check(question, k, max_tokens)  # filters are checked where they are used
         statements = self.finder.statements(question, max(k, FIELD), self._allowed(filters))
         best = self.finder.reranked(question, statements.found)[:k]
         tokens = [found.passage.tokens for found in best]
@@ -313,13 +331,6 @@ class Engine:
         if placed is None:
             raise NotFoundError(f"No document has the id “{document_id[:80]}”.")
         return placed
-
-    def _check_numbers(self, k: int, max_tokens: int | None) -> None:
-        most = self._settings.max_k
-        if not 1 <= k <= most:
-            raise QuestionError(f"k is {k}: it must be from 1 to {most}.")
-        if max_tokens is not None and max_tokens < 1:
-            raise QuestionError(f"max_tokens is {max_tokens}: it must be 1 or more.")
 
 
 def _reranker(settings: Settings) -> Reranker | None:

@@ -5,6 +5,7 @@ RagQaError
 │   ├── QuestionError        the question, `k` or `max_tokens`
 │   ├── SettingsError        a setting's name or value
 │   ├── GoldError            a gold file or public collection
+│   ├── BatchError           a file of questions, or one of answers that is to be gone on with
 │   ├── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
 │   ├── ConflictError        it does not go with what is there, or what runs already (HTTP 409)
 │   └── UploadError          a document that is uploaded is too large, unreadable or finds no room (HTTP 413, 422, 507)
@@ -12,8 +13,8 @@ RagQaError
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
 ├── RerankerError            the cross-encoder is missing, damaged or does not fit (exit 2)
-├── WriteError               the index could not be written: no room, a failing disk (exit 2)
-├── BusyError                another process writes the index (exit 2)
+├── WriteError               the index or a file could not be written: no room, a failing disk (exit 2)
+├── BusyError                another process writes the index, or the same answers (exit 2)
 ├── KeysError                the file of keys cannot be read or written (exit 2)
 └── SnapshotError            the index cannot be used (exit 3, HTTP 503)
     ├── IndexMissingError    nothing was indexed there
@@ -28,6 +29,7 @@ from typing import ClassVar
 
 __all__ = [
     "DISK_FAILURES",
+    "BatchError",
     "BusyError",
     "ConflictError",
     "EncoderError",
@@ -92,6 +94,10 @@ class GoldError(InputError):
     """A gold file or a public collection cannot be used."""
 
 
+class BatchError(InputError):
+    """A file of questions, or one of answers that is to be gone on with, cannot be used."""
+
+
 class NotFoundError(InputError):
     """What was named is not there: a document, its file, a snapshot."""
 
@@ -130,18 +136,18 @@ class RerankerError(RagQaError):
 
 
 class WriteError(RagQaError):
-    """The index could not be written; it is as it was."""
+    """The index could not be written, and is as it was; or a file could not."""
 
-    def __init__(self, what: object, cause: object) -> None:
-        """Tells what could not be written, and why."""
+    def __init__(self, what: object, cause: object, left: str = "the index is as it was") -> None:
+        """Tells what could not be written, why, and what is left."""
         number = cause.errno if isinstance(cause, OSError) else errno.ENOSPC
         told = cause.strerror or cause if isinstance(cause, OSError) else cause
         remedy = MAKE_ROOM if number in DISK_FULL else CHECK_DISK
-        super().__init__(f"{what} cannot be written ({told}): {remedy}, and try again; the index is as it was.")
+        super().__init__(f"{what} cannot be written ({told}): {remedy}, and try again; {left}.")
 
 
 class BusyError(RagQaError):
-    """Another process writes the index."""
+    """Another process writes the index, or the same answers."""
 
 
 class KeysError(RagQaError):

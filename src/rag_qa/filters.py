@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -87,7 +87,20 @@ class Catalogue:
             self._kept[key] = decided
         return decided
 
+    def check(self, filters: Filters) -> None:
+        """Sees that filters can be used, without looking at the documents; errors as `allowed`."""
+        self._understood(filters)
+
     def _decide(self, filters: Filters) -> NDArray[np.bool_]:
+        passes = self._understood(filters)
+        allowed = np.zeros(self._ends[-1], dtype=np.bool_)
+        for number, info in enumerate(self._documents):
+            if passes(info):
+                allowed[self._ends[number] : self._ends[number + 1]] = True
+        return allowed
+
+    def _understood(self, filters: Filters) -> Callable[[DocumentInfo], bool]:
+        """What says of a document whether it passes."""
         unknown = sorted(filters.metadata.keys() - self._fields)
         if unknown:
             known = sorted(self._fields)
@@ -101,17 +114,17 @@ class Catalogue:
         last = _period(filters.date_to, "date_to")[1] if filters.date_to is not None else None
         if first and last and first > last:
             raise QuestionError(f"date_from, {filters.date_from}, is later than date_to, {filters.date_to}: swap them.")
-        allowed = np.zeros(self._ends[-1], dtype=np.bool_)
-        for number, info in enumerate(self._documents):
-            if (
+
+        def passes(info: DocumentInfo) -> bool:
+            return (
                 (globs is None or _matches(globs, info))
                 and (not formats or info.metadata.get("format") in formats)
                 and (not languages or info.metadata.get("language") in languages)
                 and _is_between(info.metadata.get("date"), first, last)
                 and all(_has(info, name, value) for name, value in filters.metadata.items())
-            ):
-                allowed[self._ends[number] : self._ends[number + 1]] = True
-        return allowed
+            )
+
+        return passes
 
 
 def metadata_filters(given: Iterable[str]) -> dict[str, Scalar]:

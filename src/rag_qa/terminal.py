@@ -44,11 +44,12 @@ PLAIN_MARK = "**"  # around highlights where there are no colours
 
 
 @contextmanager
-def progress_bar() -> "Iterator[Tell]":
-    """A progress bar on standard error; gives the function that is told how far the work is."""
+def progress_bar(*, shown: bool = True) -> "Iterator[Tell]":
+    """A progress bar on standard error, where that is a terminal; gives what is told how far the work is."""
     columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
         tasks = {}
 
         def tell(stage: str, done: int, total: int) -> None:
