@@ -72,7 +72,7 @@ async def run(index: Path, papers: Path, clients: int, seconds: float) -> None:
         lines = [json.loads(line) for line in log if line.startswith("{")]
     begun = {line["request_id"]: line["status"] for line in lines if line["event"] == "request"}
     snapshots = collections.Counter(line["snapshot"] for line in lines if line["event"] == "question")
-    lost = {each: outcomes.get(each) for each, status in begun.items() if each in outcomes and outcomes[each] != str(status)}
+    lost = {each: outcomes[each] for each, status in begun.items() if outcomes.get(each, str(status)) != str(status)}
     unanswered = {each: what for each, what in outcomes.items() if not what.isdigit() and each not in begun}
     print(f"{clients} clients, {ended - started:.0f} s until SIGTERM, the end after {time.monotonic() - ended:.1f} s")
     print("outcomes:", dict(collections.Counter(outcomes.values())))

@@ -108,7 +108,8 @@ def test_many_at_once_lose_none(path):
 
 def test_on_the_command_line(rag_qa_main, tmp_path):
     file = ("--keys-file", tmp_path / "keys.json")
-    assert rag_qa_main("keys", "list", *file) == (0, "", "There are no keys: make one with `rag-qa keys create NAME`.\n")
+    nothing = "There are no keys: make one with `rag-qa keys create NAME`.\n"
+    assert rag_qa_main("keys", "list", *file) == (0, "", nothing)
     code, whole, said = rag_qa_main("keys", "create", "alice", *file)
     assert code == 0
     assert "it is not shown again" in said

@@ -112,11 +112,12 @@ class Jobs:
     async def _run(self, job: Job, order: Order) -> None:
         process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, limit=LONGEST_EVENT)
         last = Event()
+        assert process.stdin is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101
         try:
-            assert process.stdin is not None  # noqa: S101
-            assert process.stdout is not None  # noqa: S101
-            process.stdin.write(msgspec.json.encode(order) + b"\n")
-            await process.stdin.drain()
+            with suppress(ConnectionError):  # it has ended already
+                process.stdin.write(msgspec.json.encode(order) + b"\n")
+                await process.stdin.drain()
             async for line in process.stdout:
                 last = _EVENTS.decode(line)
                 if last.stage:
@@ -126,7 +127,11 @@ class Jobs:
         except BaseException:
             await asyncio.shield(_stop(process))
             raise
-        problem = last.problem if last.problem or last.report else f"The process of the job ended ({code})."
+        problem = (
+            last.problem
+            if last.problem or last.report
+            else f"The process of the job ended too early (exit code {code})."
+        )
         state: Literal["done", "failed"] = "failed" if problem else "done"
         job = structs.replace(job, state=state, finished=_now(), report=last.report, problem=problem)
         self._put(job)

@@ -6,6 +6,8 @@ A client that sends or takes next to nothing for long has its connection ended, 
 from asyncio import BaseTransport, Transport
 from asyncio.events import TimerHandle
 from http import HTTPStatus
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,6 +20,7 @@ LONGEST_HEAD = 1_048_576  # bytes of a request's first line and headers
 LONGEST_ADDRESS = 65_535  # bytes, httptools'
 SLOWEST = 5_000  # bytes in the seconds that a client is given
 SECONDS_TO_LINGER = 2
+AT_ONCE = pack("ii", 1, 0)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -102,6 +105,8 @@ class BoundedProtocol(HttpToolsProtocol):
             detail = f"The request did not come within {self.client_seconds:g} s: send it faster, or in parts."
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, detail)
         else:
+            if self.transport.get_write_buffer_size() > 0:  # the system would keep it as long as the client likes
+                self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, AT_ONCE)
             self.transport.abort()
 
     def _waits_for_client(self) -> bool:

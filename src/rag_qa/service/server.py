@@ -35,9 +35,9 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         SnapshotError: the index cannot be used.
     """
     _check_proxies(settings.trusted_proxies)
-    listener = _listen(settings.host, settings.port)
     if keys_needed(settings):
         _check_keys(settings)
+    listener = _listen(settings.host, settings.port)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     failures: list[Exception] = []
     first: list[Engine] = []
