@@ -17,15 +17,21 @@ from rag_qa.references import FORMS
 from rag_qa.service import examples
 from rag_qa.service.live import lent_engine
 from rag_qa.service.problems import MEDIA_TYPE, Problem
-from rag_qa.service.wire import AskRequest, DocumentDetail, DocumentEntry, DocumentPage, Health, SnapshotView
+from rag_qa.service.wire import (
+    MOST_LISTED,
+    MOST_SKIPPED,
+    MOST_TO_VERIFY,
+    AskRequest,
+    DocumentDetail,
+    DocumentPage,
+    Health,
+    SnapshotView,
+)
 from rag_qa.types import Answer
 from rag_qa.verifying import Verification
 
 __all__ = ["handlers"]
 
-MOST_LISTED = 1000
-MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
-MOST_SKIPPED = 2**62
 SNAPSHOT_HEADER = "X-Snapshot"
 BYTES = "application/octet-stream"
 SEVERAL = {"document", "format", "language", "metadata"}
@@ -137,9 +143,7 @@ def documents(
     """The documents of the snapshot, sorted by path."""
     _refuse_unknown(request, {"offset", "limit"})
     with lent_engine(state) as engine:
-        shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
-        counts = engine.manifest.counts
-        return DocumentPage(snapshot=engine.manifest.id, total=counts.documents, offset=offset, documents=shown)
+        return DocumentPage.of(engine, offset, limit)
 
 
 @get(
