@@ -15,10 +15,13 @@ __all__ = ["DEFAULT_ENCODER", "IndexSettings", "Precision", "Settings", "load_se
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
 ENVIRONMENT_PREFIX = "RAG_QA_"
+LISTS = {"allowed_hosts", "cors_origins"}
+"""What stands in the environment with commas between."""
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Precision = Literal["int8", "float32"]
+Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -100,6 +103,8 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Host names the service answers to, without port."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Web origins that may call the service, such as https://example.org; its own may always."""
     max_body_bytes: Positive = 65536
     threads: Positive = 2
     """Requests that the service works on at the same time."""
@@ -140,7 +145,7 @@ def load_settings(
     for name, value in (environ or {}).items():
         if name.startswith(ENVIRONMENT_PREFIX):
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower()
-            layers[key] = ([host.strip() for host in value.split(",")] if key == "allowed_hosts" else value, name)
+            layers[key] = ([part.strip() for part in value.split(",")] if key in LISTS else value, name)
     for name, value in (overrides or {}).items():
         if value is not None:
             layers[name] = (value, "the command line")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio.to_thread
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import ResponseHeader
 from litestar.types import ASGIApp
 
@@ -56,6 +57,7 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
         openapi_config=openapi_config(),
         request_max_body_size=settings.max_body_bytes,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+        cors_config=CORSConfig(list(settings.cors_origins)) if settings.cors_origins else None,
         logging_config=None,
     )
     return AllowedHosts(BoundedQueue(app, settings.max_requests), settings.allowed_hosts)
