@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def serving(index, folder=None):
-    """Starts a server in a folder; gives its address."""
-    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
+def serving(index, folder=None, *command):
+    """Starts a server in a folder, by `serve` or another command; gives its address."""
+    command = [sys.executable, "-m", "rag_qa", *(command or ("serve",)), "--port", "0", "--index", str(index)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:
         yield re.search(r"http://\S+:\d+", process.stdout.readline()).group()

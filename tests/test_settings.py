@@ -14,9 +14,9 @@ def test_layers_in_order(tmp_path):
 
 
 def test_lists_in_the_environment(tmp_path):
-    environ = {"RAG_QA_CORS_ORIGINS": "https://a.example, http://b.example:81"}
+    environ = {"RAG_QA_CORS_ORIGINS": "https://a.example, http://b.example:81", "RAG_QA_MCP": "1"}
     settings = load_settings({}, environ, tmp_path)
-    assert settings.cors_origins == ("https://a.example", "http://b.example:81")
+    assert (settings.cors_origins, settings.mcp) == (("https://a.example", "http://b.example:81"), True)
 
 
 def test_nothing_given_is_the_defaults(tmp_path):

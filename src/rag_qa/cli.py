@@ -1,4 +1,4 @@
-"""The command line: index, ask, verify, serve, eval, snapshots. Each is thin: it calls the engine and shows the result.
+"""The command line. Each command is thin: it calls the engine and shows the result.
 
 Exit codes: 0 done; 1 the answer is not in this collection, or a citation does not hold; 2 wrong usage or input; 3 index
 missing, damaged or built with other settings; 130 stopped by Ctrl-C.
@@ -14,10 +14,13 @@ import click
 from rag_qa import __version__
 from rag_qa.cli_eval import evaluate
 from rag_qa.cli_options import (
+    allowed_host_option,
     ensure_default_index,
+    host_option,
     index_option,
     json_option,
     open_engine,
+    port_option,
     print_json,
     settings_of,
 )
@@ -228,17 +231,49 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 
 @cli.command()
 @index_option
-@click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
-@click.option("--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080).")
-@click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to.")
-def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+@host_option
+@port_option
+@allowed_host_option
+@click.option("--mcp", is_flag=True, default=None, help="Answer MCP clients too, at /mcp.")
+def serve(**options: Any) -> None:  # noqa: ANN401
     """Answer questions over HTTP; the interface is described at /schema."""
+    _serve(**options)
+
+
+@cli.command()
+@index_option
+@click.option("--http", is_flag=True, help="Over HTTP, at /mcp: the same as `serve --mcp`.")
+@host_option
+@port_option
+@allowed_host_option
+def mcp(*, http: bool, **options: Any) -> None:  # noqa: ANN401
+    """Answer MCP clients, programs with a language model, over standard input and output."""
+    if http:
+        _serve(mcp=True, **options)
+        return
+    if any(options[name] not in (None, ()) for name in ("host", "port", "allowed_hosts")):
+        raise click.UsageError("--host, --port and --allowed-host are for --http: add it, or leave them out.")
+    settings = settings_of({"index": options["index"]})
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: a client has to write to it, or give --http.")
+    ensure_default_index(settings)
+
+    from rag_qa.service.mcp import serve_stdio
+
+    serve_stdio(settings)
+
+
+def _serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
     ensure_default_index(settings)
 
     from rag_qa.service import serve as run
 
-    run(settings, on_ready=lambda url: click.echo(f"rag_qa answers on {url} (description: {url}/schema)."))
+    def tell(url: str) -> None:
+        for_models = f", MCP: {url}/mcp" if settings.mcp else ""
+        click.echo(f"rag_qa answers on {url} (description: {url}/schema{for_models}).")
+
+    run(settings, on_ready=tell)
 
 
 def _standard_input() -> bytes:

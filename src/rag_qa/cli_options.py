@@ -10,9 +10,26 @@ if TYPE_CHECKING:
     from rag_qa.engine import Engine
     from rag_qa.settings import Settings
 
-__all__ = ["ensure_default_index", "index_option", "json_option", "open_engine", "print_json", "settings_of"]
+__all__ = [
+    "allowed_host_option",
+    "ensure_default_index",
+    "host_option",
+    "index_option",
+    "json_option",
+    "open_engine",
+    "port_option",
+    "print_json",
+    "settings_of",
+]
 
 index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
+host_option = click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
+port_option = click.option(
+    "--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080)."
+)
+allowed_host_option = click.option(
+    "--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

@@ -105,6 +105,8 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Host names the service answers to, without port."""
     cors_origins: tuple[Origin, ...] = ()
     """Web origins that may call the service, such as https://example.org; its own may always."""
+    mcp: bool = False
+    """Answer MCP clients at /mcp."""
     max_body_bytes: Positive = 65536
     threads: Positive = 2
     """Requests that the service works on at the same time."""

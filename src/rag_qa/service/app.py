@@ -50,9 +50,15 @@ def create_app(settings: Settings, load_engine: Callable[[], Engine] | None = No
         finally:
             live.close()
 
+    plugins = []
+    if settings.mcp:
+        from rag_qa.service.mcp import Endpoint
+
+        plugins.append(Endpoint(settings))
     app = Litestar(
         [*handlers, pages],
         lifespan=[lifespan],
+        plugins=plugins,
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(),
         request_max_body_size=settings.max_body_bytes,
