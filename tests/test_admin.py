@@ -1,12 +1,10 @@
 """What administrators do over HTTP: index anew, go back, upload and remove documents."""
 
-import contextlib
 import errno
 import json
 import os
 import threading
 import zipfile
-from pathlib import Path
 
 import httpx
 import pytest
@@ -79,8 +77,6 @@ def test_a_document_from_upload_to_answer_and_back(index, papers):
         assert told[-1]["report"]["files"]["added"] == 1
         assert client.get(place).json() == told[-1]
         assert client.get("/admin/jobs").json() == [told[-1]]
-        with contextlib.suppress(AssertionError):
-            threading.Event().wait(0.6)
         for _ in range(100):
             if (now := client.get("/snapshot").json()["id"]) != before:
                 break
@@ -112,7 +108,7 @@ def test_names_that_lead_elsewhere(client, papers, name):
     with pytest.raises(InputError):
         ManagedFolder(settings).remove(name)
     quoted = "".join(f"%{byte:02x}" for byte in name.encode())
-    if name:
+    if name and "//" not in f"/{name}":  # that is the same address as one slash
         assert client.put(f"/admin/documents/{quoted}", content=TEXT).status_code in {400, 404}
         assert client.delete(f"/admin/documents/{quoted}").status_code in {400, 404}
     assert left(papers) == ["first.txt"]
@@ -215,7 +211,7 @@ def test_without_a_managed_folder_or_one_that_is_not_indexed(index, papers, tmp_
     (tmp_path / "other").mkdir()
     for folder, status, words in (
         ("", 404, "No folder is managed"),
-        ("other", 409, "not among what the index is made"),
+        ("other", 409, "not among what the index is"),
     ):
         settings = Settings(index=str(index), allowed_hosts=("*",), managed_folder=folder)
         with TestClient(create_app(settings)) as client:
@@ -225,11 +221,11 @@ def test_without_a_managed_folder_or_one_that_is_not_indexed(index, papers, tmp_
 
 
 def finished(client, job_id):
-    for _ in range(600):
+    for _ in range(200):
         job = client.get(f"/admin/jobs/{job_id}").json()
         if job["state"] != "running":
             return job
-        threading.Event().wait(0.05)
+        threading.Event().wait(0.25)
     pytest.fail("the job did not end")
 
 
@@ -249,7 +245,7 @@ def test_a_job_that_fails_leaves_what_answers(client, index, papers):
 def test_a_job_whose_process_dies(client, monkeypatch):
     monkeypatch.setattr(jobs, "COMMAND", ("false",))
     job = finished(client, client.post("/admin/index").json()["id"])
-    assert (job["state"], job["problem"]) == ("failed", "The process of the job ended (exit code 1).")
+    assert (job["state"], job["problem"]) == ("failed", "The process of the job ended too early (exit code 1).")
 
 
 def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
@@ -325,8 +321,7 @@ def test_batches(client):
 
 
 def test_the_disk_is_spoken_of_without_its_paths(tmp_path):
-    with pytest.raises(UploadError, match=r"^The managed folder cannot be changed \(Permission denied\)\.$") as told:
-        with managed._on_disk():
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path))
+    words = r"^The managed folder cannot be changed \(Permission denied\)\.$"
+    with pytest.raises(UploadError, match=words) as told, managed._on_disk():
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path))
     assert told.value.http_status == 507
-    assert Path(tmp_path).exists()

@@ -31,16 +31,18 @@ def write_edition(folder, number):
 @contextmanager
 def serving(index):
     command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = index.with_name("log")
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         url = re.search(r"http://\S+:\d+", process.stdout.readline()).group()
         with httpx.Client(base_url=url, timeout=SECONDS) as client:
-            yield client, process
+            yield client, log
     finally:
         ended = process.poll()
         process.terminate()
-        _, log = process.communicate(timeout=SECONDS)
-        assert ended is None, (ended, log)
+        process.communicate(timeout=SECONDS)
+        assert ended is None, (ended, log.read_text())
 
 
 def answers_from(client, snapshot):
@@ -97,14 +99,17 @@ def test_a_server_keeps_answering_where_its_index_is_taken_away(tmp_path, with_e
     folder, index = tmp_path / "papers", with_encoder()
     write_edition(folder, 0)
     first = build([folder], index).snapshot
-    with serving(index) as (client, process):
+    with serving(index) as (client, log):
         before = client.post("/ask", json={"question": QUESTION}).json()
         shutil.rmtree(index / "snapshots")
         answer = client.post("/ask", json={"question": QUESTION}).json()
         assert answer["passages"] == before["passages"]
         assert len(client.get("/documents").json()["documents"]) == DOCUMENTS
         (index / "current").write_text("")
-        assert "still answers" in process.stderr.readline()  # it has looked
+        started = time.monotonic()
+        while "still answers" not in log.read_text():  # it has not looked yet
+            assert time.monotonic() - started < SECONDS
+            time.sleep(0.05)
         assert client.post("/ask", json={"question": QUESTION}).json()["snapshot"] == first
         write_edition(folder, 1)
         answers_from(client, build([folder], index).snapshot)

@@ -262,9 +262,10 @@ def test_openapi_describes_every_route_with_examples(client):
     document = client.get("/schema/openapi.json").json()
     paths = document["paths"]
     assert set(paths) == {
-        "/ask", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text",
+        "/ask", "/ask/batch", "/verify", "/documents", "/documents/{document_id}", "/documents/{document_id}/text",
         "/documents/{document_id}/reference", "/documents/{document_id}/file", "/snapshot", "/health/live",
-        "/health/ready",
+        "/health/ready", "/admin/index", "/admin/jobs", "/admin/jobs/{job_id}", "/admin/jobs/{job_id}/events",
+        "/admin/snapshots", "/admin/snapshots/rollback", "/admin/documents", "/admin/documents/{path}",
     }  # fmt: skip
     post = paths["/ask"]["post"]
     assert post["requestBody"]["content"]["application/json"]["schema"]["examples"][0]["question"]
@@ -290,6 +291,7 @@ def test_examples_hold_what_they_show(client):
     detail = client.get(f"/documents/{entry['id']}").json()
     assert set(detail) == set(type(examples.DOCUMENT).__struct_fields__)
     assert set(client.get("/snapshot").json()) == set(type(examples.SNAPSHOT).__struct_fields__)
+    assert set(client.get("/admin/snapshots").json()[0]) == set(type(examples.SNAPSHOTS[0]).__struct_fields__)
     for status, shown in examples.PROBLEMS.items():
         assert shown.status == status
 

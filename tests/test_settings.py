@@ -13,6 +13,12 @@ def test_layers_in_order(tmp_path):
     assert settings.given == {"depth", "max_k", "host", "allowed_hosts"}
 
 
+def test_lists_in_the_environment(tmp_path):
+    environ = {"RAG_QA_CORS_ORIGINS": "https://a.example, http://b.example:81", "RAG_QA_MCP": "1"}
+    settings = load_settings({}, environ, tmp_path)
+    assert (settings.cors_origins, settings.mcp) == (("https://a.example", "http://b.example:81"), True)
+
+
 def test_nothing_given_is_the_defaults(tmp_path):
     settings = load_settings({}, {}, tmp_path)
     assert settings.index == "index"
@@ -25,6 +31,7 @@ def test_nothing_given_is_the_defaults(tmp_path):
         ({"RAG_QA_DEPTH": "many"}, "RAG_QA_DEPTH sets depth to “many”: Expected `int`"),
         ({"RAG_QA_DENSE_WEIGHT": "1.5"}, "Expected `float` <= 1"),
         ({"RAG_QA_PASSAGE_TOKENS": "3"}, "Expected `int` >= 16"),
+        ({"RAG_QA_CORS_ORIGINS": "https://a.example/"}, "sets cors_origins to .*: Expected `str` matching"),
         ({"RAG_QA_COLOUR": "red"}, "sets “colour”, which is no setting"),
         ({"RAG_QA_GIVEN": "x"}, "which is no setting"),
     ],

@@ -1,4 +1,4 @@
-"""The command line: index, ask, verify, serve, eval, snapshots. Each is thin: it calls the engine and shows the result.
+"""The command line. Each command is thin: it calls the engine and shows the result.
 
 Exit codes: 0 done; 1 the answer is not in this collection, or a citation does not hold; 2 wrong usage or input; 3 index
 missing, damaged or built with other settings; 130 stopped by Ctrl-C.
@@ -16,11 +16,16 @@ from rag_qa.cli_batch import ask_batch
 from rag_qa.cli_eval import evaluate
 from rag_qa.cli_keys import keys
 from rag_qa.cli_options import (
+    allowed_host_option,
     ensure_default_index,
+    host_option,
     index_option,
     json_option,
+    keys_file_option,
     open_engine,
+    port_option,
     print_json,
+    require_keys_option,
     settings_of,
     standard_input,
 )
@@ -262,19 +267,54 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 
 @cli.command()
 @index_option
-@click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
-@click.option("--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080).")
-@click.option("--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to.")
-@click.option("--keys-file", metavar="FILE", help="File of the API keys (default: rag-qa-keys.json).")
-@click.option("--require-keys", is_flag=True, default=None, help="Ask for a key on loopback, too: behind a proxy.")
-def serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+@host_option
+@port_option
+@allowed_host_option
+@keys_file_option
+@require_keys_option
+@click.option("--mcp", is_flag=True, default=None, help="Answer MCP clients too, at /mcp.")
+def serve(**options: Any) -> None:  # noqa: ANN401
     """Answer questions over HTTP; the interface is described at /schema.
 
     On another address than loopback, an API key is asked for: see `rag-qa keys`.
     """
+    _serve(**options)
+
+
+@cli.command()
+@index_option
+@click.option("--http", is_flag=True, help="Over HTTP, at /mcp: the same as `serve --mcp`.")
+@host_option
+@port_option
+@allowed_host_option
+@keys_file_option
+@require_keys_option
+def mcp(*, http: bool, **options: Any) -> None:  # noqa: ANN401
+    """Answer MCP clients, programs with a language model, over standard input and output."""
+    if http:
+        _serve(mcp=True, **options)
+        return
+    index = options.pop("index")
+    if any(value not in (None, ()) for value in options.values()):
+        raise click.UsageError("The options of a server are for --http: add it, or leave them out.")
+    settings = settings_of({"index": index})
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: a client has to write to it, or give --http.")
+    ensure_default_index(settings)
+
+    from rag_qa.service.mcp import serve_stdio
+
+    serve_stdio(settings)
+
+
+def _serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
     ensure_default_index(settings)
 
     from rag_qa.service import serve as run
 
-    run(settings, on_ready=lambda url: click.echo(f"rag_qa answers on {url} (description: {url}/schema)."))
+    def tell(url: str) -> None:
+        for_models = f", MCP: {url}/mcp" if settings.mcp else ""
+        click.echo(f"rag_qa answers on {url} (description: {url}/schema{for_models}).")
+
+    run(settings, on_ready=tell)

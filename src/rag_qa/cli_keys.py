@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rag_qa.cli_options import json_option, print_json, settings_of
+from rag_qa.cli_options import json_option, keys_file_option, print_json, settings_of
 
 if TYPE_CHECKING:
     from rag_qa.keys import Key
 
 __all__ = ["keys"]
-
-keys_option = click.option("--keys-file", metavar="FILE", help="File of keys (default: rag-qa-keys.json).")
 
 
 @click.group()
@@ -31,7 +29,7 @@ def keys() -> None:
     type=click.Choice(["ask", "admin"]),
     help="What it opens: ask, or admin (which may also ask).",
 )
-@keys_option
+@keys_file_option
 @json_option
 def create(name: str, scopes: tuple[Any, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Make a key for NAME, a person or a program, and print it: it is shown this once."""
@@ -48,7 +46,7 @@ def create(name: str, scopes: tuple[Any, ...], as_json: bool, **options: Any) ->
 
 
 @keys.command("list")
-@keys_option
+@keys_file_option
 @json_option
 def list_keys(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """List all keys, those that were revoked among them."""
@@ -67,7 +65,7 @@ def list_keys(as_json: bool, **options: Any) -> None:  # noqa: ANN401
 
 @keys.command()
 @click.argument("key", metavar="ID|NAME")
-@keys_option
+@keys_file_option
 @json_option
 def revoke(key: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Revoke a key; a running service refuses it from now on."""

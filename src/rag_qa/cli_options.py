@@ -12,16 +12,32 @@ if TYPE_CHECKING:
     from rag_qa.settings import Settings
 
 __all__ = [
+    "allowed_host_option",
     "ensure_default_index",
+    "host_option",
     "index_option",
     "json_option",
+    "keys_file_option",
     "open_engine",
+    "port_option",
     "print_json",
+    "require_keys_option",
     "settings_of",
     "standard_input",
 ]
 
 index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
+host_option = click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
+port_option = click.option(
+    "--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080)."
+)
+allowed_host_option = click.option(
+    "--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to."
+)
+keys_file_option = click.option("--keys-file", metavar="FILE", help="File of the API keys (default: rag-qa-keys.json).")
+require_keys_option = click.option(
+    "--require-keys", is_flag=True, default=None, help="Ask for a key on loopback, too: behind a proxy."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

@@ -15,13 +15,13 @@ __all__ = ["DEFAULT_ENCODER", "IndexSettings", "Precision", "Settings", "load_se
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
 ENVIRONMENT_PREFIX = "RAG_QA_"
-
 LISTS = {"allowed_hosts", "cors_origins", "trusted_proxies"}
 """Settings of several values, which in the environment are separated by commas."""
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Precision = Literal["int8", "float32"]
+Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -103,6 +103,10 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Host names the service answers to, without port."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Web origins that may call the service, such as https://example.org; its own may always."""
+    mcp: bool = False
+    """Answer MCP clients at /mcp."""
     max_body_bytes: Positive = 65536
     threads: Positive = 2
     """Requests that the service works on at the same time."""
@@ -122,8 +126,6 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How long a service that is stopped may take to answer what it has begun."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks of proxies that are believed in whom they ask for (X-Forwarded-For, X-Forwarded-Proto)."""
-    cors_origins: tuple[str, ...] = ()
-    """Web origins that may call the service from a browser, as `https://intranet.example`."""
     managed_folder: str = ""
     """The indexed folder to which administrators may upload documents over HTTP; empty where they may not."""
     log_questions: bool = False

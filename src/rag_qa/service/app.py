@@ -26,6 +26,7 @@ from rag_qa.service.limits import RATE_STORE, rate_limit
 from rag_qa.service.live import LiveEngine
 from rag_qa.service.logs import RequestLog
 from rag_qa.service.metrics import Metrics, observe_queue, observe_snapshot, requests_observed
+from rag_qa.service.origins import AllowedOrigins
 from rag_qa.service.pages import pages
 from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
 from rag_qa.service.queue import BoundedQueue
@@ -90,9 +91,15 @@ def create_app(
         middleware.insert(0, traces().middleware)
     if access.keys is not None:
         middleware.append(rate_limit(settings.rate_limit).middleware)
+    plugins = []
+    if settings.mcp:
+        from rag_qa.service.mcp import Endpoint
+
+        plugins.append(Endpoint(settings))
     app = Litestar(
         [*handlers, admin, pages, Metrics],
         lifespan=[lifespan],
+        plugins=plugins,
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
@@ -106,7 +113,8 @@ def create_app(
     app.state.access, app.state.settings, app.state.uploads = access, settings, anyio.Semaphore(1)
     queue = BoundedQueue(app, settings.max_requests)
     observe_queue(queue)
-    return RequestLog(AllowedHosts(queue, settings.allowed_hosts))
+    checked = AllowedOrigins(queue, settings.cors_origins)
+    return RequestLog(AllowedHosts(checked, settings.allowed_hosts))
 
 
 def _cross_origin(origins: tuple[str, ...]) -> CORSConfig | None:

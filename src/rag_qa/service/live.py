@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -13,9 +14,13 @@ from litestar.datastructures import State
 
 from rag_qa.engine import Engine
 from rag_qa.errors import RagQaError
+from rag_qa.settings import Settings
 from rag_qa.snapshot import current_name
 
-__all__ = ["LiveEngine", "lent_engine"]
+if TYPE_CHECKING:
+    from rag_qa.reranking import Reranker
+
+__all__ = ["LiveEngine", "engine_opener", "lent_engine"]
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_TRIES = 5  # to open a snapshot that could not be opened
@@ -26,6 +31,19 @@ def lent_engine(state: State) -> AbstractContextManager[Engine]:
     """The engine that answers now, for one request."""
     live: LiveEngine = state.live
     return live.lend()
+
+
+def engine_opener(settings: Settings) -> Callable[[], Engine]:
+    """What opens the engine of the current snapshot, each time with the same reranker; errors as `Engine.open`."""
+    reranker: Reranker | None = None
+
+    def load() -> Engine:
+        nonlocal reranker
+        engine = Engine.open(settings.index, settings, reranker=reranker)
+        reranker = engine.reranker
+        return engine
+
+    return load
 
 
 class _Lent:

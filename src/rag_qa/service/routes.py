@@ -22,12 +22,14 @@ from rag_qa.service.describing import answers
 from rag_qa.service.live import lent_engine
 from rag_qa.service.parameters import refuse_unknown
 from rag_qa.service.wire import (
+    MOST_LISTED,
+    MOST_SKIPPED,
+    MOST_TO_VERIFY,
     AskRequest,
     Batch,
     BatchRequest,
     BatchResult,
     DocumentDetail,
-    DocumentEntry,
     DocumentPage,
     Health,
     SnapshotView,
@@ -37,10 +39,7 @@ from rag_qa.verifying import Verification
 
 __all__ = ["handlers"]
 
-MOST_LISTED = 1000
 MOST_IN_A_BATCH = 2_000_000  # bytes
-MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
-MOST_SKIPPED = 2**62
 SNAPSHOT_HEADER = "X-Snapshot"
 BYTES = "application/octet-stream"
 
@@ -162,9 +161,7 @@ def documents(
     """The documents of the snapshot, sorted by path."""
     refuse_unknown(request, "offset", "limit")
     with lent_engine(state) as engine:
-        shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
-        counts = engine.manifest.counts
-        return DocumentPage(snapshot=engine.manifest.id, total=counts.documents, offset=offset, documents=shown)
+        return DocumentPage.of(engine, offset, limit)
 
 
 @get(

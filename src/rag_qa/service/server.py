@@ -12,6 +12,7 @@ from rag_qa.errors import InputError, SettingsError
 from rag_qa.keys import read_keys
 from rag_qa.service.access import keys_needed
 from rag_qa.service.app import create_app
+from rag_qa.service.live import engine_opener
 from rag_qa.service.logs import configure_logs
 from rag_qa.service.protocol import BoundedProtocol
 from rag_qa.settings import Settings
@@ -40,17 +41,19 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     listener = _listen(settings.host, settings.port)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     failures: list[Exception] = []
-    first: list[Engine] = []
+    open_engine = engine_opener(settings)
+    started = False
 
     def load() -> Engine:
-        if first:  # a new snapshot, to be looked at by the same reranker
-            return Engine.open(settings.index, settings, reranker=first[0].reranker)
+        nonlocal started
+        if started:  # a new snapshot
+            return open_engine()
         try:
-            engine = Engine.open(settings.index, settings)
+            engine = open_engine()
         except Exception as error:
             failures.append(error)
             raise
-        first.append(engine)
+        started = True
         on_ready(f"http://{name}:{listener.getsockname()[1]}")  # requests that come from now on wait their turn
         return engine
 

@@ -4,13 +4,17 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from rag_qa.answering import check_stretch, cite_stretch
 from rag_qa.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
 from rag_qa.manifest import Counts, EncoderRecord
-from rag_qa.types import Answer, DocumentInfo, FailedFile, Heading
+from rag_qa.types import Answer, Citation, DocumentInfo, FailedFile, Heading
 
 __all__ = [
+    "MOST_LISTED",
+    "MOST_SKIPPED",
+    "MOST_TO_VERIFY",
     "AskRequest",
     "Batch",
     "BatchRequest",
@@ -19,11 +23,19 @@ __all__ = [
     "DocumentDetail",
     "DocumentEntry",
     "DocumentPage",
+    "DocumentStretch",
     "Health",
+    "ListRequest",
+    "ReadRequest",
     "Rollback",
     "RolledBack",
     "SnapshotView",
+    "VerifyRequest",
 ]
+
+MOST_LISTED = 1000
+MOST_SKIPPED = 2**62
+MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 
 Question = Annotated[str, Meta(description="In words; at most 2,000 characters unless configured otherwise.")]
 K = Annotated[int, Meta(description="How many passages, from 1 to 100 unless configured otherwise.")]
@@ -63,6 +75,29 @@ class Batch(Struct, frozen=True):
     snapshot: str
     """The id of the snapshot that all answers are of."""
     results: list[BatchResult]
+
+
+class ReadRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of a document, in Unicode code points; a citation's `id`, `start` and `end` are its quote."""
+
+    id: Annotated[str, Meta(description="A document's id: the `id` of a citation, or of a document that is listed.")]
+    start: Annotated[int, Meta(description="The first character, counted from 0.")] = 0
+    end: Annotated[
+        int | None, Meta(description="The character after the last one; by default as much as is given at once.")
+    ] = None
+
+
+class VerifyRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """An answer whose citations are to be checked."""
+
+    answer: Annotated[Answer, Meta(description="An answer, unchanged as it was given.")]
+
+
+class ListRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of the list of documents."""
+
+    offset: Annotated[int, Meta(ge=0, le=MOST_SKIPPED, description="How many documents to skip.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=MOST_LISTED, description="How many documents to list, at most.")] = 50
 
 
 class DocumentEntry(Struct, frozen=True, kw_only=True):
@@ -117,6 +152,44 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
     total: int
     offset: int
     documents: list[DocumentEntry]
+
+    @classmethod
+    def of(cls, engine: Engine, offset: int, limit: int) -> "DocumentPage":
+        """So many documents of an engine, from the `offset`-th on."""
+        shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
+        total = engine.manifest.counts.documents
+        return cls(snapshot=engine.manifest.id, total=total, offset=offset, documents=shown)
+
+
+class DocumentStretch(Struct, frozen=True, kw_only=True):
+    """A stretch of a document's text, word for word, with the citation of exactly this stretch."""
+
+    snapshot: str
+    """The id of the snapshot that this is of."""
+    text: str
+    citation: Annotated[Citation, Meta(description="Page, line and section are those of `start`.")]
+    characters: Annotated[int, Meta(description="Length of the whole document.")]
+    cut: Annotated[bool, Meta(description="Whether there is more of what was wanted: read on from the citation's end.")]
+
+    @classmethod
+    def of(cls, engine: Engine, document_id: str, start: int, end: int | None, longest: int) -> "DocumentStretch":
+        """The stretch from `start` to `end`, by default the document's, or as much of it as may be given.
+
+        Raises:
+            NotFoundError: no document has this id.
+            InputError: the document has no such stretch.
+        """
+        document = engine.document(document_id)
+        wanted = len(document.text) if end is None else end
+        check_stretch(document, start, wanted)
+        stop = min(wanted, start + longest)
+        return cls(
+            snapshot=engine.manifest.id,
+            text=document.text[start:stop],
+            citation=cite_stretch(document, start, stop),
+            characters=len(document.text),
+            cut=stop < wanted,
+        )
 
 
 class CalibrationView(Struct, frozen=True):
