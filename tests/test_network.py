@@ -35,10 +35,10 @@ class Guarded:
         self.ask = create_key(self.file, "alice", ("ask",))[1]
         self.admin = create_key(self.file, "root", ("admin",))[1]
         settings = {"allowed_hosts": ("*",), "host": "0.0.0.0"} | settings
-        self.app = create_app(Settings(index=str(index), keys_file=str(self.file), **settings))
+        self.settings = Settings(index=str(index), keys_file=str(self.file), **settings)
 
     def client(self, key=None, **options):
-        client = TestClient(self.app, **options)
+        client = TestClient(create_app(self.settings), **options)
         client.headers.update(bearer(key) if key else {})
         client.follow_redirects = False
         return client

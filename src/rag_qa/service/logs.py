@@ -4,6 +4,7 @@ Neither questions nor what was found is among it, unless the settings ask for it
 its query, and of an exception the places in the code without its message.
 """
 
+import io
 import logging
 import re
 import sys
@@ -11,7 +12,8 @@ import time
 import traceback
 import uuid
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -30,6 +32,17 @@ REQUEST_ID = "X-Request-ID"
 GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 LOG = structlog.get_logger()
 LOGGERS = ("rag_qa", "uvicorn.error", "litestar", "mcp")
+
+
+class _StandardError(io.TextIOBase):
+    """Standard error; a reader of it that has gone costs no request."""
+
+    def write(self, text: str) -> int:
+        """Writes what can be written."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        return len(text)
 
 
 class RequestLog:
@@ -69,11 +82,12 @@ class RequestLog:
                 )
 
 
-def configure_logs(*, questions: bool) -> None:
+def configure_logs(*, questions: bool, level: int = logging.INFO) -> None:
     """Sets up this process's logs.
 
     Args:
         questions: whether the text of questions may stand in them.
+        level: from which on something is written.
     """
     shared: list[Processor] = [
         merge_contextvars,
@@ -90,11 +104,11 @@ def configure_logs(*, questions: bool) -> None:
     )
     structlog.configure(
         processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_StandardError())
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, *last], keep_exc_info=False)
@@ -102,7 +116,7 @@ def configure_logs(*, questions: bool) -> None:
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO if name == "rag_qa" else logging.WARNING)
+        logger.setLevel(level if name == "rag_qa" else logging.WARNING)
 
 
 def _request_id(scope: Scope) -> str:

@@ -4,6 +4,7 @@ The only file that imports the protocol's SDK, which takes a second: it is impor
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,7 +99,7 @@ def serve_stdio(settings: Settings) -> None:
     Raises:
         SnapshotError: the index cannot be used.
     """
-    configure_logs(questions=settings.log_questions)
+    configure_logs(questions=settings.log_questions, level=logging.WARNING)
     live = LiveEngine(Path(settings.index), engine_opener(settings))
     # A thread waits for the client's next line, and only the end of the process ends it. Nothing is written that could
     # be left half done: the system may do with the process what it does by itself.
