@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from indexes import copy_index, link_encoder
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
@@ -23,6 +24,7 @@ from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.subjects import Subject, gold_subject
 from rag_qa.hardware import best_precision
+from rag_qa.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 settings.register_profile("same every time", derandomize=True)
@@ -59,6 +61,24 @@ def encoder() -> Iterator[SentenceEncoder]:
         yield found
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """An export of an encoder is loaded once too: most indexes have links to the same files."""
+    load, loaded = OnnxEncoder.open, {}
+
+    def load_once(folder: Path, threads: int = THREADS) -> OnnxEncoder:
+        OnnxEncoder.check(folder)
+        found = [(folder / name).stat() for name in (MODEL, TOKENIZER, CONFIG)]
+        key = (threads, *((file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in found))
+        if key not in loaded:
+            loaded[key] = load(folder, threads)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxEncoder, "open", load_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def seeds_index(tmp_path_factory) -> Path:
     """The index of the seeds, built once; tests that change an index take `index_copy`."""
@@ -74,7 +94,7 @@ def seeds_index(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def index_copy(seeds_index, tmp_path) -> Path:
-    return Path(shutil.copytree(seeds_index, tmp_path / "index"))
+    return copy_index(seeds_index, tmp_path / "index")
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +149,7 @@ def with_encoder(seeds_index, tmp_path):
 
     def prepare(name: str = "fresh") -> Path:
         index = tmp_path / name
-        shutil.copytree(seeds_index / "encoder", index / "encoder", copy_function=os.link)
+        link_encoder(seeds_index, index)
         return index
 
     return prepare

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -226,27 +227,31 @@ def test_8_bits_are_best_where_the_processor_multiplies_bytes(tmp_path, monkeypa
     assert hardware.best_precision() == best
 
 
-def test_a_truncated_export_is_found(index_copy, encoder):
-    folder = index_copy / "encoder" / encoder.digest
-    model = folder / "model.onnx"
+@pytest.fixture
+def export(seeds_index, encoder, tmp_path):
+    """A copy of the export, to damage."""
+    return Path(shutil.copytree(seeds_index / "encoder" / encoder.digest, tmp_path / "export"))
+
+
+def test_a_truncated_export_is_found(export):
+    model = export / "model.onnx"
     whole = model.stat().st_size
-    assert OnnxEncoder.damage(folder) == []
+    assert OnnxEncoder.damage(export) == []
     model.write_bytes(model.read_bytes()[:1000])
     with pytest.raises(IndexDamagedError, match="missing or truncated"):
-        OnnxEncoder.open(folder)
+        OnnxEncoder.open(export)
     model.write_bytes(bytes(whole))
     with pytest.raises(IndexDamagedError, match="cannot be loaded"):
-        OnnxEncoder.open(folder)
-    assert OnnxEncoder.damage(folder) == ["model.onnx"]
-    (folder / "encoder.json").unlink()
+        OnnxEncoder.open(export)
+    assert OnnxEncoder.damage(export) == ["model.onnx"]
+    (export / "encoder.json").unlink()
     with pytest.raises(IndexDamagedError, match="missing or damaged"):
-        OnnxEncoder.open(folder)
+        OnnxEncoder.open(export)
 
 
-def test_every_flipped_byte_of_the_exports_description_is_found(index_copy, encoder):
-    folder = index_copy / "encoder" / encoder.digest
-    config = folder / "encoder.json"
+def test_every_flipped_byte_of_the_exports_description_is_found(export):
+    config = export / "encoder.json"
     data = config.read_bytes()
     for place in range(len(data)):
         config.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert OnnxEncoder.damage(folder) == ["encoder.json"]
+        assert OnnxEncoder.damage(export) == ["encoder.json"]
