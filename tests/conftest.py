@@ -13,7 +13,10 @@ from hypothesis import settings
 from indexes import copy_index, link_encoder
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, in the environment of the process that started them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else each waits for threads that the others keep from running
+else:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
 from rag_qa import Engine, build
 from rag_qa.cli import main
@@ -39,10 +42,14 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache() -> Iterator[None]:
-    yield
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no index comes first: of two workers, one is busy with that while the other exports the encoder."""
+    items.sort(key=lambda item: not {"seeds_index", "exports"}.isdisjoint(getattr(item, "fixturenames", ())))
+
+
+def pytest_unconfigure() -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"])
 
 
 @pytest.fixture(scope="session", autouse=True)
