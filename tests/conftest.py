@@ -136,6 +136,14 @@ def report(subject, evaluation) -> Report:
 
 
 @pytest.fixture
+def few_gold(tmp_path) -> Path:
+    """A file of every fifth gold question: 11 of 14 are answerable; for tests in which no figure matters."""
+    path = tmp_path / "gold.jsonl"
+    path.write_text("\n".join((ROOT / "eval" / "gold.jsonl").read_text("utf-8").splitlines()[::5]), "utf-8")
+    return path
+
+
+@pytest.fixture
 def rag_qa_main(monkeypatch, capsys):
     """Runs the command line in this process; gives its exit code and what it printed."""
 

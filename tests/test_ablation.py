@@ -95,9 +95,8 @@ def test_switches_switch_stages_off(engine):
     assert any(both[candidate.row] > candidate.dense for candidate in whole)
 
 
-def test_ablation_on_the_command_line(root, index_copy, monkeypatch, tmp_path, rag_qa_main):
-    monkeypatch.chdir(root)
-    given = ["eval", "--index", index_copy, "--ablate", "--stage", "sentences"]
+def test_ablation_on_the_command_line(index_copy, few_gold, tmp_path, rag_qa_main):
+    given = ["eval", "--index", index_copy, "--gold", few_gold, "--ablate", "--stage", "sentences"]
     code, shown, _ = rag_qa_main(*given, "--html", tmp_path / "page.html")
     assert code == 0
     assert "passage vectors only" in shown
