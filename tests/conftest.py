@@ -15,6 +15,8 @@ from indexes import copy_index, link_encoder
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, in the environment of the process that started them
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # else each waits for threads that the others keep from running
+elif "TESTS_CACHE" in os.environ:  # a folder that outlives this run, so that the next one need not export the encoder
+    os.environ["XDG_CACHE_HOME"] = os.environ["TESTS_CACHE"]
 else:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure() -> None:
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if os.environ.keys().isdisjoint({"PYTEST_XDIST_WORKER", "TESTS_CACHE"}):
         shutil.rmtree(os.environ["XDG_CACHE_HOME"])
 
 
