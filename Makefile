@@ -20,8 +20,10 @@ eval: .venv/ready
 gate: .venv/ready
 	@$(BIN)/rag-qa eval --gate
 
+# Compiled first, for hundreds of processes are started, which may not be allowed to keep what they compile.
 test: .venv/ready
-	$(BIN)/pytest
+	@$(BIN)/python -m compileall -q src
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal
 
 # Chromium is Debian's; axe-core is for these tests only.
 AXE := axe-core-4.14.1

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from indexes import copy_index, link_encoder
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, in the environment of the process that started them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else each waits for threads that the others keep from running
+elif "TESTS_CACHE" in os.environ:  # a folder that outlives this run, so that the next one need not export the encoder
+    os.environ["XDG_CACHE_HOME"] = os.environ["TESTS_CACHE"]
+else:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
 from rag_qa import Engine, build
 from rag_qa.cli import main
@@ -23,6 +29,7 @@ from rag_qa.evaluation.report import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.subjects import Subject, gold_subject
 from rag_qa.hardware import best_precision
+from rag_qa.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 settings.register_profile("same every time", derandomize=True)
@@ -37,10 +44,14 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache() -> Iterator[None]:
-    yield
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no index comes first: of two workers, one is busy with that while the other exports the encoder."""
+    items.sort(key=lambda item: not {"seeds_index", "exports"}.isdisjoint(getattr(item, "fixturenames", ())))
+
+
+def pytest_unconfigure() -> None:
+    if os.environ.keys().isdisjoint({"PYTEST_XDIST_WORKER", "TESTS_CACHE"}):
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +70,24 @@ def encoder() -> Iterator[SentenceEncoder]:
         yield found
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """An export of an encoder is loaded once too: most indexes have links to the same files."""
+    load, loaded = OnnxEncoder.open, {}
+
+    def load_once(folder: Path, threads: int = THREADS) -> OnnxEncoder:
+        OnnxEncoder.check(folder)
+        found = [(folder / name).stat() for name in (MODEL, TOKENIZER, CONFIG)]
+        key = (threads, *((file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in found))
+        if key not in loaded:
+            loaded[key] = load(folder, threads)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OnnxEncoder, "open", load_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def seeds_index(tmp_path_factory) -> Path:
     """The index of the seeds, built once; tests that change an index take `index_copy`."""
@@ -74,7 +103,7 @@ def seeds_index(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def index_copy(seeds_index, tmp_path) -> Path:
-    return Path(shutil.copytree(seeds_index, tmp_path / "index"))
+    return copy_index(seeds_index, tmp_path / "index")
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +138,14 @@ def report(subject, evaluation) -> Report:
 
 
 @pytest.fixture
+def few_gold(tmp_path) -> Path:
+    """A file of every fifth gold question: 11 of 14 are answerable; for tests in which no figure matters."""
+    path = tmp_path / "gold.jsonl"
+    path.write_text("\n".join((ROOT / "eval" / "gold.jsonl").read_text("utf-8").splitlines()[::5]), "utf-8")
+    return path
+
+
+@pytest.fixture
 def rag_qa_main(monkeypatch, capsys):
     """Runs the command line in this process; gives its exit code and what it printed."""
 
@@ -129,7 +166,7 @@ def with_encoder(seeds_index, tmp_path):
 
     def prepare(name: str = "fresh") -> Path:
         index = tmp_path / name
-        shutil.copytree(seeds_index / "encoder", index / "encoder", copy_function=os.link)
+        link_encoder(seeds_index, index)
         return index
 
     return prepare

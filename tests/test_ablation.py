@@ -1,7 +1,7 @@
 import json
-import shutil
 
 import pytest
+from indexes import copy_index
 
 from rag_qa import Engine
 from rag_qa.evaluation.ablation import FOLDER, Variant, ablate, variants
@@ -13,7 +13,7 @@ from rag_qa.evaluation.subjects import gold_subject
 @pytest.fixture(scope="module")
 def ablated(root, seeds_index, tmp_path_factory):
     """Two variants of the seeds, one of them with an index of its own."""
-    index = shutil.copytree(seeds_index, tmp_path_factory.mktemp("ablation") / "index")
+    index = copy_index(seeds_index, tmp_path_factory.mktemp("ablation") / "index")
     chosen = [
         Variant("search", "dense only", {"dense_weight": 1.0}),
         Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True),
@@ -95,9 +95,8 @@ def test_switches_switch_stages_off(engine):
     assert any(both[candidate.row] > candidate.dense for candidate in whole)
 
 
-def test_ablation_on_the_command_line(root, index_copy, monkeypatch, tmp_path, rag_qa_main):
-    monkeypatch.chdir(root)
-    given = ["eval", "--index", index_copy, "--ablate", "--stage", "sentences"]
+def test_ablation_on_the_command_line(index_copy, few_gold, tmp_path, rag_qa_main):
+    given = ["eval", "--index", index_copy, "--gold", few_gold, "--ablate", "--stage", "sentences"]
     code, shown, _ = rag_qa_main(*given, "--html", tmp_path / "page.html")
     assert code == 0
     assert "passage vectors only" in shown

@@ -1,8 +1,7 @@
 import json
-import os
-import shutil
 
 import pytest
+from indexes import link_encoder
 
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.beir import load_collection
@@ -30,7 +29,7 @@ def collection(tmp_path):
 
 def test_a_public_collection_end_to_end(collection, tmp_path, seeds_index, monkeypatch, rag_qa_main):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(seeds_index / "encoder", index_folder(collection) / "encoder", copy_function=os.link)
+    link_encoder(seeds_index, index_folder(collection))
     for _ in range(2):  # the second time from the cached index
         code, told, errors = rag_qa_main("eval", "--beir", collection, "--json")
         assert code == 0, errors
@@ -87,7 +86,7 @@ def test_several_collections_and_gold_in_one_table(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for folder in (collection, gold_collection):
-        shutil.copytree(seeds_index / "encoder", index_folder(folder) / "encoder", copy_function=os.link)
+        link_encoder(seeds_index, index_folder(folder))
     given = ["--collection", collection, "--collection", gold_collection]
     given += ["--gold", root / "eval" / "gold.jsonl", "--index", seeds_index]
     code, shown, told = rag_qa_main("eval", *given, "--trec", tmp_path / "trec")

@@ -218,10 +218,8 @@ def test_a_baseline_holds_no_texts_and_no_times(gate_folder):
     assert "latency_p50" not in baseline["metrics"]
 
 
-def test_a_baseline_is_kept_and_passed_on_the_command_line(root, seeds_index, rag_qa_main, tmp_path):
-    gold = tmp_path / "gold.jsonl"
-    gold.write_bytes((root / "eval" / "gold.jsonl").read_bytes())
-    given = ["eval", "--index", seeds_index, "--gold", gold]
+def test_a_baseline_is_kept_and_passed_on_the_command_line(seeds_index, few_gold, rag_qa_main, tmp_path):
+    given = ["eval", "--index", seeds_index, "--gold", few_gold]
     code, _, told = rag_qa_main(*given, "--gate")
     assert (code, "has neither thresholds.toml nor baseline.json" in told) == (2, True)
     code, _, told = rag_qa_main(*given, "--write-baseline")

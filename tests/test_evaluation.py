@@ -332,13 +332,13 @@ def test_options_before_a_subcommand_are_refused(rag_qa_main, seeds_index):
     assert "Options of `check` come after its name" in told
 
 
-def test_names_are_no_markup(root, seeds_index, rag_qa_main, tmp_path):
+def test_names_are_no_markup(seeds_index, few_gold, rag_qa_main, tmp_path):
     gold = tmp_path / "a[" / "x]" / "[red]gold.jsonl"
     gold.parent.mkdir(parents=True)
-    gold.write_bytes((root / "eval" / "gold.jsonl").read_bytes())
+    few_gold.rename(gold)
     code, shown, _ = rag_qa_main("eval", "--index", seeds_index, "--gold", gold, "--verbose")
     assert code == 0
-    assert "a[/x]/[red]gold.jsonl: 53 of 68" in shown
+    assert "a[/x]/[red]gold.jsonl: 11 of 14" in shown
 
 
 @pytest.mark.parametrize(
@@ -356,15 +356,15 @@ def test_gold_that_nothing_can_be_measured_with(tmp_path, content, message):
         load_gold(path)
 
 
-def test_a_page_is_never_written_over_something_else(root, seeds_index, rag_qa_main, tmp_path, monkeypatch):
-    monkeypatch.chdir(root)
-    gold = tmp_path / "gold.jsonl"
-    gold.write_text("mine")
-    code, _, told = rag_qa_main("eval", "--index", seeds_index, "--html", gold)
-    assert (code, gold.read_text()) == (2, "mine")
+def test_a_page_is_never_written_over_something_else(seeds_index, few_gold, rag_qa_main, tmp_path):
+    given = ["eval", "--index", seeds_index, "--gold", few_gold, "--html"]
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("mine")
+    code, _, told = rag_qa_main(*given, mine)
+    assert (code, mine.read_text()) == (2, "mine")
     assert "is there and is no page" in told
     for _ in range(2):  # the second time over the first
-        assert rag_qa_main("eval", "--index", seeds_index, "--html", tmp_path / "page.html")[0] == 0
+        assert rag_qa_main(*given, tmp_path / "page.html")[0] == 0
 
 
 def test_what_a_document_is_called_gives_no_order_to_the_terminal(seeds_index, rag_qa_main, tmp_path):

@@ -1,7 +1,6 @@
 """Snapshots: listed, checked, compared, gone back to; damage is found wherever it is."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from indexes import copy_index, link_encoder
 
 from rag_qa import Engine, build
 from rag_qa.corpus import Corpus
@@ -26,7 +26,7 @@ def made(seeds_index, tmp_path_factory) -> Path:
     """What `papers` and `index` are copies of."""
     place = tmp_path_factory.mktemp("history")
     folder, index = place / "papers", place / "index"
-    shutil.copytree(seeds_index / "encoder", index / "encoder", copy_function=os.link)
+    link_encoder(seeds_index, index)
     folder.mkdir()
     (folder / "a.txt").write_text("The harbour opens in March.")
     (folder / "b.txt").write_text("The lighthouse was built by Anna Berg in 1887.")
@@ -48,10 +48,7 @@ def papers(made, tmp_path) -> Path:
 @pytest.fixture
 def index(made, tmp_path) -> Path:
     """An index with three snapshots, in each of which the harbour opens in another month."""
-    index = tmp_path / "index"
-    shutil.copytree(made / "index", index, ignore=shutil.ignore_patterns("encoder"))
-    shutil.copytree(made / "index" / "encoder", index / "encoder", copy_function=os.link)
-    return index
+    return copy_index(made / "index", tmp_path / "index")
 
 
 def current(index) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from indexes import link_encoder
 
 from rag_qa import Engine, build
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
@@ -263,7 +264,7 @@ DOCUMENTS = st.lists(st.lists(SENTENCES, min_size=1, max_size=4).map("\n".join),
 @settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 def test_saving_and_opening_changes_nothing(texts, question, seeds_index, tmp_path_factory):
     base = tmp_path_factory.mktemp("case")
-    shutil.copytree(seeds_index / "encoder", base / "index" / "encoder", copy_function=os.link)
+    link_encoder(seeds_index, base / "index")
     (base / "in").mkdir()
     for number, text in enumerate(texts):
         (base / "in" / f"{number}.txt").write_text(text, newline="")
