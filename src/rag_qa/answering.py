@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rag_qa.errors import InputError
+from rag_qa.errors import NotFoundError
 from rag_qa.structure import Outline, line_of, page_of
 from rag_qa.types import Citation, Document, DocumentInfo, Passage
 
@@ -41,10 +41,10 @@ def check_stretch(document: Document, start: int, end: int) -> None:
     """Sees that a document has the characters from `start` to `end`.
 
     Raises:
-        InputError: it has not.
+        NotFoundError: it has not.
     """
     if not 0 <= start <= end <= len(document.text):
-        raise InputError(
+        raise NotFoundError(
             f"start {start} and end {end} are no stretch of this document, which has {len(document.text)} characters."
         )
 

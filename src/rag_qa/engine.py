@@ -16,7 +16,7 @@ from rag_qa.confidence import FIELD, load_calibration
 from rag_qa.contents import Placed
 from rag_qa.corpus import Corpus
 from rag_qa.encoder import QueryEncoder
-from rag_qa.errors import IndexMismatchError, InputError, NotFoundError, QuestionError
+from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.files import file_sha256
 from rag_qa.filters import Catalogue, Filters
 from rag_qa.finding import Finder, Found, Sentences, Statements
@@ -249,13 +249,12 @@ class Engine:
         """A stretch of a document as a reference.
 
         Raises:
-            NotFoundError: no document has this id.
-            InputError: the document has no such stretch.
+            NotFoundError: no document has this id, or the document no such stretch.
         """
         document = self.document(document_id)
         check_stretch(document, start, end)
         if start == end:
-            raise InputError(f"start and end are both {start}: a reference quotes at least one character.")
+            raise NotFoundError(f"start and end are both {start}: a reference quotes at least one character.")
         return Reference(
             quote=document.text[start:end],
             citation=cite_stretch(document, start, end),

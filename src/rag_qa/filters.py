@@ -13,7 +13,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from rag_qa.errors import QuestionError
+from rag_qa.errors import NotFoundError, QuestionError
+from rag_qa.schemas import shown
 from rag_qa.types import DocumentInfo
 
 if TYPE_CHECKING:  # importing it would cost every `ask` three hundredths of a second
@@ -23,6 +24,8 @@ __all__ = ["Catalogue", "Filters", "metadata_filters"]
 
 Scalar = str | int | float | bool
 OneOrMore = str | tuple[str, ...]
+GLOB = {"type": "string", "format": "glob"}
+GLOBS = [GLOB, {"type": "array", "items": GLOB}]
 MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
 SUFFIXES = {"txt": "text", "md": "markdown", "htm": "html"}
 """Names of formats that people may use, where ours are others."""
@@ -38,12 +41,15 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
     document: Annotated[
         OneOrMore,
-        Meta(description="Globs on the path, as in .gitignore: `reports/`, `*.pdf`, `2024/**/a*`."),
+        shown(
+            "Globs on the path, as in .gitignore: `reports/`, `*.pdf`, `2024/**/a*`.",
+            oneOf=[GLOB, {"type": "array", "items": GLOB}],
+        ),
     ] = ()
     format: Annotated[OneOrMore, Meta(description="`pdf`, `docx`, `text`, `markdown`, `html`, …")] = ()
     language: Annotated[OneOrMore, Meta(description="ISO 639-1 codes: `en`.")] = ()
-    date_from: Annotated[str | None, Meta(description="First day, ISO 8601; a year or a month is enough.")] = None
-    date_to: Annotated[str | None, Meta(description="Last day, ISO 8601; a year or a month is enough.")] = None
+    date_from: Annotated[str | None, shown("First day, ISO 8601; a year or a month is enough.", format="period")] = None
+    date_to: Annotated[str | None, shown("Last day, ISO 8601; a year or a month is enough.", format="period")] = None
     metadata: Annotated[
         dict[str, Scalar], Meta(description="Values of metadata fields, `title` among them; of a list, one value.")
     ] = {}
@@ -74,7 +80,8 @@ class Catalogue:
         """For each passage, by row number, whether its document passes.
 
         Raises:
-            QuestionError: a filter names an unknown metadata field, or cannot be understood.
+            NotFoundError: a filter names a metadata field that no document has.
+            QuestionError: a filter cannot be understood.
         """
         key = repr(filters)
         with self._lock:
@@ -105,7 +112,7 @@ class Catalogue:
         if unknown:
             known = sorted(self._fields)
             named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
-            raise QuestionError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
+            raise NotFoundError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
         globs = _globs(_several(filters.document))
         asked = [value.lower().removeprefix(".") for value in _several(filters.format)]
         formats = {SUFFIXES.get(name, name) for name in asked}

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from rag_qa.contents import Contents
-from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError, SnapshotError
+from rag_qa.errors import ConflictError, IndexDamagedError, IndexMismatchError, NotFoundError, SnapshotError
 from rag_qa.files import damaged
 from rag_qa.manifest import FORMAT, MANIFEST, Counts, Manifest, read_manifest
 from rag_qa.onnx_encoder import OnnxEncoder
@@ -116,7 +116,8 @@ def find(index: Path, named: str) -> Path:
     """The folder of a snapshot: `current`, `previous`, or the beginning of its name.
 
     Raises:
-        InputError: there is none, or more than one.
+        NotFoundError: there is none.
+        ConflictError: there is more than one.
         IndexMissingError, IndexDamagedError: there is no current snapshot to start from.
     """
     if named == CURRENT:
@@ -128,11 +129,11 @@ def find(index: Path, named: str) -> Path:
         return found[0]
     if not found:
         _current(index)
-        raise InputError(
+        raise NotFoundError(
             f"There is no snapshot “{named[:80]}”: `rag-qa snapshots list --index {index}` names those there are."
         )
     names = ", ".join(sorted(folder.name for folder in found))
-    raise InputError(f"“{named[:80]}” may be any of {names}: write more of the name.")
+    raise ConflictError(f"“{named[:80]}” may be any of {names}: write more of the name.")
 
 
 def verify_snapshot(index: Path, folder: Path) -> Verified:
@@ -182,7 +183,7 @@ def roll_back(index: Path, named: str | None = None) -> tuple[Snapshot, str | No
     Raises:
         IndexDamagedError: the snapshot is damaged; the current one stays.
         IndexMismatchError: it is of another version.
-        InputError: there is no such snapshot.
+        NotFoundError, ConflictError: there is no such snapshot, or more than one.
     """
     before = _current(index)
     folder = find(index, named) if named else _previous(index)
@@ -255,7 +256,7 @@ def _previous(index: Path) -> Path:
     sequence = next((manifest.sequence for folder, manifest in there if folder.name == current), None)
     older = [folder for folder, manifest in there if sequence is None or manifest.sequence < sequence]
     if not older:
-        raise InputError(
+        raise ConflictError(
             f"There is no earlier snapshot to go back to: rebuild the index with `rag-qa index PATH --index {index}`."
         )
     return older[0]

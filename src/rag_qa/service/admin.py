@@ -1,6 +1,7 @@
 """Routes for administrators: indexing anew, snapshots and going back to one, the documents of the managed folder."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,8 @@ import structlog
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
-from litestar.openapi.spec import Example
-from litestar.params import Body, FromPath
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.params import Body, FromPath, Parameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from rag_qa.engine import Engine
@@ -25,12 +26,27 @@ from rag_qa.service.describing import answers, problems
 from rag_qa.service.jobs import Job, Jobs
 from rag_qa.service.live import LiveEngine, lent_engine
 from rag_qa.service.parameters import refuse_unknown
-from rag_qa.service.wire import Rollback, RolledBack
+from rag_qa.service.wire import JobEvent, Rollback, RolledBack
 
 __all__ = ["admin"]
 
 SSE = "text/event-stream"
+BYTES = "application/octet-stream"
 LOG = structlog.get_logger()
+Name = Annotated[
+    Path,
+    Parameter(description="Its name, with slashes for folders", schema_extra={"format": "file-name"}),
+]
+
+
+@dataclass
+class _Upload(Operation):
+    """Its body is the file: nothing that a handler's signature could say."""
+
+    def __post_init__(self) -> None:
+        """Says so."""
+        file = Schema(type=OpenAPIType.STRING, content_media_type=BYTES)
+        self.request_body = RequestBody({BYTES: OpenAPIMediaType(file)}, description="The file", required=True)
 
 
 @post("/index", status_code=202, summary="Index anew", responses=answers(202, Job, examples.JOB, 409))
@@ -72,7 +88,7 @@ def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) 
     "/jobs/{job_id:str}/events",
     media_type=SSE,
     summary="Follow a job",
-    responses=answers(200, str, examples.JOB_EVENTS, 404, media_type=SSE),
+    responses=answers(200, JobEvent, examples.JOB_EVENT, 404, media_type=SSE),
 )
 async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], state: State) -> ServerSentEvent:
     """The job as server-sent events, one for every change, until it has ended.
@@ -108,7 +124,7 @@ def snapshots(request: Request[Any, Any, State], state: State) -> list[Entry]:
     status_code=200,
     sync_to_thread=True,
     summary="Go back to a snapshot",
-    responses=answers(200, RolledBack, examples.ROLLED_BACK),
+    responses=answers(200, RolledBack, examples.ROLLED_BACK, 404, 409, 413),
 )
 def rollback(
     request: Request[Any, Any, State],
@@ -142,12 +158,13 @@ def managed_files(request: Request[Any, Any, State], state: State) -> list[Manag
     status_code=201,
     summary="Upload a document",
     request_max_body_size=None,
+    operation_class=_Upload,
     responses={
         200: answers(200, ManagedFile, examples.MANAGED_FILE)[200],
         **answers(201, ManagedFile, examples.MANAGED_FILE, 404, 409, 413, 422, 507),
     },
 )
-async def upload(request: Request[Any, Any, State], path: FromPath[Path], state: State) -> Response[ManagedFile]:
+async def upload(request: Request[Any, Any, State], path: Name, state: State) -> Response[ManagedFile]:
     """Keeps the body as a file of the managed folder; 200 where there was one of this name, which it replaces.
 
     It is read once with the limits of indexing (max_file_mb, read_seconds, read_memory_mb) and refused if no text can
@@ -174,7 +191,7 @@ async def upload(request: Request[Any, Any, State], path: FromPath[Path], state:
     summary="Remove a document",
     responses=problems(404, 507),
 )
-def remove(request: Request[Any, Any, State], path: FromPath[Path], state: State) -> None:
+def remove(request: Request[Any, Any, State], path: Name, state: State) -> None:
     """Removes a file of the managed folder; it answers until the next `POST /admin/index`."""
     refuse_unknown(request)
     ManagedFolder(state.settings).remove(_name(path))

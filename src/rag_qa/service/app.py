@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,8 @@ from rag_qa.engine import Engine
 from rag_qa.keys import Keys
 from rag_qa.service.access import Access, Authentication, check_scope, keys_needed
 from rag_qa.service.admin import admin
+from rag_qa.service.bodies import check_body
+from rag_qa.service.describing import Closed
 from rag_qa.service.hosts import AllowedHosts
 from rag_qa.service.jobs import Jobs
 from rag_qa.service.limits import RATE_STORE, rate_limit
@@ -34,6 +37,9 @@ from rag_qa.service.routes import handlers
 from rag_qa.service.schema import openapi_config
 from rag_qa.service.tracing import traces
 from rag_qa.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar.plugins import PluginProtocol
 
 __all__ = ["create_app"]
 
@@ -91,7 +97,7 @@ def create_app(
         middleware.insert(0, traces().middleware)
     if access.keys is not None:
         middleware.append(rate_limit(settings.rate_limit).middleware)
-    plugins = []
+    plugins: list[PluginProtocol] = [Closed()]
     if settings.mcp:
         from rag_qa.service.mcp import Endpoint
 
@@ -107,6 +113,7 @@ def create_app(
         middleware=middleware,
         stores={RATE_STORE: rates},
         guards=[check_scope],
+        before_request=check_body,
         cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )

@@ -19,6 +19,7 @@ from rag_qa.service.wire import (
     DocumentDetail,
     DocumentEntry,
     DocumentPage,
+    JobEvent,
     Rollback,
     RolledBack,
     SnapshotView,
@@ -37,7 +38,7 @@ __all__ = [
     "JOB",
     "JOBS",
     "JOB_DONE",
-    "JOB_EVENTS",
+    "JOB_EVENT",
     "MANAGED_FILE",
     "PROBLEMS",
     "REFERENCE",
@@ -80,8 +81,9 @@ ANSWER = Answer(
     expansions=[],
     timings_ms=Timings(encode=2.1, dense=0.2, lexical=0.5, total=4.0),
 )
-BATCH_REQUEST = BatchRequest([ASK, AskRequest("Who pays?", k=0)])
-BATCH = Batch(ANSWER.snapshot, [BatchResult(answer=ANSWER), BatchResult(problem="k is 0: it must be from 1 to 100.")])
+NO_ROOM = "No passage fits into max_tokens 10: the shortest of the first 5 has 16 tokens."
+BATCH_REQUEST = BatchRequest([ASK, AskRequest("Who pays?", max_tokens=10)])
+BATCH = Batch(ANSWER.snapshot, [BatchResult(answer=ANSWER), BatchResult(problem=NO_ROOM)])
 VERIFICATION = Verification(
     question=ASK.question,
     snapshot=ANSWER.snapshot,
@@ -164,7 +166,7 @@ JOB_DONE = Job(
     report=REPORT,
 )
 JOBS = [JOB_DONE]
-JOB_EVENTS = f"event: running\r\ndata: {msgspec.json.encode(JOB).decode()}\r\n\r\n"
+JOB_EVENT = JobEvent(JOB.state, msgspec.json.encode(JOB).decode())
 MANAGED_FILE = ManagedFile(path="notices/harbour.txt", size=2315, sha256=SHA256)
 TEXT = ANSWER.passages[0].text
 REFERENCE = f"“{TEXT}” Notice to skippers, line 3. notices/harbour.txt"

@@ -11,6 +11,7 @@ __all__ = ["refuse_unknown"]
 
 SEVERAL = {"document", "format", "language", "metadata"}
 """Parameters that may be given several times."""
+NUMBERS = ("k", "max_tokens", "start", "end", "offset", "limit")
 
 
 def refuse_unknown(request: Request[Any, Any, State], *known: str) -> None:
@@ -19,6 +20,8 @@ def refuse_unknown(request: Request[Any, Any, State], *known: str) -> None:
     Raises:
         InputError: it has another, or one twice.
     """
+    if null := next((name for name in NUMBERS if request.query_params.get(name) == "null"), None):
+        raise InputError(f"{null} is “null”, which is no number: leave it out.")
     names = [name for name, _ in request.query_params.multi_items()]
     if doubled := sorted(name for name in {*known} - SEVERAL if names.count(name) > 1):
         raise InputError(f"The parameter “{doubled[0]}” is given twice: give it once.")

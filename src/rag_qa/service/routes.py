@@ -1,13 +1,14 @@
 """The routes; each asks the engine in a thread and returns what it says."""
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.datastructures import ETag, State
-from litestar.openapi.spec import Example
-from litestar.params import Body, FromPath, FromQuery, Parameter
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
+from litestar.params import Body, FromPath, Parameter
 from litestar.response import File
 
 from rag_qa.answering import check_stretch
@@ -18,7 +19,7 @@ from rag_qa.references import FORMS
 from rag_qa.service import examples
 from rag_qa.service.access import OPEN
 from rag_qa.service.asking import asked
-from rag_qa.service.describing import answers
+from rag_qa.service.describing import answers, given
 from rag_qa.service.live import lent_engine
 from rag_qa.service.parameters import refuse_unknown
 from rag_qa.service.wire import (
@@ -44,12 +45,27 @@ SNAPSHOT_HEADER = "X-Snapshot"
 BYTES = "application/octet-stream"
 
 
+JSON = OpenAPIMediaType(Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT)))
+
+
+@dataclass
+class _Reference(Operation):
+    """Its answer has one of several media types, which a handler's signature cannot say."""
+
+    def __post_init__(self) -> None:
+        """Says so."""
+        if self.responses and isinstance(answer := self.responses.get("200"), OpenAPIResponse) and answer.content:
+            (text,) = answer.content.values()
+            kinds = {form.media_type.partition(";")[0] for form in FORMS.values()}
+            answer.content |= {kind: JSON if kind.endswith("json") else text for kind in kinds}
+
+
 @post(
     "/ask",
     status_code=200,
     sync_to_thread=True,
     summary="Ask a question",
-    responses=answers(200, Answer, examples.ANSWER, 413),
+    responses=answers(200, Answer, examples.ANSWER, 404, 413),
 )
 def ask(
     request: Request[Any, Any, State],
@@ -66,20 +82,22 @@ def ask(
     "/ask",
     sync_to_thread=True,
     summary="Ask a question by URL",
-    responses=answers(200, Answer, examples.ANSWER),
+    responses=answers(200, Answer, examples.ANSWER, 404),
 )
 def ask_by_url(
     request: Request[Any, Any, State],
     state: State,
-    q: Annotated[str, Parameter(description="The question", examples=[Example(value=examples.ASK.question)])],
-    k: Annotated[int, Parameter(description="How many passages")] = 5,
-    max_tokens: Annotated[int | None, Parameter(description="Token budget of the passages together")] = None,
-    document: Annotated[list[str] | None, Parameter(description="Globs on the document's path")] = None,
-    format: Annotated[list[str] | None, Parameter(description="Formats of documents")] = None,  # noqa: A002
-    language: Annotated[list[str] | None, Parameter(description="Languages of documents")] = None,
-    date_from: Annotated[str | None, Parameter(description="First day of documents")] = None,
-    date_to: Annotated[str | None, Parameter(description="Last day of documents")] = None,
-    metadata: Annotated[list[str] | None, Parameter(description="field=value of documents")] = None,
+    q: Annotated[str, given("The question", minLength=1, maxLength=2000, format="question")],
+    k: Annotated[int, given("How many passages", minimum=1, maximum=100)] = 5,
+    max_tokens: Annotated[int | None, given("Token budget of the passages together", "integer", minimum=1)] = None,
+    document: Annotated[list[str] | None, given("Globs on paths", "string", several=True, format="glob")] = None,
+    format: Annotated[list[str] | None, given("Formats of documents", "string", several=True)] = None,  # noqa: A002
+    language: Annotated[list[str] | None, given("Languages of documents", "string", several=True)] = None,
+    date_from: Annotated[str | None, given("First day of documents", "string", format="period")] = None,
+    date_to: Annotated[str | None, given("Last day of documents", "string", format="period")] = None,
+    metadata: Annotated[
+        list[str] | None, given("field=value of documents", "string", several=True, format="field-value")
+    ] = None,
 ) -> Answer:
     """The same as `POST /ask`; `document`, `format`, `language` and `metadata` may be given several times."""
     refuse_unknown(request, "q", "k", "max_tokens", *Filters.__struct_fields__)
@@ -100,24 +118,34 @@ def ask_by_url(
     status_code=200,
     request_max_body_size=MOST_IN_A_BATCH,
     summary="Ask several questions",
-    responses=answers(200, Batch, examples.BATCH, 413),
+    responses=answers(200, Batch, examples.BATCH, 404, 413),
 )
 async def ask_batch(
     request: Request[Any, Any, State],
     data: Annotated[BatchRequest, Body(examples=[Example(value=examples.BATCH_REQUEST)])],
     state: State,
 ) -> Batch:
-    """Answers questions one after the other, all from one snapshot; one that cannot be used costs only itself.
+    """Answers questions one after the other, all from one snapshot; all are checked before the first is asked.
 
-    Between two of its questions others have their turn. A batch counts as one request.
+    What can only be known when a question is asked, as that no passage fits into `max_tokens`, is the `problem` of its
+    result. Between two questions of a batch others have their turn. A batch counts as one request.
     """
     refuse_unknown(request)
     most = state.settings.max_batch
     if len(data.questions) > most:
         raise QuestionError(f"There are {len(data.questions)} questions: at most {most} can be asked at once.")
     with lent_engine(state) as engine:
+        await sync_to_thread(_check, engine, data.questions)
         results = [await sync_to_thread(_result, engine, each) for each in data.questions]
         return Batch(engine.manifest.id, results)
+
+
+def _check(engine: Engine, questions: list[AskRequest]) -> None:
+    for number, each in enumerate(questions, start=1):
+        try:
+            engine.check(each.question, each.k, each.max_tokens, each.filters)
+        except InputError as error:
+            raise type(error)(f"Question {number}: {error}") from None
 
 
 def _result(engine: Engine, each: AskRequest) -> BatchResult:
@@ -188,8 +216,8 @@ def document_text(
     request: Request[Any, Any, State],
     document_id: FromPath[str],
     state: State,
-    start: FromQuery[int] = 0,
-    end: FromQuery[int | None] = None,
+    start: Annotated[int, given("The first character", minimum=0)] = 0,
+    end: Annotated[int | None, given("The character after the last one", "integer", minimum=0)] = None,
 ) -> Response[str]:
     """The text from `start` to `end` (exclusive), in code points: with a citation's offsets, its quote.
 
@@ -208,15 +236,16 @@ def document_text(
     sync_to_thread=True,
     media_type=MediaType.TEXT,
     summary="A stretch of a document as a reference",
+    operation_class=_Reference,
     responses=answers(200, str, examples.REFERENCE, 404, media_type=MediaType.TEXT),
 )
 def document_reference(
     request: Request[Any, Any, State],
     document_id: FromPath[str],
     state: State,
-    start: FromQuery[int],
-    end: FromQuery[int],
-    form: Annotated[str, Parameter(description="text, markdown, csl or bibtex")] = "text",
+    start: Annotated[int, given("The first character", minimum=0)],
+    end: Annotated[int, given("The character after the last one", minimum=1)],
+    form: Annotated[str, given("How it is written", enum=[*FORMS])] = "text",
 ) -> Response[str]:
     """The quote with authors, title, place and what it can be checked by: as text, Markdown, CSL-JSON or BibTeX."""
     refuse_unknown(request, "start", "end", "form")
@@ -264,13 +293,13 @@ def snapshot(request: Request[Any, Any, State], state: State) -> SnapshotView:
         return SnapshotView.of(engine)
 
 
-@get("/health/live", opt=OPEN, sync_to_thread=False, summary="Is the process there?")
+@get("/health/live", opt=OPEN, security=[{}], sync_to_thread=False, summary="Is the process there?")
 def live() -> Health:
     """Always ok."""
     return Health("ok")
 
 
-@get("/health/ready", opt=OPEN, sync_to_thread=False, summary="Can it answer?")
+@get("/health/ready", opt=OPEN, security=[{}], sync_to_thread=False, summary="Can it answer?")
 def ready() -> Health:
     """Ok: nothing is answered before index and encoder are loaded."""
     return Health("ok")

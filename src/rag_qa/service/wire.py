@@ -1,6 +1,6 @@
 """Types of requests and responses that differ from the engine's own."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -9,6 +9,7 @@ from rag_qa.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
 from rag_qa.manifest import Counts, EncoderRecord
+from rag_qa.schemas import shown
 from rag_qa.types import Answer, Citation, DocumentInfo, FailedFile, Heading
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DocumentPage",
     "DocumentStretch",
     "Health",
+    "JobEvent",
     "ListRequest",
     "ReadRequest",
     "Rollback",
@@ -34,14 +36,22 @@ __all__ = [
 ]
 
 MOST_LISTED = 1000
-MOST_SKIPPED = 2**62
+MOST_SKIPPED = 2**53 - 1  # the largest whole number that JSON is sure to hold
 MOST_TO_VERIFY = 4_000_000  # bytes of an answer, which is longer than a question
 
-Question = Annotated[str, Meta(description="In words; at most 2,000 characters unless configured otherwise.")]
-K = Annotated[int, Meta(description="How many passages, from 1 to 100 unless configured otherwise.")]
+Question = Annotated[
+    str,
+    shown(
+        "In words; at most 2,000 characters unless configured otherwise.",
+        minLength=1,
+        maxLength=2000,
+        format="question",
+    ),
+]
+K = Annotated[int, shown("How many passages, from 1 to 100 unless configured otherwise.", minimum=1, maximum=100)]
 MaxTokens = Annotated[
     int | None,
-    Meta(description="Budget for the passages' cl100k_base tokens together; those that do not fit are left out."),
+    shown("Budget for the passages' cl100k_base tokens together; those that do not fit are left out.", minimum=1),
 ]
 
 
@@ -58,7 +68,7 @@ class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """Several questions."""
 
     questions: Annotated[
-        list[AskRequest], Meta(min_length=1, description="At most 100 questions unless configured otherwise.")
+        list[AskRequest], Meta(min_length=1), shown("At most 100 questions unless configured otherwise.", maxItems=100)
     ]
 
 
@@ -247,6 +257,15 @@ class RolledBack(Struct, frozen=True):
     """The one that answers now."""
     before: str | None
     """The one that answered."""
+
+
+class JobEvent(Struct, frozen=True):
+    """A server-sent event of a job."""
+
+    event: Literal["running", "done", "failed"]
+    """The state of the job."""
+    data: str
+    """The job, as JSON."""
 
 
 class Health(Struct, frozen=True):
