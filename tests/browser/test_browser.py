@@ -130,10 +130,10 @@ def test_hostile_text_and_a_very_long_document(opened, tmp_path, with_encoder):
     folder = tmp_path / "papers"
     folder.mkdir()
     hostile = '<script>document.title = "taken"</script>'
-    lines = [f"Line {number % 40} of the log says that ship {number % 8} has paid its fee." for number in range(60_000)]
-    lines[40_000] = f"{hostile} The pilot Aurelia guides every ship through the narrows of Kiel."
+    lines = [f"Line {number % 40} of the log says that ship {number % 8} has paid its fee." for number in range(20_000)]
+    lines[13_000] = f"{hostile} The pilot Aurelia guides every ship through the narrows of Kiel."
     (folder / f"{'<b>'}log.txt").write_text("\n".join(lines))
-    (folder / "rtl.txt").write_text(f"\u05e9\u05dc\u05d5\u05dd \u202e{hostile}\n\n{'x' * 1_000_000}\n")
+    (folder / "rtl.txt").write_text(f"\u05e9\u05dc\u05d5\u05dd \u202e{hostile}\n\n{'x' * 200_000}\n")
     index = with_encoder()
     build([folder], index)
     question = "pilot Aurelia narrows of Kiel"
