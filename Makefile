@@ -6,7 +6,7 @@ Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
 export Q
 
-.PHONY: ask serve eval gate test test-browser check format clean
+.PHONY: ask serve eval gate test test-browser test-contract check format clean
 
 ask: .venv/ready
 	@$(BIN)/rag-qa ask -- "$$Q"
@@ -24,6 +24,9 @@ gate: .venv/ready
 test: .venv/ready
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal
+
+test-contract: .venv/ready
+	$(BIN)/python tests/contract/run.py
 
 # Chromium is Debian's; axe-core is for these tests only.
 AXE := axe-core-4.14.1

@@ -2,7 +2,8 @@
 
 RagQaError
 ├── InputError               what was given cannot be used (exit 2, HTTP 400)
-│   ├── QuestionError        the question, `k` or `max_tokens`
+│   ├── QuestionError        the question, `k`, `max_tokens` or a filter
+│   │   └── UnknownFieldError  a metadata field that no document has (HTTP 404)
 │   ├── SettingsError        a setting's name or value
 │   ├── GoldError            a gold file or public collection
 │   ├── BatchError           a file of questions, or one of answers that is to be gone on with
@@ -46,6 +47,7 @@ __all__ = [
     "RerankerError",
     "SettingsError",
     "SnapshotError",
+    "UnknownFieldError",
     "UploadError",
     "WorkerError",
     "WriteError",
@@ -84,6 +86,12 @@ class InputError(RagQaError):
 
 class QuestionError(InputError):
     """The question, `k` or `max_tokens` cannot be used."""
+
+
+class UnknownFieldError(QuestionError):
+    """No document has the metadata field that a filter names."""
+
+    http_status = 404
 
 
 class SettingsError(InputError):

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from rag_qa.errors import NotFoundError, QuestionError
+from rag_qa.errors import QuestionError, UnknownFieldError
 from rag_qa.schemas import shown
 from rag_qa.types import DocumentInfo
 
@@ -80,7 +80,7 @@ class Catalogue:
         """For each passage, by row number, whether its document passes.
 
         Raises:
-            NotFoundError: a filter names a metadata field that no document has.
+            UnknownFieldError: a filter names a metadata field that no document has.
             QuestionError: a filter cannot be understood.
         """
         key = repr(filters)
@@ -112,7 +112,7 @@ class Catalogue:
         if unknown:
             known = sorted(self._fields)
             named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
-            raise NotFoundError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
+            raise UnknownFieldError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
         globs = _globs(_several(filters.document))
         asked = [value.lower().removeprefix(".") for value in _several(filters.format)]
         formats = {SUFFIXES.get(name, name) for name in asked}
