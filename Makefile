@@ -6,7 +6,7 @@ Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
 export Q
 
-.PHONY: ask serve eval gate test test-browser test-contract check format clean
+.PHONY: ask serve eval gate test test-browser test-contract check docs format clean
 
 ask: .venv/ready
 	@$(BIN)/rag-qa ask -- "$$Q"
@@ -44,6 +44,9 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/ready
+	@$(BIN)/python docs/http_api.py
 
 format: .venv/ready
 	$(BIN)/ruff format .

@@ -270,8 +270,8 @@ def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
     [
         ("GET", "/admin/jobs/x", None, 404, "There is no job “x”"),
         ("GET", "/admin/jobs/x/events", None, 404, "There is no job “x”"),
-        ("POST", "/admin/snapshots/rollback", {"snapshot": "nothing"}, 400, "There is no snapshot “nothing”"),
-        ("POST", "/admin/snapshots/rollback", {}, 400, "There is no earlier snapshot"),
+        ("POST", "/admin/snapshots/rollback", {"snapshot": "nothing"}, 404, "There is no snapshot “nothing”"),
+        ("POST", "/admin/snapshots/rollback", {}, 409, "There is no earlier snapshot"),
         ("POST", "/admin/snapshots/rollback", {"name": "x"}, 400, "unknown field"),
         ("POST", "/admin/index?now=1", None, 400, "Unknown parameter “now”"),
     ],

@@ -423,8 +423,8 @@ def test_references_over_http(client):
     assert (
         "one of text, markdown, csl, bibtex" in client.get(address, params=stretch | {"form": "ris"}).json()["detail"]
     )
-    assert client.get(address, params=stretch | {"end": 10**9}).status_code == 400
-    assert client.get(address, params={"start": 5, "end": 5}).status_code == 400
+    assert client.get(address, params=stretch | {"end": 10**9}).status_code == 404
+    assert client.get(address, params={"start": 5, "end": 5}).status_code == 404
 
 
 def test_text_fragments():

@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import ResponseHeader, State
 from litestar.middleware import DefineMiddleware
+from litestar.serialization import decode_json, encode_json
 from litestar.stores.memory import MemoryStore
 from litestar.types import ASGIApp, Middleware
 
@@ -41,7 +42,7 @@ from rag_qa.settings import Settings
 if TYPE_CHECKING:
     from litestar.plugins import PluginProtocol
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "openapi_document"]
 
 SECONDS_BETWEEN_TIDYING = 60
 
@@ -63,25 +64,33 @@ def create_app(
 
     Raises:
         KeysError: the file of keys cannot be read.
+        SettingsError: traces are wanted, and OpenTelemetry is not installed.
     """
     load = load_engine or partial(Engine.open, settings.index, settings)
+    queue = BoundedQueue(_application(settings, load, stops), settings.max_requests)
+    observe_queue(queue)
+    same_origin = AllowedOrigins(queue, settings.cors_origins)
+    return RequestLog(AllowedHosts(same_origin, settings.allowed_hosts))
+
+
+def openapi_document(settings: Settings) -> dict[str, Any]:
+    """The description of the HTTP interface, as it is at /schema/openapi.json."""
+    app = _application(settings, partial(Engine.open, settings.index, settings))
+    document: dict[str, Any] = decode_json(encode_json(app.openapi_schema.to_schema()))
+    return document
+
+
+def _application(settings: Settings, load: Callable[[], Engine], stops: Callable[[], bool] = lambda: False) -> Litestar:
     access = Access(Keys(Path(settings.keys_file)) if keys_needed(settings) else None)
-
     rates = MemoryStore()
-
-    def opened() -> Engine:
-        engine = load()
-        observe_snapshot(engine.manifest)
-        return engine
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), opened)
-        app.state.live = live
+        live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), partial(_observed, load))
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.threads, "answering"))
         try:
             async with anyio.create_task_group() as tasks:
-                app.state.jobs = Jobs(tasks, stops)
+                app.state.live, app.state.jobs = live, Jobs(tasks, stops)
                 tasks.start_soon(live.follow)
                 tasks.start_soon(_tidy, rates)
                 yield
@@ -89,46 +98,54 @@ def create_app(
         finally:
             live.close()
 
-    middleware: list[Middleware] = [
-        requests_observed().middleware,
-        DefineMiddleware(Authentication, access=access),
-    ]
-    if settings.traces:
-        middleware.insert(0, traces().middleware)
-    if access.keys is not None:
-        middleware.append(rate_limit(settings.rate_limit).middleware)
-    plugins: list[PluginProtocol] = [Closed()]
-    if settings.mcp:
-        from rag_qa.service.mcp import Endpoint
-
-        plugins.append(Endpoint(settings))
-    app = Litestar(
+    return Litestar(
         [*handlers, admin, pages, Metrics],
         lifespan=[lifespan],
-        plugins=plugins,
+        state=State({"access": access, "settings": settings, "uploads": anyio.Semaphore(1)}),
+        plugins=_plugins(settings),
+        middleware=_middleware(settings, access),
+        stores={RATE_STORE: rates},
+        guards=[check_scope],
+        before_request=check_body,
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
         response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
-        middleware=middleware,
-        stores={RATE_STORE: rates},
-        guards=[check_scope],
-        before_request=check_body,
         cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )
-    app.state.access, app.state.settings, app.state.uploads = access, settings, anyio.Semaphore(1)
-    queue = BoundedQueue(app, settings.max_requests)
-    observe_queue(queue)
-    checked = AllowedOrigins(queue, settings.cors_origins)
-    return RequestLog(AllowedHosts(checked, settings.allowed_hosts))
+
+
+def _observed(load: Callable[[], Engine]) -> Engine:
+    engine = load()
+    observe_snapshot(engine.manifest)
+    return engine
+
+
+def _middleware(settings: Settings, access: Access) -> list[Middleware]:
+    """What looks at a request before its handler, the first one outermost."""
+    traced = [traces().middleware] if settings.traces else []
+    limited = [rate_limit(settings.rate_limit).middleware] if access.keys is not None else []
+    known = DefineMiddleware(Authentication, access=access)
+    return [*traced, requests_observed().middleware, known, *limited]
+
+
+def _plugins(settings: Settings) -> "list[PluginProtocol]":
+    if not settings.mcp:
+        return [Closed()]
+
+    from rag_qa.service.mcp import Endpoint
+
+    return [Closed(), Endpoint(settings)]
 
 
 def _cross_origin(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
     return CORSConfig(
-        allow_origins=list(origins), allow_methods=["GET", "POST"], allow_headers=["Authorization", "Content-Type"]
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"],
     )
 
 

@@ -91,7 +91,7 @@ def openapi_config(*, with_keys: bool) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="rag_qa",
         version=__version__,
-        description="Ranked passages with citations that anyone can check against the source.",
+        description=(Path(__file__).parent / "description.md").read_text("utf-8"),
         create_examples=False,
         components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
         security=[{"key": []}] if with_keys else None,
