@@ -21,6 +21,7 @@ from rag_qa.encoder import BLOCK, PassageEncoder, SentenceEncoder
 from rag_qa.errors import EncoderError
 from rag_qa.files import make_folder, record_file, sync, sync_tree
 from rag_qa.onnx_encoder import CONFIG, MODEL, OUTPUT, TOKENIZER, ExportConfig, OnnxEncoder
+from rag_qa.runtime import load_quantizer
 from rag_qa.settings import Precision
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _write_onnx(encoder: SentenceEncoder, path: Path) -> None:
                 dynamo=True,
                 verbose=False,
             )
-        except torch.onnx.OnnxExporterError as error:
+        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
             raise EncoderError(
                 f"The encoder {encoder.name} cannot be exported to ONNX ({type(error).__name__}): choose another."
             ) from None
@@ -202,8 +203,8 @@ def _quantize(path: Path) -> None:
     What the weights are multiplied with is scaled row by row, so that no text is scaled by its neighbours in a batch.
     """
     import onnx
-    from onnxruntime.quantization import matmul_nbits_quantizer as quantizing
 
+    quantizing = load_quantizer()
     logging.getLogger(quantizing.__name__).setLevel(logging.ERROR)
     how: Any = quantizing.DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=True, accuracy_level=4, bits=8)
     quantizer = quantizing.MatMulNBitsQuantizer(onnx.load(str(path)), algo_config=how)

@@ -17,6 +17,7 @@ from msgspec import Struct
 from rag_qa.encoder import load_tokenizer
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import FileRecord, damaged, is_whole
+from rag_qa.runtime import load_runtime
 from rag_qa.settings import Precision
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class OnnxEncoder:
     """Encodes questions, or passages; safe to share between threads."""
 
     def __init__(self, folder: Path, config: ExportConfig, threads: int = THREADS) -> None:
-        import onnxruntime
-
+        onnxruntime = load_runtime()
         self._folder = folder
         self._config = config
         self._tokenizer = load_tokenizer(folder / TOKENIZER)

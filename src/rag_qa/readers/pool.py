@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -49,7 +50,9 @@ class ReaderPool:
             command: what a worker runs; the number of this process is added to it.
         """
         self._settings = settings
-        self._workers = [_Worker(settings, command) for _ in range(settings.readers)]
+        # A reader unpacks a library into the folder of temporary files and loads it: that must be nobody else's.
+        self._folder = TemporaryDirectory(prefix="rag-qa-readers-", ignore_cleanup_errors=True)
+        self._workers = [_Worker(settings, command, self._folder.name) for _ in range(settings.readers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
@@ -86,6 +89,7 @@ class ReaderPool:
             worker.end()
         self._threads.shutdown()
         self._monitor.join()
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -111,9 +115,10 @@ class ReaderPool:
 class _Worker:
     """One process at a time; a new one is started where the last has ended."""
 
-    def __init__(self, settings: Settings, command: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str], folder: str) -> None:
         self._settings = settings
         self._command = (*command, str(os.getpid()))
+        self._environment = os.environ | {"TMPDIR": folder}
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._deadline: float | None = None
@@ -198,7 +203,11 @@ class _Worker:
                 _close(process)
             try:
                 self._process = process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                    self._command,
+                    env=self._environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
                 )
             except OSError as error:
                 raise WorkerError(f"A process that reads files could not be started ({error}).") from None

@@ -127,7 +127,7 @@ def _middleware(settings: Settings, access: Access) -> list[Middleware]:
     traced = [traces().middleware] if settings.traces else []
     limited = [rate_limit(settings.rate_limit).middleware] if access.keys is not None else []
     known = DefineMiddleware(Authentication, access=access)
-    return [*traced, requests_observed().middleware, known, *limited]
+    return [*traced, known, *limited, requests_observed().middleware]
 
 
 def _plugins(settings: Settings) -> "list[PluginProtocol]":

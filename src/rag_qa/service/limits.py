@@ -8,6 +8,8 @@ from litestar.exceptions import TooManyRequestsException
 from litestar.middleware.rate_limit import CacheObject, RateLimitConfig, RateLimitMiddleware
 from litestar.types import Receive, Scope, Send
 
+from rag_qa.service.metrics import REFUSED
+
 if TYPE_CHECKING:
     from rag_qa.service.access import Caller
 
@@ -26,6 +28,7 @@ class _RateLimit(RateLimitMiddleware):
         try:
             await super().__call__(scope, receive, send)
         except TooManyRequestsException as error:
+            REFUSED.labels("rate").inc()
             seconds = (error.headers or {}).get(self.config.rate_limit_reset_header_key, "1")
             detail = f"{self.max_requests} requests in a {self.unit} are allowed: ask again in {seconds} s."
             raise TooManyRequestsException(detail, headers=(error.headers or {}) | {"Retry-After": seconds}) from None

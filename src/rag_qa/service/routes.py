@@ -56,7 +56,7 @@ class _Reference(Operation):
         """Says so."""
         if self.responses and isinstance(answer := self.responses.get("200"), OpenAPIResponse) and answer.content:
             (text,) = answer.content.values()
-            kinds = {form.media_type.partition(";")[0] for form in FORMS.values()}
+            kinds = [form.media_type.partition(";")[0] for form in FORMS.values()]
             answer.content |= {kind: JSON if kind.endswith("json") else text for kind in kinds}
 
 
