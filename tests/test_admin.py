@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import threading
 import zipfile
 
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from servers import serving
+from servers import LOCAL, serving
 
 from rag_qa import Settings, build, managed
-from rag_qa.errors import InputError, UploadError
+from rag_qa.errors import InputError, NoRoomError
 from rag_qa.managed import ManagedFolder
 from rag_qa.service import create_app, jobs
 from rag_qa.snapshot import current_name
+from rag_qa.sources import find_sources
 
 TEXT = b"The lighthouse of Umea was lit in 1911 by the harbour board."
 QUESTION = {"question": "When was the lighthouse of Umea lit?", "k": 1}
@@ -42,8 +44,8 @@ def index(papers, with_encoder, monkeypatch):
 
 @pytest.fixture
 def client(index):
-    settings = Settings(index=str(index), allowed_hosts=("*",), managed_folder="papers/incoming", max_file_mb=1)
-    with TestClient(create_app(settings)) as client:
+    settings = Settings(index=str(index), managed_folder="papers/incoming", max_file_mb=1)
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
         yield client
 
 
@@ -96,15 +98,16 @@ def test_a_document_from_upload_to_answer_and_back(index, papers):
 
 NAMES = [
     "../evil.txt", "a/../../evil.txt", "/etc/evil.txt", "..", ".", ".hidden", "a/.ragqaignore", "a//b.txt", "a\\b.txt",
-    "a\nb.txt", "a\r\nSet-Cookie: x=1.txt", "a\0.txt", " a.txt", "a.txt ", "\u202etxt.exe", "a" * 300 + ".txt", "",
+    "a\nb.txt", "a\r\nSet-Cookie: x=1.txt", "a\0.txt", " a.txt", "a.txt ", "\u202etxt.exe", "a" * 300 + ".txt",
+    "/".join(["b" * 150] * 10), "",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_lead_elsewhere(client, papers, name):
     settings = Settings(managed_folder=str(papers / "incoming"))
-    with pytest.raises(InputError), ManagedFolder(settings).upload(name):
-        pass
+    with pytest.raises(InputError):
+        ManagedFolder(settings).upload(name)
     with pytest.raises(InputError):
         ManagedFolder(settings).remove(name)
     quoted = "".join(f"%{byte:02x}" for byte in name.encode())
@@ -195,16 +198,76 @@ def test_a_full_disk_keeps_what_was_there(client, papers, monkeypatch):
     assert left(papers / "incoming") == [".uploads/.ragqaignore", "a.txt"]
 
 
+def test_what_a_full_disk_has_not_taken_is_removed(papers, monkeypatch):
+    coming = ManagedFolder(Settings(managed_folder=str(papers / "incoming"))).upload("a.txt")
+    coming.write(TEXT)
+
+    file = coming._file
+
+    class Full:
+        def close(self):
+            file.close()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(coming, "_file", Full())
+    with pytest.raises(NoRoomError, match="No space left on device"):
+        coming.finish()
+    coming.discard()
+    assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]
+
+
+def test_what_a_killed_service_left_is_swept_away(index, papers):
+    folder = ManagedFolder(Settings(managed_folder=str(papers / "incoming")))
+    folder.upload("a.txt")._file.close()
+    settings = Settings(index=str(index), managed_folder="papers/incoming")
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
+        assert client.get("/admin/documents").json() == []
+    assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(index, papers):
+    with serving(index, papers.parent, managed_folder="papers/incoming") as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            head = b"PUT /admin/documents/a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+            connection.sendall(head + b"x" * 50_000)
+            staging = papers / "incoming" / ".uploads"
+            for _ in range(200):
+                if list(staging.glob("*/")):
+                    break
+                threading.Event().wait(0.05)
+            else:
+                pytest.fail("the upload did not begin")
+        for _ in range(200):
+            if not list(staging.glob("*/")):
+                break
+            threading.Event().wait(0.05)
+        assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]
+
+
+def test_a_snapshot_that_is_damaged_is_not_gone_back_to(client, index, papers):
+    (papers / "second.txt").write_text("The ferry leaves at noon.")
+    build(["papers"], index)
+    before = client.get("/admin/snapshots").json()
+    older = next(each["name"] for each in before if not each["current"])
+    (contents,) = (index / "snapshots" / older).glob("contents*")
+    contents.write_bytes(b"damaged")
+    response = client.post("/admin/snapshots/rollback", json={})
+    assert response.status_code == 409
+    assert response.json()["detail"] == "The snapshot is damaged, so nothing was changed: choose another."
+    assert client.get("/admin/snapshots").json()[0]["current"]
+
+
 def test_what_is_uploaded_is_never_read_half(client, papers):
     """A run of indexing in the middle of an upload does not see it."""
     folder = ManagedFolder(Settings(managed_folder=str(papers / "incoming")))
-    with folder.upload("half.txt") as coming:
-        coming.write(TEXT)
-        from rag_qa.sources import find_sources
-
-        found = find_sources([papers], 1)
-        assert [file.document for file in found.files] == ["first.txt"]
-        assert found.failed == []
+    coming = folder.upload("half.txt")
+    coming.write(TEXT)
+    found = find_sources([papers], 1)
+    assert [file.document for file in found.files] == ["first.txt"]
+    assert found.failed == []
+    coming.discard()
+    assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]
 
 
 def test_without_a_managed_folder_or_one_that_is_not_indexed(index, papers, tmp_path):
@@ -213,8 +276,8 @@ def test_without_a_managed_folder_or_one_that_is_not_indexed(index, papers, tmp_
         ("", 404, "No folder is managed"),
         ("other", 409, "not among what the index is"),
     ):
-        settings = Settings(index=str(index), allowed_hosts=("*",), managed_folder=folder)
-        with TestClient(create_app(settings)) as client:
+        settings = Settings(index=str(index), managed_folder=folder)
+        with TestClient(create_app(settings), base_url=LOCAL) as client:
             response = client.put("/admin/documents/a.txt", content=TEXT)
             assert (response.status_code, words in response.json()["detail"]) == (status, True)
     assert left(tmp_path / "other") == []
@@ -242,10 +305,22 @@ def test_a_job_that_fails_leaves_what_answers(client, index, papers):
     finished(client, again.json()["id"])
 
 
-def test_a_job_whose_process_dies(client, monkeypatch):
-    monkeypatch.setattr(jobs, "COMMAND", ("false",))
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (("false",), "The process of the job ended too early (exit code 1)."),
+        (("/no/such/program",), "The job could not be done (FileNotFoundError): the server's log says more."),
+        (("echo", "what?"), "The job could not be done (DecodeError): the server's log says more."),
+        (("head", "-c", "100000", "/dev/zero"), "The job could not be done (ValueError): the server's log says more."),
+    ],
+    ids=["dies", "does not start", "says something odd", "says too much"],
+)
+def test_a_job_that_goes_wrong_is_its_own_affair(client, monkeypatch, command, problem):
+    monkeypatch.setattr(jobs, "COMMAND", command)
     job = finished(client, client.post("/admin/index").json()["id"])
-    assert (job["state"], job["problem"]) == ("failed", "The process of the job ended too early (exit code 1).")
+    assert (job["state"], job["problem"]) == ("failed", problem)
+    assert client.post("/ask", json={"question": "When does the harbour open?"}).json()["passages"]
+    assert client.post("/admin/index").status_code == 202
 
 
 def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
@@ -259,7 +334,7 @@ def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
     )  # fmt: skip
     index = with_encoder()
     index_documents([document], index)
-    with TestClient(create_app(Settings(index=str(index), allowed_hosts=("*",)))) as client:
+    with TestClient(create_app(Settings(index=str(index))), base_url=LOCAL) as client:
         response = client.post("/admin/index")
         assert response.status_code == 409
         assert "does not say what it was made of" in response.json()["detail"]
@@ -324,6 +399,6 @@ def test_batches(client):
 
 def test_the_disk_is_spoken_of_without_its_paths(tmp_path):
     words = r"^The managed folder cannot be changed \(Permission denied\)\.$"
-    with pytest.raises(UploadError, match=words) as told, managed._on_disk():
+    with pytest.raises(NoRoomError, match=words) as told, managed._on_disk():
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path))
     assert told.value.http_status == 507

@@ -327,7 +327,7 @@ def test_ctrl_c_while_indexing(root, index_copy, tmp_path):
 def test_help_names_the_commands(run):
     out = run("--help").stdout.decode()
     assert [line.split()[0] for line in out.split("Commands:")[1].splitlines() if line.strip()] == [
-        "acronyms", "ask", "eval", "index", "mcp", "serve", "snapshots", "verify"
+        "acronyms", "ask", "eval", "index", "keys", "mcp", "serve", "snapshots", "verify"
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import pytest
 from litestar.testing import TestClient
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from servers import serving
+from servers import LOCAL, serving
 from test_cli import INTERRUPTIBLE
 
 from rag_qa import Engine, Settings, build
@@ -273,8 +273,8 @@ def test_requests_by_hand(url):
 
 
 def in_process(index, load=Engine.open, **settings):
-    settings = Settings(index=str(index), mcp=True, allowed_hosts=("*",), **settings)
-    return TestClient(create_app(settings, lambda: load(index)))
+    settings = Settings(index=str(index), mcp=True, **settings)
+    return TestClient(create_app(settings, lambda: load(index)), base_url=LOCAL)
 
 
 def test_a_web_origin_that_is_allowed(seeds_index):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 from markdown_it import MarkdownIt
 from msgspec import structs
+from servers import LOCAL
 
 from rag_qa import Settings, build
 from rag_qa.references import FORMS, Reference, text_fragment, web_address
@@ -27,7 +28,7 @@ WORDS = "The harbour of Kiel opens in March, and every ship pays a fee."
 
 
 def served(index):
-    return TestClient(create_app(Settings(index=str(index), allowed_hosts=("*",))))
+    return TestClient(create_app(Settings(index=str(index))), base_url=LOCAL)
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +347,7 @@ def test_the_collection(papers, with_encoder, tmp_path, rag_qa_main):
         tree = page(client.get(changes))
         assert texts(tree, "//ul[@class='paths']/li") == ["b.md"]
     for wrong in ({"dense_weight": 0.9}, {}):
-        with TestClient(create_app(Settings(index=str(index), allowed_hosts=("*",), **wrong))) as client:
+        with TestClient(create_app(Settings(index=str(index), **wrong)), base_url=LOCAL) as client:
             assert bool(page(client.get("/collection")).xpath("//h2[text()='Evaluation']")) is not bool(wrong)
     with served(index) as client:
         page(client.get("/collection", params={"offset": "x"}), 400)

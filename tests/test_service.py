@@ -17,7 +17,7 @@ import httpx
 import msgspec
 import pytest
 from litestar.testing import TestClient
-from servers import serving
+from servers import LOCAL, serving
 
 from rag_qa import Engine, Settings
 from rag_qa.service import create_app, examples
@@ -110,6 +110,13 @@ def test_a_body_is_as_strict_as_json(client, body):
     whole = client.post("/ask", json={"question": "what?", "k": 2.0})
     assert len(whole.json()["passages"]) == 2
     check_problem(client.get("/ask", params={"q": "what?", "max_tokens": "null"}), 400, "max_tokens is “null”")
+
+
+def test_a_body_that_is_large_and_no_question_is_told_at_once(client):
+    content = b"[" + b"[]," * 1_200_000 + b"[]]"
+    check_problem(client.post("/verify", content=content), 400, "Expected `object`, got `array`")
+    content = b'{"question": "what?", "k": 1.5, "filters": {"metadata": {' + b'"a": 1.0,' * 5000 + b'"b": 1}}}'
+    check_problem(client.post("/ask", content=content), 400, "k: Expected `int`")
 
 
 def test_a_metadata_field_that_no_document_has_is_404(client):
@@ -417,8 +424,8 @@ def test_the_service_works_on_so_many_requests_as_the_settings_say(seeds_index):
                     ran -= 1
 
     barrier = threading.Barrier(2)
-    app = create_app(Settings(index=str(seeds_index), threads=2, allowed_hosts=("*",)), lambda: Slow.open(seeds_index))
-    with TestClient(app) as client, ThreadPoolExecutor(6) as pool:
+    app = create_app(Settings(index=str(seeds_index), threads=2), lambda: Slow.open(seeds_index))
+    with TestClient(app, base_url=LOCAL) as client, ThreadPoolExecutor(6) as pool:
         statuses = list(pool.map(lambda _: client.post("/ask", json={"question": QUESTION}).status_code, range(6)))
     assert statuses == [200] * 6
     assert most == 2

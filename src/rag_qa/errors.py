@@ -9,7 +9,9 @@ RagQaError
 │   ├── BatchError           a file of questions, or one of answers that is to be gone on with
 │   ├── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
 │   ├── ConflictError        it does not go with what is there, or what runs already (HTTP 409)
-│   └── UploadError          a document that is uploaded is too large, unreadable or finds no room (HTTP 413, 422, 507)
+│   ├── TooLargeError        a document that is uploaded is larger than what is read (HTTP 413)
+│   ├── UnreadableError      a document that is uploaded gives no text (HTTP 422)
+│   └── NoRoomError          a document that is uploaded cannot be kept: a full or failing disk (HTTP 507)
 ├── ReadError                one file gave no text; indexing reports it and goes on
 ├── WorkerError              the processes that read files cannot be started (exit 2)
 ├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
@@ -40,6 +42,7 @@ __all__ = [
     "IndexMissingError",
     "InputError",
     "KeysError",
+    "NoRoomError",
     "NotFoundError",
     "QuestionError",
     "RagQaError",
@@ -47,8 +50,9 @@ __all__ = [
     "RerankerError",
     "SettingsError",
     "SnapshotError",
+    "TooLargeError",
     "UnknownFieldError",
-    "UploadError",
+    "UnreadableError",
     "WorkerError",
     "WriteError",
     "repair",
@@ -118,13 +122,22 @@ class ConflictError(InputError):
     http_status = 409
 
 
-class UploadError(InputError):
+class TooLargeError(InputError):
+    """A document that is uploaded is larger than what is read."""
+
+    http_status = 413
+
+
+class UnreadableError(InputError):
+    """A document that is uploaded gives no text."""
+
+    http_status = 422
+
+
+class NoRoomError(InputError):
     """A document that is uploaded cannot be kept."""
 
-    def __init__(self, message: str, status: int) -> None:
-        """Takes the message and the HTTP status."""
-        super().__init__(message)
-        self.http_status = status  # type: ignore[misc]
+    http_status = 507
 
 
 class ReadError(RagQaError):

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -166,6 +167,8 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.write_bytes(text.encode())
         if path.exists():
             shutil.copymode(path, temporary)
+            with suppress(PermissionError):  # only root may give a file to its owner
+                os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
         sync(temporary)
         temporary.replace(path)
     finally:

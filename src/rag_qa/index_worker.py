@@ -9,11 +9,12 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rag_qa.changes import IndexReport
 from rag_qa.settings import Settings
@@ -21,6 +22,9 @@ from rag_qa.settings import Settings
 __all__ = ["Event", "Order"]
 
 SECONDS_BETWEEN_EVENTS = 0.2
+NICE = 10
+MOST_NAMED = 1000
+"""Files that gave no document, and are named."""
 
 
 class Order(Struct, frozen=True):
@@ -59,12 +63,18 @@ def run(order: Order, send: Callable[[Event], None]) -> Event:
             send(Event(stage=stage, done=done, total=total))
 
     try:
+        os.nice(NICE)  # answers come first
         os.chdir(named_path(order.folder))
-        return Event(report=build([named_path(path) for path in order.paths], order.index, order.settings, tell))
+        report = build([named_path(path) for path in order.paths], order.index, order.settings, tell)
+        # Every path would be a long line, and a list for whoever asks about the job again and again.
+        return Event(report=structs.replace(report, paths={}, failed=report.failed[:MOST_NAMED]))
     except RagQaError as error:
         return Event(problem=str(error))
     except OSError as error:
         return Event(problem=f"{error.filename or 'A file'} cannot be used ({error.strerror}).")
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return Event(problem=f"Indexing failed ({type(error).__name__} in {place.name}): please report it.")
 
 
 def _stop_with_input() -> None:

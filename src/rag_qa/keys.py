@@ -116,11 +116,15 @@ def revoke_key(path: Path, named: str) -> Key:
         NotFoundError: there is no such key that is not revoked already.
         KeysError: the file is not one of keys.
     """
+    unknown = NotFoundError(f"There is no key “{named[:LONGEST_NAME]}” to revoke: `rag-qa keys list` names them.")
+    if not path.exists():
+        raise unknown
     with _alone(path):
         keys = read_keys(path)
-        found = next((key for key in keys if named in {key.id, key.name} and not key.revoked), None)
+        valid = [key for key in keys if not key.revoked]
+        found = next((key for by in ("id", "name") for key in valid if getattr(key, by) == named), None)
         if found is None:
-            raise NotFoundError(f"There is no key “{named[:LONGEST_NAME]}” to revoke: `rag-qa keys list` names them.")
+            raise unknown
         revoked = structs.replace(found, revoked=_now())
         _write(path, [revoked if key is found else key for key in keys])
     return revoked
@@ -154,10 +158,10 @@ class Keys:
             if (moment := self._moment()) != self._seen:
                 try:
                     self._by_id = {key.id: key for key in read_keys(self._path)}
-                except KeysError as error:
+                    self._seen = moment
+                except KeysError as error:  # looked at again with the next request: rights change no moment
                     LOGGER.error("no key is valid: %s", error)
-                    self._by_id = {}
-                self._seen = moment
+                    self._by_id, self._seen = {}, None
             return self._by_id
 
     def _moment(self) -> tuple[int, int, int] | None:

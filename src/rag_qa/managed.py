@@ -4,17 +4,16 @@ A file is written beside the folder's documents under a name that indexing leave
 their limits, and takes its place in one rename, so that a run of indexing meets the old file or the new one.
 """
 
-import errno
 import hashlib
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http import HTTPStatus
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct, structs
 
-from rag_qa.errors import DISK_FAILURES, InputError, NotFoundError, ReadError, UploadError
+from rag_qa.errors import InputError, NoRoomError, NotFoundError, ReadError, TooLargeError, UnreadableError
 from rag_qa.files import sync
 from rag_qa.readers.metadata import sidecar_fields
 from rag_qa.readers.pool import ReaderPool
@@ -25,6 +24,7 @@ __all__ = ["ManagedFile", "ManagedFolder", "Upload"]
 
 STAGING = ".uploads"
 LONGEST_PART = 200  # bytes of a name, of which file systems take 255
+LONGEST_NAME = 1000
 MEGABYTE = 1_000_000
 
 
@@ -54,7 +54,7 @@ class Upload:
         """Takes the next bytes.
 
         Raises:
-            UploadError: they are too many, or the disk takes no more.
+            TooLargeError, NoRoomError: they are too many, or the disk takes no more.
         """
         self._size += len(data)
         self._folder.check_size(self._size)
@@ -66,7 +66,7 @@ class Upload:
         """Reads the file once, and lets it take its place; gives it, and whether there was none before.
 
         Raises:
-            UploadError: no reader gets a text from it, or the disk takes no more.
+            UnreadableError, NoRoomError: no reader gets a text from it, or the disk takes no more.
             InputError: there is a folder of this name, or a file where a folder is named.
         """
         with _on_disk():
@@ -83,9 +83,9 @@ class Upload:
 
     def discard(self) -> None:
         """Removes what has not taken its place."""
-        self._file.close()
-        self._temporary.unlink(missing_ok=True)
-        self._temporary.parent.rmdir()
+        with suppress(OSError):  # what a full disk did not take
+            self._file.close()
+        shutil.rmtree(self._temporary.parent, ignore_errors=True)
 
 
 class ManagedFolder:
@@ -120,36 +120,38 @@ class ManagedFolder:
         """Refuses more bytes than the readers take.
 
         Raises:
-            UploadError: there are more.
+            TooLargeError: there are more.
         """
-        if size > self._settings.max_file_mb * MEGABYTE:
-            raise UploadError(
-                f"The document is larger than max_file_mb, {self._settings.max_file_mb} MB: split it.",
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            )
+        most = self._settings.max_file_mb
+        if size > most * MEGABYTE:
+            raise TooLargeError(f"The document is larger than max_file_mb, {most} MB: split it.")
 
-    @contextmanager
-    def upload(self, named: str) -> Iterator[Upload]:
-        """Begins to take a file; what has not taken its place in the end is removed.
+    def upload(self, named: str) -> Upload:
+        """Begins to take a file; `discard` has to be called in the end.
 
         Args:
             named: its path in the folder, with slashes.
 
         Raises:
             InputError: the name cannot be that of a file here.
-            UploadError: the disk takes no more.
+            NoRoomError: the disk takes no more.
         """
         path = _checked(named)
         self.place(path)
         staging = self._root / STAGING / secrets.token_hex(8)
         with _on_disk():
-            staging.mkdir(parents=True)
-            (self._root / STAGING / IGNORE_FILE).write_text("*\n")
-            upload = Upload(self, path, staging / f"file{path.suffix}")
-        try:
-            yield upload
-        finally:
-            upload.discard()
+            try:
+                staging.mkdir(parents=True)
+                (self._root / STAGING / IGNORE_FILE).write_text("*\n")
+                return Upload(self, path, staging / f"file{path.suffix}")
+            except OSError:
+                shutil.rmtree(staging, ignore_errors=True)
+                raise
+
+    def sweep(self) -> None:
+        """Removes what was on its way when a service was killed."""
+        for left in (self._root / STAGING).glob("*/"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def remove(self, named: str) -> None:
         """Removes a file, and folders that become empty by it.
@@ -187,18 +189,18 @@ class ManagedFolder:
         """Reads a file as indexing would.
 
         Raises:
-            UploadError: no text could be had from it.
+            UnreadableError: no text could be had from it.
         """
         if path.name.endswith(SIDECAR):
             try:
                 sidecar_fields(file.read_bytes())
             except ReadError as error:
-                raise UploadError(f"“{path}”: {error}.", HTTPStatus.UNPROCESSABLE_ENTITY) from None
+                raise UnreadableError(f"“{path}”: {error}.") from None
             return
         with ReaderPool(structs.replace(self._settings, readers=1)) as pool:
             _, read = next(pool.read([SourceFile(file, str(path), str(path))]))
         if not read.documents:
-            raise UploadError(f"“{path}”: {read.reason}.", HTTPStatus.UNPROCESSABLE_ENTITY)
+            raise UnreadableError(f"“{path}”: {read.reason}.")
 
 
 def _checked(named: str) -> PurePosixPath:
@@ -216,17 +218,15 @@ def _checked(named: str) -> PurePosixPath:
             )
         if len(part.encode("utf-8", "surrogatepass")) > LONGEST_PART:
             raise InputError(f"A part of the name has more than {LONGEST_PART} bytes: shorten it.")
+    if len(named.encode("utf-8", "surrogatepass")) > LONGEST_NAME:
+        raise InputError(f"The name has more than {LONGEST_NAME} bytes: shorten it.")
     return PurePosixPath(*parts)
 
 
 @contextmanager
 def _on_disk() -> Iterator[None]:
-    """A disk that takes no more is said in a sentence that names no path of this machine."""
+    """What the disk refuses is said in a sentence that names no path of this machine."""
     try:
         yield
     except OSError as error:
-        if error.errno in {*DISK_FAILURES, errno.EACCES}:
-            raise UploadError(
-                f"The managed folder cannot be changed ({error.strerror}).", HTTPStatus.INSUFFICIENT_STORAGE
-            ) from None
-        raise
+        raise NoRoomError(f"The managed folder cannot be changed ({error.strerror or error}).") from None

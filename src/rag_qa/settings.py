@@ -118,8 +118,8 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Ask for a key also on loopback: for a service behind a proxy. On any other address keys are always asked for."""
     keys_file: str = "rag-qa-keys.json"
     """Where the API keys are kept, as digests."""
-    rate_limit: Positive = 600
-    """Requests in a minute for each key, and for each address without one; without limit where no key is needed."""
+    rate_limit: NotNegative = 600
+    """Requests in a minute for each key, and for each address without one; 0 for no limit."""
     client_seconds: Annotated[float, Meta(gt=0)] = 10
     """How long a client may take to send or to take 5 kB, before its connection is ended."""
     finish_seconds: Positive = 30

@@ -9,7 +9,9 @@ import pytest
 from servers import serving
 
 from rag_qa import build
+from rag_qa.keys import create_key
 
+SERIOUS = {"serious", "critical"}
 QUESTION = "what did HMICFRS recommend?"
 ASKED = "/?" + urlencode({"q": QUESTION})
 
@@ -103,6 +105,13 @@ def reader(url):
     return f"/read/{cited['id']}?start={cited['start']}&end={cited['end']}&find=police"
 
 
+def serious(page, axe):
+    """What axe-core finds that is serious."""
+    page.evaluate(f"() => {{ {axe} }}")
+    found = [each for each in page.evaluate("axe.run(document)")["violations"] if each["impact"] in SERIOUS]
+    return [(each["id"], each["help"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", [*PAGES, "reader", "problem"])
 def test_no_serious_finding_of_axe(opened, axe, screenshots, url, name, scheme):
@@ -112,10 +121,7 @@ def test_no_serious_finding_of_axe(opened, axe, screenshots, url, name, scheme):
     for summary in page.locator("summary").all():
         summary.click()
     page.screenshot(path=screenshots / f"{name}-{scheme}.png", full_page=True)
-    page.evaluate(f"() => {{ {axe} }}")
-    found = page.evaluate("axe.run(document)")["violations"]
-    told = [(each["id"], each["help"], [node["html"] for node in each["nodes"]]) for each in found]
-    assert [each for each, raw in zip(told, found, strict=True) if raw["impact"] in {"serious", "critical"}] == []
+    assert serious(page, axe) == []
 
 
 @pytest.mark.parametrize("width", [380, 320])
@@ -165,3 +171,27 @@ def test_going_to_a_page(opened, tmp_path, with_encoder):
         page.wait_for_url("**#p8")
         place = "document.getElementById('p8').getBoundingClientRect().top"
         assert 0 <= page.evaluate(place) < page.viewport_size["height"]
+
+
+def test_signing_in_by_keyboard(opened, axe, screenshots, seeds_index, root, tmp_path):
+    keys = tmp_path / "keys.json"
+    key = create_key(keys, "Ada Lovelace", ("ask",))[1]
+    with serving(seeds_index, root, "serve", "--require-keys", keys_file=keys) as guarded:
+        page = opened("/collection", host=guarded)
+        assert page.url == f"{guarded}/sign-in?to=%2Fcollection"
+        assert page.locator("#key").evaluate("field => field === document.activeElement")
+        page.screenshot(path=screenshots / "sign-in.png")
+        assert serious(page, axe) == []
+        page.keyboard.type(key)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{guarded}/collection")
+        assert page.context.cookies()[0]["httpOnly"]
+        page.goto("/")
+        page.keyboard.type(QUESTION)
+        page.keyboard.press("Enter")
+        page.locator(".result").first.wait_for()
+        page.screenshot(path=screenshots / "signed-in.png")
+        assert serious(page, axe) == []
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url(f"{guarded}/sign-in")
+        assert page.goto("/collection").url.startswith(f"{guarded}/sign-in")

@@ -32,7 +32,7 @@ __all__ = [
     "keys_needed",
 ]
 
-OPEN: dict[str, Any] = {"scope": None, "unlimited": True}
+OPEN: dict[str, Any] = {"scope": None, "unlimited": True, "unmeasured": True}
 """The `opt` of a handler that anyone may call, as often as they like."""
 ADMIN: dict[str, Any] = {"scope": "admin"}
 COOKIE = "rag_qa_session"
@@ -44,8 +44,9 @@ WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an
 
 
 def keys_needed(settings: Settings) -> bool:
-    """Whether others than the users of this machine can reach the service."""
-    return settings.require_keys or bool(settings.trusted_proxies) or not _is_loopback(settings.host)
+    """Whether others than the users of this machine can reach the service, or are meant to by a proxy."""
+    names = (settings.host, *(name.strip("[]") for name in settings.allowed_hosts))
+    return settings.require_keys or bool(settings.trusted_proxies) or not all(map(_is_loopback, names))
 
 
 class Caller(Struct, frozen=True):

@@ -9,23 +9,22 @@ from typing import Annotated, Any
 import msgspec
 import structlog
 from litestar import Request, Response, Router, delete, get, post, put
-from litestar.concurrency import sync_to_thread
 from litestar.datastructures import State
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import Body, FromPath, Parameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from rag_qa.engine import Engine
-from rag_qa.errors import ConflictError
+from rag_qa.errors import ConflictError, IndexDamagedError, IndexMismatchError, NotFoundError
 from rag_qa.files import named_path
 from rag_qa.history import Entry, entries, roll_back
-from rag_qa.managed import ManagedFile, ManagedFolder
+from rag_qa.managed import ManagedFile, ManagedFolder, Upload
 from rag_qa.service import examples
 from rag_qa.service.access import ADMIN
 from rag_qa.service.describing import answers, problems
 from rag_qa.service.jobs import Job, Jobs
 from rag_qa.service.live import LiveEngine, lent_engine
 from rag_qa.service.parameters import refuse_unknown
+from rag_qa.service.threads import to_end
 from rag_qa.service.wire import JobEvent, Rollback, RolledBack
 
 __all__ = ["admin"]
@@ -87,6 +86,7 @@ def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) 
 @get(
     "/jobs/{job_id:str}/events",
     media_type=SSE,
+    opt={"unmeasured": True},  # it takes as long as the job
     summary="Follow a job",
     responses=answers(200, JobEvent, examples.JOB_EVENT, 404, media_type=SSE),
 )
@@ -108,49 +108,42 @@ async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], s
 
 @get(
     "/snapshots",
-    sync_to_thread=True,
     summary="The snapshots",
     responses=answers(200, list[Entry], examples.SNAPSHOTS),
 )
-def snapshots(request: Request[Any, Any, State], state: State) -> list[Entry]:
+async def snapshots(request: Request[Any, Any, State], state: State) -> list[Entry]:
     """All snapshots of the index, the newest first."""
     refuse_unknown(request)
-    with lent_engine(state) as engine:
-        return entries(engine.snapshot.index)
+    return await to_end(state.administering, entries, Path(state.settings.index))
 
 
 @post(
     "/snapshots/rollback",
     status_code=200,
-    sync_to_thread=True,
     summary="Go back to a snapshot",
     responses=answers(200, RolledBack, examples.ROLLED_BACK, 404, 409, 413),
 )
-def rollback(
+async def rollback(
     request: Request[Any, Any, State],
     data: Annotated[Rollback, Body(examples=[Example(value=examples.ROLLBACK)])],
     state: State,
 ) -> RolledBack:
     """Lets another snapshot answer, which is checked byte for byte before."""
     refuse_unknown(request)
-    live: LiveEngine = state.live
-    with live.lend() as engine:
-        now, before = roll_back(engine.snapshot.index, data.snapshot)
-    live.look()
-    LOG.info("rolled back", snapshot=now.name, before=before)
-    return RolledBack(current=now.name, before=before)
+    done = await to_end(state.administering, _roll_back, state, data.snapshot)
+    LOG.info("rolled back", snapshot=done.current, before=done.before)
+    return done
 
 
 @get(
     "/documents",
-    sync_to_thread=True,
     summary="The files of the managed folder",
     responses=answers(200, list[ManagedFile], [examples.MANAGED_FILE], 404),
 )
-def managed_files(request: Request[Any, Any, State], state: State) -> list[ManagedFile]:
+async def managed_files(request: Request[Any, Any, State], state: State) -> list[ManagedFile]:
     """The files that were uploaded, or put there otherwise; `POST /admin/index` makes them answer."""
     refuse_unknown(request)
-    return ManagedFolder(state.settings).files()
+    return await to_end(state.administering, lambda: ManagedFolder(state.settings).files())
 
 
 @put(
@@ -171,15 +164,14 @@ async def upload(request: Request[Any, Any, State], path: Name, state: State) ->
     be had from it. It answers after the next `POST /admin/index`.
     """
     refuse_unknown(request)
-    folder = ManagedFolder(state.settings)
-    with lent_engine(state) as engine:
-        await sync_to_thread(_check_indexed, folder, engine)
-    folder.check_size(int(request.headers.get("content-length") or 0))
-    async with state.uploads:
-        with folder.upload(_name(path)) as coming:
-            async for part in request.stream():
-                await sync_to_thread(coming.write, part)
-            kept, new = await sync_to_thread(coming.finish)
+    alone = state.administering
+    coming = await to_end(alone, _begin, state, _name(path), int(request.headers.get("content-length") or 0))
+    try:
+        async for part in request.stream():
+            await to_end(alone, coming.write, part)
+        kept, new = await to_end(alone, coming.finish)
+    finally:
+        await to_end(alone, coming.discard)
     LOG.info("uploaded", path=kept.path, size=kept.size, sha256=kept.sha256)
     return Response(kept, status_code=HTTPStatus.CREATED if new else HTTPStatus.OK)
 
@@ -187,14 +179,13 @@ async def upload(request: Request[Any, Any, State], path: Name, state: State) ->
 @delete(
     "/documents/{path:path}",
     status_code=204,
-    sync_to_thread=True,
     summary="Remove a document",
     responses=problems(404, 507),
 )
-def remove(request: Request[Any, Any, State], path: Name, state: State) -> None:
+async def remove(request: Request[Any, Any, State], path: Name, state: State) -> None:
     """Removes a file of the managed folder; it answers until the next `POST /admin/index`."""
     refuse_unknown(request)
-    ManagedFolder(state.settings).remove(_name(path))
+    await to_end(state.administering, lambda: ManagedFolder(state.settings).remove(_name(path)))
     LOG.info("removed", path=_name(path))
 
 
@@ -211,13 +202,35 @@ def _name(path: Path) -> str:
     return str(path).removeprefix("/")
 
 
-def _check_indexed(folder: ManagedFolder, engine: Engine) -> None:
-    """Sees that what is uploaded would be indexed.
+def _roll_back(state: State, named: str) -> RolledBack:
+    """Goes back, and says in words for HTTP why not."""
+    live: LiveEngine = state.live
+    try:
+        _, before = roll_back(Path(state.settings.index), named)
+    except (NotFoundError, ConflictError) as error:  # what follows is for the command line
+        raise type(error)(f"{str(error).partition(':')[0]}: GET /admin/snapshots names those there are.") from None
+    except IndexDamagedError as error:
+        LOG.error("not rolled back", problem=str(error))
+        raise ConflictError("The snapshot is damaged, so nothing was changed: choose another.") from None
+    except IndexMismatchError:
+        raise ConflictError("The snapshot is of another version of rag_qa: choose another.") from None
+    live.look(at_once=True)
+    with live.lend() as engine:
+        return RolledBack(current=engine.snapshot.name, before=before)
+
+
+def _begin(state: State, name: str, announced: int) -> Upload:
+    """Begins to take a file of so many bytes.
 
     Raises:
-        ConflictError: the managed folder is not in what the index was made of.
+        ConflictError: the managed folder is not in what the index is made of.
+        NotFoundError, InputError, TooLargeError, NoRoomError: as the managed folder says.
     """
-    manifest = engine.manifest
+    folder = ManagedFolder(state.settings)
+    with lent_engine(state) as engine:
+        manifest = engine.manifest
     indexed = [(named_path(manifest.working_directory) / named_path(path)).resolve() for path in manifest.paths]
     if not any(folder.root.is_relative_to(path) for path in indexed):
         raise ConflictError("The managed folder is not among what the index is made of: index it with `rag-qa index`.")
+    folder.check_size(announced)
+    return folder.upload(name)

@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, Middleware
 
 from rag_qa.engine import Engine
 from rag_qa.keys import Keys
+from rag_qa.managed import ManagedFolder
 from rag_qa.service.access import Access, Authentication, check_scope, keys_needed
 from rag_qa.service.admin import admin
 from rag_qa.service.bodies import check_body
@@ -88,6 +89,8 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         live = await anyio.to_thread.run_sync(LiveEngine, Path(settings.index), partial(_observed, load))
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(settings.threads, "answering"))
+        if settings.managed_folder and Path(settings.managed_folder).is_dir():
+            await anyio.to_thread.run_sync(ManagedFolder(settings).sweep)
         try:
             async with anyio.create_task_group() as tasks:
                 app.state.live, app.state.jobs = live, Jobs(tasks, stops)
@@ -97,11 +100,15 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
                 tasks.cancel_scope.cancel()
         finally:
             live.close()
+            app.state.administering.shutdown()
+
+    # What is for those with a key is kept neither by proxies nor for whoever sits at the browser next.
+    headers = SECURITY_HEADERS | ({"Cache-Control": "no-store"} if access.keys is not None else {})
 
     return Litestar(
         [*handlers, admin, pages, Metrics],
         lifespan=[lifespan],
-        state=State({"access": access, "settings": settings, "uploads": anyio.Semaphore(1)}),
+        state=State({"access": access, "settings": settings, "administering": ThreadPoolExecutor(1, "administering")}),
         plugins=_plugins(settings),
         middleware=_middleware(settings, access),
         stores={RATE_STORE: rates},
@@ -110,7 +117,7 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in SECURITY_HEADERS.items()],
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in headers.items()],
         cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )
@@ -125,7 +132,7 @@ def _observed(load: Callable[[], Engine]) -> Engine:
 def _middleware(settings: Settings, access: Access) -> list[Middleware]:
     """What looks at a request before its handler, the first one outermost."""
     traced = [traces().middleware] if settings.traces else []
-    limited = [rate_limit(settings.rate_limit).middleware] if access.keys is not None else []
+    limited = [rate_limit(settings.rate_limit).middleware] if access.keys is not None and settings.rate_limit else []
     known = DefineMiddleware(Authentication, access=access)
     return [*traced, known, *limited, requests_observed().middleware]
 
@@ -143,9 +150,17 @@ def _cross_origin(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
     return CORSConfig(
-        allow_origins=list(origins),
+        allow_origins=[origin.lower() for origin in origins],
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type", "MCP-Protocol-Version"],
+        expose_headers=[
+            "Location",
+            "RateLimit-Remaining",
+            "RateLimit-Reset",
+            "Retry-After",
+            "X-Request-ID",
+            "X-Snapshot",
+        ],
     )
 
 

@@ -15,9 +15,11 @@ from rag_qa.types import Answer
 
 __all__ = ["check_body"]
 
-KINDS = {Answer, AskRequest, BatchRequest, Rollback}
-for _kind in KINDS:  # msgspec crashes where two threads are the first to decode a type
-    msgspec.json.Decoder(_kind)
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Answer, AskRequest, BatchRequest, Rollback)
+}
+LONGEST_TRIED_AGAIN = 65_536  # bytes
 
 
 async def check_body(request: Request[Any, Any, State]) -> None:
@@ -27,18 +29,27 @@ async def check_body(request: Request[Any, Any, State]) -> None:
         InputError: it is not; the message names the field.
     """
     field = request.route_handler.parsed_data_field
-    if field is None or field.annotation not in KINDS:
+    if field is None or field.annotation not in _DECODERS:
         return
     body = await request.body()
     if not body:
         raise InputError("The body is empty: send a JSON object.")
     try:
-        msgspec.convert(_whole(msgspec.json.decode(body)), field.annotation)
+        _decode(body, field.annotation)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise InputError(f"{where.strip('`').removeprefix('$').lstrip('.') or 'The body'}: {what}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"The body is no JSON that could be read ({error}).") from None
+
+
+def _decode(body: bytes, kind: type) -> None:
+    try:
+        _DECODERS[kind].decode(body)
+    except msgspec.ValidationError as error:
+        if "got `float`" not in str(error) or len(body) > LONGEST_TRIED_AGAIN:
+            raise
+        msgspec.convert(_whole(msgspec.json.decode(body)), kind)
 
 
 def _whole(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,7 +24,6 @@ __all__ = ["Job", "Jobs"]
 KEPT = 20
 """Jobs that can be asked for, the newest."""
 COMMAND = (sys.executable, "-m", "rag_qa.index_worker")
-LONGEST_EVENT = 2**26  # bytes: a report names every file
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_STOP = 10
 LOG = structlog.get_logger()
@@ -110,7 +109,18 @@ class Jobs:
                 await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
 
     async def _run(self, job: Job, order: Order) -> None:
-        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, limit=LONGEST_EVENT)
+        """Sees a job to its end; whatever goes wrong is the job's, and not the service's."""
+        try:
+            job = await self._done(job, order)
+        except Exception as error:
+            LOG.exception("index job", job=job.id)
+            problem = f"The job could not be done ({type(error).__name__}): the server's log says more."
+            job = structs.replace(self._jobs[job.id], state="failed", finished=_now(), problem=problem)
+        self._put(job)
+        LOG.info("index job", job=job.id, state=job.state)
+
+    async def _done(self, job: Job, order: Order) -> Job:
+        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
         last = Event()
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
@@ -133,9 +143,7 @@ class Jobs:
             else f"The process of the job ended too early (exit code {code})."
         )
         state: Literal["done", "failed"] = "failed" if problem else "done"
-        job = structs.replace(job, state=state, finished=_now(), report=last.report, problem=problem)
-        self._put(job)
-        LOG.info("index job", job=job.id, state=state, problem=problem)
+        return structs.replace(job, state=state, finished=_now(), report=last.report, problem=problem)
 
     def _put(self, job: Job) -> None:
         self._jobs[job.id] = job

@@ -95,9 +95,15 @@ class LiveEngine:
             await anyio.sleep(SECONDS_BETWEEN_LOOKS)
             await anyio.to_thread.run_sync(self.look)
 
-    def look(self) -> None:
-        """Changes over if another snapshot is current; where it cannot be used, the one that answers stays."""
+    def look(self, *, at_once: bool = False) -> None:
+        """Changes over if another snapshot is current; where it cannot be used, the one that answers stays.
+
+        Args:
+            at_once: look also where a snapshot could not be opened a moment ago.
+        """
         with self._looking:
+            if at_once:
+                self._not_before = 0.0
             self._look()
 
     def _look(self) -> None:

@@ -31,7 +31,6 @@ __all__ = ["REQUEST_ID", "RequestLog", "configure_logs"]
 REQUEST_ID = "X-Request-ID"
 GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 LOG = structlog.get_logger()
-LOGGERS = ("rag_qa", "uvicorn.error", "litestar", "mcp")
 
 
 class _StandardError(io.TextIOBase):
@@ -75,7 +74,7 @@ class RequestLog:
                     "request",
                     method=method,
                     path=scope["path"],
-                    status=status or None,  # None where the client went
+                    status=int(status) or None,  # None where the client went
                     ms=round((time.perf_counter() - started) * 1000, 3),
                     client=scope["client"][0] if scope["client"] else None,
                     key=caller.key.id if caller is not None and caller.key else None,
@@ -98,7 +97,7 @@ def configure_logs(*, questions: bool, level: int = logging.INFO) -> None:
         shared.append(_places_only)
     to_person = sys.stderr.isatty()
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [_printable, structlog.dev.ConsoleRenderer()]
         if to_person
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
     )
@@ -113,10 +112,10 @@ def configure_logs(*, questions: bool, level: int = logging.INFO) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove, *last], keep_exc_info=False)
     )
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level if name == "rag_qa" else logging.WARNING)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("rag_qa").setLevel(level)
 
 
 def _request_id(scope: Scope) -> str:
@@ -133,6 +132,14 @@ def _places_only(_: object, __: str, event: MutableMapping[str, Any]) -> Mutable
         frames = traceback.extract_tb(error.__traceback__)
         event["exception"] = type(error).__name__
         event["places"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def _printable(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Writes out what would be an order to a terminal."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode()
     return event
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 from litestar.types import Send
 from msgspec import Struct
 
@@ -74,7 +74,7 @@ async def send_problem(send: Send, status: int, detail: str, headers: Mapping[st
 def detail_of(error: Exception) -> tuple[int, str]:
     """The status of an error, and the sentence that a client is told."""
     if isinstance(error, HTTPException):
-        return error.status_code, _http_detail(error)
+        return (HTTPStatus.BAD_REQUEST if _is_gone(error) else error.status_code), _http_detail(error)
     if isinstance(error, InputError):
         return error.http_status, str(error)
     if isinstance(error, RagQaError):
@@ -82,6 +82,11 @@ def detail_of(error: Exception) -> tuple[int, str]:
         return error.http_status, "The index cannot be used at the moment; the server's log says why."
     LOGGER.error("unhandled", exc_info=error)
     return HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request; its log says why."
+
+
+def _is_gone(error: HTTPException) -> bool:
+    """Whether it says that the client went in the middle of its body, which is no failure of the server."""
+    return isinstance(error, InternalServerException) and "disconnected" in error.detail
 
 
 def _http_detail(error: HTTPException) -> str:

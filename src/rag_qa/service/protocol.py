@@ -28,6 +28,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     client_seconds: float = 10
     """How long a client may take for `SLOWEST` bytes; it is looked for so often."""
+    most: int = 10_000
+    """Connections that may be here at the same time."""
     _head: int | None = 0
     """Bytes of a head that has not come to its end; None while there is none."""
     _received = 0
@@ -40,15 +42,19 @@ class BoundedProtocol(HttpToolsProtocol):
     """Whether all has been said, although the client still sends."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Somebody has come."""
+        """Somebody has come; where too many are here already, they are sent away."""
+        if len(self.connections) >= self.most:
+            cast("Transport", transport).abort()
+            return
         super().connection_made(cast("Transport", _Counted(cast("Transport", transport))))
         self._waited = True
         self._look = self.loop.call_later(self.client_seconds, self._end_if_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
-        if self._look is not None:
-            self._look.cancel()
+        if self._look is None:  # it never was one
+            return
+        self._look.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ __all__ = ["BoundedQueue"]
 SECONDS_TO_COME_AGAIN = 1
 BODILESS = {"GET", "HEAD"}
 NO_BODY: HTTPRequestEvent = {"type": "http.request", "body": b"", "more_body": False}
-FREE = "/health/"
+FREE = ("/health/", "/metrics")
 """What is answered however many wait."""
 
 

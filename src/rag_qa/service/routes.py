@@ -5,7 +5,6 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from litestar import MediaType, Request, Response, get, post
-from litestar.concurrency import sync_to_thread
 from litestar.datastructures import ETag, State
 from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import Body, FromPath, Parameter
@@ -22,6 +21,7 @@ from rag_qa.service.asking import asked
 from rag_qa.service.describing import answers, given
 from rag_qa.service.live import lent_engine
 from rag_qa.service.parameters import refuse_unknown
+from rag_qa.service.threads import to_end
 from rag_qa.service.wire import (
     MOST_LISTED,
     MOST_SKIPPED,
@@ -135,8 +135,8 @@ async def ask_batch(
     if len(data.questions) > most:
         raise QuestionError(f"There are {len(data.questions)} questions: at most {most} can be asked at once.")
     with lent_engine(state) as engine:
-        await sync_to_thread(_check, engine, data.questions)
-        results = [await sync_to_thread(_result, engine, each) for each in data.questions]
+        await to_end(None, _check, engine, data.questions)
+        results = [await to_end(None, _result, engine, each) for each in data.questions]
         return Batch(engine.manifest.id, results)
 
 

@@ -1,7 +1,9 @@
 """Running the application under uvicorn."""
 
 import socket
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from rag_qa.settings import Settings
 __all__ = ["serve"]
 
 BACKLOG = 2048  # connections that wait to be accepted
+OWN_FILES = 200
+"""Files that this process may have open beside connections: of two snapshots, logs, uploads, jobs."""
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -61,11 +65,13 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         """With the patience that the settings have."""
 
         client_seconds = settings.client_seconds
+        most = _most_connections()
 
     configure_logs(questions=settings.log_questions)
     config = uvicorn.Config(
         create_app(settings, load, lambda: server.should_exit),
         log_config=None,
+        log_level="critical",  # a failed start is raised below as one sentence, not logged with a traceback
         access_log=False,
         http=Protocol,
         ws="none",
@@ -84,6 +90,21 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         return
     if failures:
         raise failures[0]
+
+
+def _most_connections() -> int:
+    """As many as the system lets this process have files open, but for those it needs itself."""
+    if sys.platform == "win32":
+        return BoundedProtocol.most
+
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = BoundedProtocol.most + OWN_FILES
+    if soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN_FILES, 10)
 
 
 def _check_keys(settings: Settings) -> None:

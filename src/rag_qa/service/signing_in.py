@@ -42,6 +42,8 @@ async def sign_in(
 ) -> Response[Any]:
     """Begins a session, if the key is valid."""
     access: Access = state.access
+    if access.keys is None:
+        return Redirect(_local(data.to), status_code=303)
     key = access.find(data.key.strip())
     if key is None:
         return rendered("sign_in.html", request, HTTPStatus.UNAUTHORIZED, to=_local(data.to), problem=WRONG_KEY)

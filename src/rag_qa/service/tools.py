@@ -77,7 +77,7 @@ class Tool(Struct, frozen=True, kw_only=True):
             InputError: the arguments do not fit, or cannot be used.
         """
         try:
-            request = msgspec.json.decode(json.dumps(arguments), type=self.takes)
+            request = _DECODERS[self.takes].decode(json.dumps(arguments))
         except (msgspec.DecodeError, RecursionError) as error:
             raise InputError(f"The arguments of “{self.name}” do not fit: {error}.") from None
         with live.lend() as engine:
@@ -225,4 +225,9 @@ TOOLS = {
             say=_say_documents,
         ),
     )
+}
+
+# Made when the module is: msgspec crashes where two threads are the first to decode a type.
+_DECODERS: dict[type[Struct], msgspec.json.Decoder[Any]] = {
+    tool.takes: msgspec.json.Decoder(tool.takes) for tool in TOOLS.values()
 }
