@@ -29,7 +29,7 @@ def main() -> int:
             [*program, "keys", "create", "schemathesis", "--scope", "admin"],
             cwd=folder, check=True, capture_output=True, text=True,
         ).stdout.strip()  # fmt: skip
-        settings = {"RAG_QA_MANAGED_FOLDER": "papers/incoming", "RAG_QA_RATE_LIMIT": "1000000"}
+        settings = {"RAG_QA_MANAGED_FOLDER": "papers/incoming", "RAG_QA_RATE_LIMIT": "0"}
         with (folder / "log").open("w") as log:
             server = subprocess.Popen(
                 [*program, "serve", "--port", "0", "--require-keys"],
