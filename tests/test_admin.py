@@ -99,6 +99,7 @@ def test_a_document_from_upload_to_answer_and_back(index, papers):
 NAMES = [
     "../evil.txt", "a/../../evil.txt", "/etc/evil.txt", "..", ".", ".hidden", "a/.ragqaignore", "a//b.txt", "a\\b.txt",
     "a\nb.txt", "a\r\nSet-Cookie: x=1.txt", "a\0.txt", " a.txt", "a.txt ", "\u202etxt.exe", "a" * 300 + ".txt",
+    "a:b.txt", "what?.txt", "\ufffd.txt", "/".join(["d"] * 30),
     "/".join(["b" * 150] * 10), "",
 ]  # fmt: skip
 
@@ -243,6 +244,33 @@ def test_an_upload_that_breaks_off_leaves_nothing(index, papers):
                 break
             threading.Event().wait(0.05)
         assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]
+
+
+def test_no_rollback_while_a_job_runs(client, papers):
+    """The job would publish over it."""
+    (papers / "second.txt").write_text("The ferry leaves at noon.")
+    job = client.post("/admin/index").json()["id"]
+    response = client.post("/admin/snapshots/rollback", json={})
+    assert response.status_code == 409
+    assert response.json()["detail"] == f"The job {job} runs: follow it, and come again when it has ended."
+    assert finished(client, job)["state"] == "done"
+    assert client.post("/admin/snapshots/rollback", json={"snapshot": " "}).status_code == 404
+    assert client.post("/admin/snapshots/rollback", json={"snapshot": "previous"}).status_code == 200
+
+
+def test_a_slow_upload_holds_up_no_other(client, papers):
+    slow = ManagedFolder(Settings(managed_folder=str(papers / "incoming"))).upload("slow.txt")
+    slow.write(TEXT)
+    assert client.put("/admin/documents/quick.txt", content=TEXT).status_code == 201
+    slow.finish()
+    slow.discard()
+    assert [each["path"] for each in client.get("/admin/documents").json()] == ["quick.txt", "slow.txt"]
+
+
+def test_names_that_look_alike_are_one(client):
+    composed, apart = "caf\u00e9.txt", "cafe\u0301.txt"
+    assert client.put(f"/admin/documents/{apart}", content=TEXT).json()["path"] == composed
+    assert client.put(f"/admin/documents/{composed}", content=TEXT).status_code == 200
 
 
 def test_a_snapshot_that_is_damaged_is_not_gone_back_to(client, index, papers):

@@ -149,6 +149,21 @@ def test_a_thousand_wrong_keys(seeds_index, tmp_path):
         assert client.get("/snapshot", headers=bearer(guarded.ask)).status_code == 200  # who has a key is not kept out
 
 
+def test_wrong_keys_keep_nobody_behind_the_same_address_from_signing_in(seeds_index, tmp_path):
+    guarded = Guarded(seeds_index, tmp_path, rate_limit=5)
+    with guarded.client() as client:
+        assert [client.get("/snapshot", headers=bearer("x")).status_code for _ in range(6)][-1] == 429
+        assert client.post("/sign-in", data={"key": guarded.ask}).status_code == 303
+        assert [client.get("/static/page.css").status_code for _ in range(6)][-1] == 429
+        assert [client.post("/sign-in", data={"key": "x" * 5000}).status_code for _ in range(6)][-1] == 429
+
+
+def test_what_a_route_takes_is_told_to_all(client):
+    response = client.options("/ask")
+    assert response.status_code == 204
+    assert response.headers["allow"]
+
+
 def test_an_ipv6_customer_is_one_address():
     assert _network("2001:db8:1:2:3::4") == _network("2001:db8:1:2:ffff::1") != _network("2001:db8:1:3::1")
     assert _network("192.0.2.1") != _network("192.0.2.2")
@@ -270,6 +285,7 @@ def test_where_keys_are_needed(settings, needed):
     [
         (("--host", "0.0.0.0"), "0.0.0.0 can be reached by others, and there is no key"),
         (("--require-keys",), "Keys are required, and there is no key"),
+        (("--allowed-host", "rag.example.org"), "Others can reach the service as rag.example.org (allowed_hosts), and"),
     ],
 )
 def test_without_keys_a_service_that_needs_them_does_not_start(rag_qa_main, seeds_index, tmp_path, options, words):
@@ -375,6 +391,7 @@ def test_a_client_that_sends_a_byte_now_and_then(hasty, begins):
     assert said.startswith("HTTP/1.1 408 Request Timeout\r\n")
     assert "connection: close" in said.lower()
     assert "did not come within 0.5 s: send it faster" in said
+    assert re.search(r"x-request-id: [0-9a-f]{32}\r\n", said.lower())
 
 
 def test_connections_without_end(seeds_index, root):
@@ -417,6 +434,15 @@ def test_a_client_that_takes_its_time_but_moves_on_is_served(hasty):
             connection.sendall(b" " * 4000)
             time.sleep(0.15)
         assert connection.recv(4096).startswith(b"HTTP/1.1 400")
+
+
+def test_bodies_on_their_way_take_nobody_s_place(seeds_index, root):
+    head = b"POST /ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n"
+    with serving(seeds_index, root, max_requests=3) as url, contextlib.ExitStack() as held:
+        for _ in range(10):
+            held.enter_context(connected(url)).sendall(head + b'{"question": "')
+        time.sleep(0.2)
+        assert httpx.post(f"{url}/ask", json={"question": QUESTION}).status_code == 200
 
 
 def test_what_is_refused_is_read_no_further(hasty):

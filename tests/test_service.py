@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import http.client
 import json
-import os
 import re
 import socket
 import subprocess
@@ -381,30 +380,19 @@ def test_a_port_in_use(root, seeds_index):
 
 
 def test_who_comes_past_the_queue_is_told_to_come_again_and_nobody_is_lost(root, seeds_index):
-    command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", seeds_index]
-    environment = os.environ | {"RAG_QA_MAX_REQUESTS": "1"}
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        url = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline()).group()
-        body = json.dumps({"question": QUESTION}).encode()
-        slow = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-        slow.putrequest("POST", "/ask")
-        slow.putheader("Content-Length", str(len(body)))
-        slow.endheaders()  # it is here, and its body is not
+    many = {"questions": [{"question": QUESTION}] * 100}
+    with serving(seeds_index, root, max_requests=1) as url, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(httpx.post, f"{url}/ask/batch", json=many, timeout=60)
         while (refused := httpx.post(f"{url}/ask", json={"question": QUESTION})).status_code == 200:
-            pass
+            assert not slow.done()
         check_problem(refused, 503, "1 requests are here already")
         assert refused.headers["retry-after"] == "1"
         assert refused.headers["x-content-type-options"] == "nosniff"
+        check_problem(httpx.get(f"{url}/snapshot"), 503, "1 requests are here already")
         assert httpx.get(f"{url}/health/live").status_code == 200
-        slow.send(body)
-        assert slow.getresponse().status == 200
-        slow.close()
+        assert 'rag_qa_refused_total{reason="queue"} 2.0' in httpx.get(f"{url}/metrics").text
+        assert len(slow.result().json()["results"]) == 100
         assert httpx.post(f"{url}/ask", json={"question": QUESTION}).status_code == 200
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stdout.close()
 
 
 def test_the_service_works_on_so_many_requests_as_the_settings_say(seeds_index):

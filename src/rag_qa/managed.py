@@ -5,8 +5,10 @@ their limits, and takes its place in one rename, so that a run of indexing meets
 """
 
 import hashlib
+import re
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -25,6 +27,8 @@ __all__ = ["ManagedFile", "ManagedFolder", "Upload"]
 STAGING = ".uploads"
 LONGEST_PART = 200  # bytes of a name, of which file systems take 255
 LONGEST_NAME = 1000
+DEEPEST = 20
+FORBIDDEN = re.compile(r'[<>:"|?*\\\ufffd]')  # what some file systems do not take, and bytes that were no text
 MEGABYTE = 1_000_000
 
 
@@ -209,12 +213,15 @@ def _checked(named: str) -> PurePosixPath:
     Raises:
         InputError: it leads out of it, is hidden, or no name that every file system takes.
     """
+    named = unicodedata.normalize("NFC", named)
     parts = named.split("/")
+    if len(parts) > DEEPEST:
+        raise InputError(f"The name has {len(parts)} parts: at most {DEEPEST} folders lie in one another.")
     for part in parts:
-        if not part or part.startswith(".") or part != part.strip() or "\\" in part or not part.isprintable():
+        if not part or part.startswith(".") or part != part.strip() or not part.isprintable() or FORBIDDEN.search(part):
             raise InputError(
                 f"“{named[:80]}” is no name for a document: it must be made of printable parts between slashes, none "
-                "of which is empty or begins with a dot."
+                'of which is empty, begins with a dot, or has one of <>:"|?*\\ in it.'
             )
         if len(part.encode("utf-8", "surrogatepass")) > LONGEST_PART:
             raise InputError(f"A part of the name has more than {LONGEST_PART} bytes: shorten it.")

@@ -32,8 +32,10 @@ __all__ = [
     "keys_needed",
 ]
 
-OPEN: dict[str, Any] = {"scope": None, "unlimited": True, "unmeasured": True}
-"""The `opt` of a handler that anyone may call, as often as they like."""
+OPEN: dict[str, Any] = {"scope": None}
+"""The `opt` of a handler that anyone may call."""
+FREE: dict[str, Any] = {"scope": None, "unlimited": True, "unmeasured": True}
+"""The `opt` of a handler that anyone may call as often as they like, such as what asks for its health."""
 ADMIN: dict[str, Any] = {"scope": "admin"}
 COOKIE = "rag_qa_session"
 SESSION_SECONDS = 12 * 3600
@@ -45,8 +47,19 @@ WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an
 
 def keys_needed(settings: Settings) -> bool:
     """Whether others than the users of this machine can reach the service, or are meant to by a proxy."""
-    names = (settings.host, *(name.strip("[]") for name in settings.allowed_hosts))
-    return settings.require_keys or bool(settings.trusted_proxies) or not all(map(_is_loopback, names))
+    return why_keys(settings) is not None
+
+
+def why_keys(settings: Settings) -> str | None:
+    """Why a key is asked for, as the beginning of a sentence; None where none is needed."""
+    if settings.require_keys:
+        return "Keys are required"
+    if settings.trusted_proxies:
+        return "A proxy is trusted, by which others can reach the service"
+    if not _is_loopback(settings.host):
+        return f"{settings.host} can be reached by others"
+    others = [name for name in settings.allowed_hosts if not _is_loopback(name.strip("[]"))]
+    return f"Others can reach the service as {others[0]} (allowed_hosts)" if others else None
 
 
 class Caller(Struct, frozen=True):
@@ -123,7 +136,7 @@ def check_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         PermissionDeniedException: the key has not the scope (403).
     """
     scope: Scope | None = handler.opt.get("scope", "ask")
-    if scope is None:
+    if scope is None or connection.scope.get("method") == "OPTIONS":  # which tells the methods of a route
         return
     caller: Caller = connection.scope.get("user") or Caller()
     if caller.may(scope):

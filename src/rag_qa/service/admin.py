@@ -130,6 +130,8 @@ async def rollback(
 ) -> RolledBack:
     """Lets another snapshot answer, which is checked byte for byte before."""
     refuse_unknown(request)
+    known: Jobs = state.jobs
+    known.check_idle()  # what it makes would answer instead, as soon as it is whole
     done = await to_end(state.administering, _roll_back, state, data.snapshot)
     LOG.info("rolled back", snapshot=done.current, before=done.before)
     return done
@@ -205,6 +207,8 @@ def _name(path: Path) -> str:
 def _roll_back(state: State, named: str) -> RolledBack:
     """Goes back, and says in words for HTTP why not."""
     live: LiveEngine = state.live
+    if not named.strip():
+        raise NotFoundError("There is no snapshot without a name: GET /admin/snapshots names those there are.")
     try:
         _, before = roll_back(Path(state.settings.index), named)
     except (NotFoundError, ConflictError) as error:  # what follows is for the command line

@@ -178,7 +178,7 @@ PROBLEMS = {
         401: NO_KEY,
         403: "This key has the scope ask, and this needs admin: ask an administrator.",
         404: "No document has the id “x”.",
-        409: "The job b0c1d2e3f4a5 runs already: follow it, and start another when it has ended.",
+        409: "The job b0c1d2e3f4a5 runs: follow it, and come again when it has ended.",
         413: "The body is larger than max_body_bytes, 65536 bytes: shorten it.",
         422: "“notices/scan.pdf”: no text: scanned images; OCR is off.",
         429: "600 requests in a minute are allowed: ask again in 7 s.",

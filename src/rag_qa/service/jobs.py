@@ -64,8 +64,7 @@ class Jobs:
         Raises:
             ConflictError: a job runs already, or the snapshot does not say what it was made of.
         """
-        if running := next((job for job in self._jobs.values() if job.state == "running"), None):
-            raise ConflictError(f"The job {running.id} runs already: follow it, and start another when it has ended.")
+        self.check_idle()
         manifest = engine.manifest
         if not manifest.paths:
             raise ConflictError(
@@ -80,6 +79,15 @@ class Jobs:
         LOG.info("index job", job=job.id, state=job.state)
         self._tasks.start_soon(self._run, job, order)
         return job
+
+    def check_idle(self) -> None:
+        """Sees that no job runs.
+
+        Raises:
+            ConflictError: one does.
+        """
+        if running := next((job for job in self._jobs.values() if job.state == "running"), None):
+            raise ConflictError(f"The job {running.id} runs: follow it, and come again when it has ended.")
 
     def find(self, job_id: str) -> Job:
         """A job as it is now.

@@ -17,6 +17,7 @@ __all__ = ["RATE_STORE", "rate_limit"]
 
 RATE_STORE = "rate_limit"
 """The name of the store, of which what has expired is to be removed."""
+SIGN_IN = "/sign-in"
 IPV6_NETWORK = 64  # bits that one customer has the addresses of
 
 
@@ -55,6 +56,8 @@ def _identity(request: Request[Any, Any, Any]) -> str:
     caller: Caller | None = request.scope.get("user")
     if caller is not None and caller.key is not None:
         return f"key {caller.key.id}"
+    if request.url.path == SIGN_IN:  # so that wrong keys elsewhere keep nobody behind the same address from it
+        return f"signing in from {_network(request.client.host if request.client else '')}"
     return f"address {_network(request.client.host if request.client else '')}"
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rag_qa.service.access import Caller
 
-__all__ = ["REQUEST_ID", "RequestLog", "configure_logs"]
+__all__ = ["REQUEST_ID", "RequestLog", "configure_logs", "new_id"]
 
 REQUEST_ID = "X-Request-ID"
 GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -118,10 +118,15 @@ def configure_logs(*, questions: bool, level: int = logging.INFO) -> None:
     logging.getLogger("rag_qa").setLevel(level)
 
 
+def new_id() -> str:
+    """An id for a request."""
+    return uuid.uuid4().hex
+
+
 def _request_id(scope: Scope) -> str:
     """The id that a request brings, if it is one, or a new one."""
     given = next((value for name, value in scope["headers"] if name == REQUEST_ID.lower().encode()), b"")
-    return given.decode() if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if GIVEN_ID.fullmatch(given) else new_id()
 
 
 def _places_only(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -16,6 +16,7 @@ from rag_qa.errors import InputError, RagQaError
 __all__ = [
     "MEDIA_TYPE",
     "SECURITY_HEADERS",
+    "TOLD",
     "Problem",
     "detail_of",
     "exception_handlers",
@@ -32,6 +33,12 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+TOLD = {
+    404: "There is nothing at this address: /schema describes what there is.",
+    405: "This address does not take this method: /schema describes what it takes.",
+    413: "The body is larger than this address takes: max_body_bytes bounds most of them. Shorten it.",
+}
+"""Where the name of a status does not say what to do."""
 NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
 LOGGER = logging.getLogger("rag_qa.service")
 
@@ -95,7 +102,8 @@ def _http_detail(error: HTTPException) -> str:
     if isinstance(error.extra, list) and error.extra:  # Litestar's list of fields that did not fit
         fields = [f"{field.get('key') or 'the request'}: {field['message']}" for field in error.extra]
         return "The body is empty: send a JSON object." if fields == [NO_BODY] else "; ".join(fields) + "."
-    return error.detail
+    plain = error.detail == HTTPStatus(error.status_code).phrase
+    return TOLD.get(error.status_code, error.detail) if plain else error.detail
 
 
 def _told(_: Request[Any, Any, Any], error: Exception) -> Response[Problem]:

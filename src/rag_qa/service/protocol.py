@@ -10,8 +10,11 @@ from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import Any, cast
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from rag_qa.service.logs import REQUEST_ID, new_id
+from rag_qa.service.metrics import REFUSED
 from rag_qa.service.problems import written
 
 __all__ = ["BoundedProtocol"]
@@ -20,6 +23,7 @@ LONGEST_HEAD = 1_048_576  # bytes of a request's first line and headers
 LONGEST_ADDRESS = 65_535  # bytes, httptools'
 SLOWEST = 5_000  # bytes in the seconds that a client is given
 SECONDS_TO_LINGER = 2
+LOG = structlog.get_logger()
 AT_ONCE = pack("ii", 1, 0)
 
 
@@ -65,7 +69,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head is not None:
             self._head += len(data)
             if self._head > LONGEST_HEAD:
-                self.send_400_response("too long")
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"Headers have at most {LONGEST_HEAD} bytes.")
                 return
         super().data_received(data)
 
@@ -123,10 +127,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a request has begun that is not whole, and that is read."""
         if self._head is not None:
             return self._head > 0
-        return not (self.cycle.response_complete or self.flow.read_paused)
+        return not (self.cycle.response_complete or self.flow.read_paused or self.cycle.waiting_for_100_continue)
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
-        fields, body = written(status, detail, {"Connection": "close"})
+        request_id = new_id()
+        REFUSED.labels("protocol").inc()
+        LOG.info("refused", status=status.value, client=self.client[0] if self.client else None, request_id=request_id)
+        fields, body = written(status, detail, {"Connection": "close", REQUEST_ID: request_id})
         lines = [f"{name}: {value}\r\n" for name, value in fields.items()]
         self.transport.write(f"HTTP/1.1 {status.value} {status.phrase}\r\n{''.join(lines)}\r\n".encode() + body)
         self.transport.close()

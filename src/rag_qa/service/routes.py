@@ -16,7 +16,7 @@ from rag_qa.errors import InputError, QuestionError
 from rag_qa.filters import Filters, metadata_filters
 from rag_qa.references import FORMS
 from rag_qa.service import examples
-from rag_qa.service.access import OPEN
+from rag_qa.service.access import FREE
 from rag_qa.service.asking import asked
 from rag_qa.service.describing import answers, given
 from rag_qa.service.live import lent_engine
@@ -293,13 +293,13 @@ def snapshot(request: Request[Any, Any, State], state: State) -> SnapshotView:
         return SnapshotView.of(engine)
 
 
-@get("/health/live", opt=OPEN, security=[{}], sync_to_thread=False, summary="Is the process there?")
+@get("/health/live", opt=FREE, security=[{}], sync_to_thread=False, summary="Is the process there?")
 def live() -> Health:
     """Always ok."""
     return Health("ok")
 
 
-@get("/health/ready", opt=OPEN, security=[{}], sync_to_thread=False, summary="Can it answer?")
+@get("/health/ready", opt=FREE, security=[{}], sync_to_thread=False, summary="Can it answer?")
 def ready() -> Health:
     """Ok: nothing is answered before index and encoder are loaded."""
     return Health("ok")

@@ -15,7 +15,7 @@ from litestar.params import FromPath
 
 from rag_qa import __version__
 from rag_qa.service.access import OPEN
-from rag_qa.service.problems import problem
+from rag_qa.service.problems import TOLD, problem
 
 __all__ = ["openapi_config"]
 
@@ -74,7 +74,7 @@ def _asset(name: FromPath[str]) -> Response[bytes]:
 def _problem_for_unknown_paths(response: Response[Any]) -> Response[Any]:
     """Litestar answers unknown paths under /schema with a page of its own."""
     if response.status_code == HTTPStatus.NOT_FOUND:
-        return problem(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_FOUND.phrase)
+        return problem(HTTPStatus.NOT_FOUND, TOLD[HTTPStatus.NOT_FOUND])
     return response
 
 

@@ -12,7 +12,7 @@ import uvicorn
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError, SettingsError
 from rag_qa.keys import read_keys
-from rag_qa.service.access import keys_needed
+from rag_qa.service.access import keys_needed, why_keys
 from rag_qa.service.app import create_app
 from rag_qa.service.live import engine_opener
 from rag_qa.service.logs import configure_logs
@@ -109,11 +109,8 @@ def _most_connections() -> int:
 
 def _check_keys(settings: Settings) -> None:
     if not any(not key.revoked for key in read_keys(Path(settings.keys_file))):
-        why = f"{settings.host} can be reached by others" if not settings.require_keys else "Keys are required"
-        raise InputError(
-            f"{why}, and there is no key in {settings.keys_file}: make one with `rag-qa keys create NAME`, or listen "
-            "on 127.0.0.1, where none is needed."
-        )
+        missing = f"there is no key in {settings.keys_file}: make one with `rag-qa keys create NAME`."
+        raise InputError(f"{why_keys(settings)}, and {missing}")
 
 
 def _check_proxies(proxies: tuple[str, ...]) -> None:

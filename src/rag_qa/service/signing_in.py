@@ -10,14 +10,13 @@ from litestar.params import Body
 from litestar.response import Redirect
 from msgspec import Struct
 
-from rag_qa.service.access import COOKIE, SESSION_SECONDS, WRONG_KEY, Access
+from rag_qa.service.access import COOKIE, OPEN, SESSION_SECONDS, WRONG_KEY, Access
 from rag_qa.service.problems import SECURITY_HEADERS
 from rag_qa.service.rendering import rendered
 
 __all__ = ["sign_in", "sign_in_page", "sign_out", "to_sign_in"]
 
-ANYONE = {"scope": None}
-"""The `opt` of what may be called without a key, but not without limit."""
+LONGEST_FORM = 4096  # bytes
 SIGN_IN = "/sign-in"
 
 
@@ -28,13 +27,13 @@ class Given(Struct, frozen=True):
     to: str = "/"
 
 
-@get(SIGN_IN, sync_to_thread=False, opt=ANYONE)
+@get(SIGN_IN, sync_to_thread=False, opt=OPEN)
 def sign_in_page(request: Request[Any, Any, State]) -> Response[str]:
     """The form for a key, or for signing out."""
     return rendered("sign_in.html", request, to=_local(request.query_params.get("to", "")), problem=None)
 
 
-@post(SIGN_IN, opt=ANYONE)
+@post(SIGN_IN, opt=OPEN, request_max_body_size=LONGEST_FORM)
 async def sign_in(
     request: Request[Any, Any, State],
     data: Annotated[Given, Body(media_type=RequestEncodingType.URL_ENCODED)],
@@ -47,11 +46,12 @@ async def sign_in(
     key = access.find(data.key.strip())
     if key is None:
         return rendered("sign_in.html", request, HTTPStatus.UNAUTHORIZED, to=_local(data.to), problem=WRONG_KEY)
+    await access.sign_out(request.cookies.get(COOKIE, ""))
     cookie = _cookie(request, await access.sign_in(key), SESSION_SECONDS)
     return Redirect(_local(data.to), status_code=303, cookies=[cookie])
 
 
-@post("/sign-out", opt=ANYONE)
+@post("/sign-out", opt=OPEN, request_max_body_size=LONGEST_FORM)
 async def sign_out(request: Request[Any, Any, State], state: State) -> Redirect:
     """Ends the session."""
     access: Access = state.access
