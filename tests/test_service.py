@@ -483,16 +483,17 @@ def test_the_queue_counts_who_is_there():
         async def connected():
             await anyio.sleep_forever()
 
+        asked = {"type": "http", "method": "GET", "path": "/ask"}
         queue = BoundedQueue(app, 1)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(queue, {"type": "http", "path": "/ask"}, connected, send)
+            tasks.start_soon(queue, asked, connected, send)
             await entered.wait()
-            await queue({"type": "http", "path": "/ask"}, connected, send)
+            await queue(asked, connected, send)
             assert [message.get("status") for message in sent] == [503, None]
             assert (b"retry-after", b"1") in sent[0]["headers"]
             leave.set()
             await queue({"type": "http", "path": "/health/live"}, connected, send)
-        await queue({"type": "http", "path": "/ask"}, connected, send)
+        await queue(asked, connected, send)
         assert (queue.there, len(sent)) == (0, 2)
 
     anyio.run(run)
