@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from litestar import Litestar
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import ResponseHeader, State
 from litestar.middleware import DefineMiddleware
@@ -30,6 +30,7 @@ from rag_qa.service.jobs import Jobs
 from rag_qa.service.limits import RATE_STORE, rate_limit
 from rag_qa.service.live import LiveEngine
 from rag_qa.service.logs import RequestLog
+from rag_qa.service.methods import told_methods
 from rag_qa.service.metrics import Metrics, observe_queue, observe_snapshot, requests_observed
 from rag_qa.service.origins import AllowedOrigins
 from rag_qa.service.pages import pages
@@ -113,7 +114,7 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
         middleware=_middleware(settings, access),
         stores={RATE_STORE: rates},
         guards=[check_scope],
-        before_request=check_body,
+        before_request=_before,
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
@@ -121,6 +122,14 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
         cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )
+
+
+async def _before(request: Request[Any, Any, State]) -> Response[None] | None:
+    """Answers for a handler, or sees that the body is one for it."""
+    if told := told_methods(request):
+        return told
+    await check_body(request)
+    return None
 
 
 def _observed(load: Callable[[], Engine]) -> Engine:
