@@ -339,7 +339,10 @@ def test_a_job_that_fails_leaves_what_answers(client, index, papers):
         (("false",), "The process of the job ended too early (exit code 1)."),
         (("/no/such/program",), "The job could not be done (FileNotFoundError): the server's log says more."),
         (("echo", "what?"), "The job could not be done (DecodeError): the server's log says more."),
-        (("head", "-c", "100000", "/dev/zero"), "The job could not be done (ValueError): the server's log says more."),
+        (
+            ("head", "-c", "10000000", "/dev/zero"),
+            "The job could not be done (ValueError): the server's log says more.",
+        ),
     ],
     ids=["dies", "does not start", "says something odd", "says too much"],
 )

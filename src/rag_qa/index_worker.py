@@ -23,8 +23,8 @@ __all__ = ["Event", "Order"]
 
 SECONDS_BETWEEN_EVENTS = 0.2
 NICE = 10
-MOST_NAMED = 1000
-"""Files that gave no document, and are named."""
+MOST_NAMED = 500
+"""Files, and records, that gave no document and are named: with the longest names, less than jobs.py takes."""
 
 
 class Order(Struct, frozen=True):
@@ -67,7 +67,8 @@ def run(order: Order, send: Callable[[Event], None]) -> Event:
         os.chdir(named_path(order.folder))
         report = build([named_path(path) for path in order.paths], order.index, order.settings, tell)
         # Every path would be a long line, and a list for whoever asks about the job again and again.
-        return Event(report=structs.replace(report, paths={}, failed=report.failed[:MOST_NAMED]))
+        named, records = report.failed[:MOST_NAMED], report.failed_records[:MOST_NAMED]
+        return Event(report=structs.replace(report, paths={}, failed=named, failed_records=records))
     except RagQaError as error:
         return Event(problem=str(error))
     except OSError as error:

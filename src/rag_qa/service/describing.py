@@ -82,8 +82,8 @@ def answers(status: int, kind: Any, value: Any, *others: int, media_type: str | 
         others: statuses of problems, beside those that every route may give.
         media_type: of the answer, where that is not JSON.
     """
-    given = {} if media_type is None else {"media_type": media_type}
+    kept = {} if media_type is None else {"media_type": media_type}
     answer = ResponseSpec(
-        kind, generate_examples=False, examples=[Example(value=value)], description="The answer", **given
+        kind, generate_examples=False, examples=[Example(value=value)], description="The answer", **kept
     )
     return {status: answer, **problems(*others)}

@@ -24,6 +24,7 @@ __all__ = ["Job", "Jobs"]
 KEPT = 20
 """Jobs that can be asked for, the newest."""
 COMMAND = (sys.executable, "-m", "rag_qa.index_worker")
+LONGEST_EVENT = 2**23  # bytes: a report names files
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_STOP = 10
 LOG = structlog.get_logger()
@@ -128,7 +129,9 @@ class Jobs:
         LOG.info("index job", job=job.id, state=job.state)
 
     async def _done(self, job: Job, order: Order) -> Job:
-        process = await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, limit=LONGEST_EVENT
+        )
         last = Event()
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
