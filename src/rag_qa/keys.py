@@ -22,10 +22,9 @@ from msgspec import Struct, structs
 from rag_qa.errors import InputError, KeysError, NotFoundError
 from rag_qa.files import write_atomically
 
-__all__ = ["SCOPES", "Key", "Keys", "Scope", "create_key", "read_keys", "revoke_key"]
+__all__ = ["Key", "Keys", "Scope", "create_key", "read_keys", "revoke_key"]
 
 Scope = Literal["ask", "admin"]
-SCOPES: tuple[Scope, ...] = ("ask", "admin")
 PREFIX = "ragqa"
 NOBODY = hashlib.sha256(b"").hexdigest()
 """What a key of an unknown id is compared with."""
