@@ -14,8 +14,8 @@ from pathlib import Path
 from recording import record
 
 from rag_qa import Engine
-from rag_qa.encoder import SentenceEncoder
-from rag_qa.evaluation.gold import load_gold
+from rag_qa.evaluation.gold.gold_file import load_gold
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
 
 ROUNDS = 5

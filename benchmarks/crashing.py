@@ -23,8 +23,8 @@ import numpy as np
 from stand_in import write_texts
 
 from rag_qa import Engine
-from rag_qa.corpus import Corpus
-from rag_qa.history import verify_snapshot
+from rag_qa.index.local.snapshot.history import verify_snapshot
+from rag_qa.index.local.snapshot.searcher import Corpus
 from rag_qa.settings import Settings
 
 QUESTIONS, K = 50, 10

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from recording import record, table
 
 from rag_qa import Engine
-from rag_qa.encoder import SentenceEncoder
-from rag_qa.exporting import ensure_export
-from rag_qa.onnx_encoder import OnnxEncoder
+from rag_qa.models.export import ensure_export
+from rag_qa.models.onnx_encoder import OnnxEncoder
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from recording import record, table
 from stand_in import SENTENCE_END, StandInEncoder, real_vectors, write_texts
 
 from rag_qa import Engine, build
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
 
 PASSAGES_A_MEGABYTE = 1550

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pypdf
 
-from rag_qa.chunking import Chunker
-from rag_qa.encoder import SentenceEncoder
-from rag_qa.readers import read_file
+from rag_qa.ingest.chunker import Chunker
+from rag_qa.ingest.parsers.dispatch import read_file
+from rag_qa.ingest.sources import find_sources
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, IndexSettings
-from rag_qa.sources import find_sources
 
 ENOUGH = 0.9
 

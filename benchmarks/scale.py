@@ -22,8 +22,8 @@ from recording import record
 from stand_in import StandInEncoder, real_vectors, write_texts
 
 from rag_qa import build
-from rag_qa.corpus import Corpus
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Settings
 
 EDITED, QUESTIONS, DEPTH = 10, 100, 100

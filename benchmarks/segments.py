@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from stand_in import StandInEncoder
 
-from rag_qa import snapshot_writer, vectors
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.index.local.segment import vectors
+from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
+from rag_qa.index.local.snapshot import writer as snapshot_writer
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
-from rag_qa.vectors import VectorIndex, VectorWriter
 
 DEPTH, QUESTIONS, FILTERED_QUESTIONS = 100, 200, 20
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3, 0.1)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_qa.evaluation.abstention import judge_abstention
-from rag_qa.evaluation.comparison import load_reports
+from rag_qa.evaluation.compare.comparison import load_reports
+from rag_qa.evaluation.run.abstention import judge_abstention
 from rag_qa.evaluation.statistics import SIGNIFICANT, aggregate, estimate, paired_difference
 
 GAIN = 0.05

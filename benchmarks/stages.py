@@ -16,17 +16,19 @@ from typing import Any
 
 from recording import record, table
 
-from rag_qa import Settings, build, cutting, making
-from rag_qa.cache import VectorCache
-from rag_qa.chunking import Chunker
-from rag_qa.lexical import LexicalWriter
-from rag_qa.onnx_encoder import OnnxEncoder
-from rag_qa.segments import SegmentWriter
-from rag_qa.sentences import SentenceWriter
-from rag_qa.signatures import SignatureWriter
-from rag_qa.store import StoreWriter
-from rag_qa.terms import TermWriter
-from rag_qa.vectors import VectorWriter
+from rag_qa import Settings, build
+from rag_qa.index.local.segment.docstore import StoreWriter
+from rag_qa.index.local.segment.inverted import LexicalWriter
+from rag_qa.index.local.segment.segment import SegmentWriter
+from rag_qa.index.local.segment.sentence_vectors import SentenceWriter
+from rag_qa.index.local.segment.signatures import SignatureWriter
+from rag_qa.index.local.segment.term_sets import TermWriter
+from rag_qa.index.local.segment.vectors import VectorWriter
+from rag_qa.indexer import pipeline as making
+from rag_qa.indexer.vector_cache import VectorCache
+from rag_qa.ingest import chunk_ahead as cutting
+from rag_qa.ingest.chunker import Chunker
+from rag_qa.models.onnx_encoder import OnnxEncoder
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
     "cutting, beside": [(Chunker, "cut")],

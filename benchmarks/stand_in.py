@@ -14,7 +14,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from rag_qa.encoder import SentenceEncoder
+from rag_qa.models.sentence_transformer import SentenceEncoder
 
 NEIGHBOURS, PIECES, WORDS_A_PIECE = 8, 6000, 100
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
-from rag_qa.readers import ReadFile
-from rag_qa.readers.worker import serve
+from rag_qa.ingest.parsers.dispatch import ReadFile
+from rag_qa.ingest.parsers.worker import serve
 
 
 def read(file, settings):

@@ -21,15 +21,15 @@ else:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
 from rag_qa import Engine, build
-from rag_qa.cli import main
-from rag_qa.encoder import PACKAGED, SentenceEncoder
+from rag_qa.cli.commands import main
 from rag_qa.evaluation import statistics
-from rag_qa.evaluation.gold import load_gold
-from rag_qa.evaluation.report import make_report
+from rag_qa.evaluation.gold.gold_file import load_gold
+from rag_qa.evaluation.report.aggregates import make_report
 from rag_qa.evaluation.results import Evaluation, Report
-from rag_qa.evaluation.subjects import Subject, gold_subject
-from rag_qa.hardware import best_precision
-from rag_qa.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
+from rag_qa.evaluation.run.subjects import Subject, gold_subject
+from rag_qa.models.hardware import best_precision
+from rag_qa.models.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
+from rag_qa.models.sentence_transformer import PACKAGED, SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Precision
 
 settings.register_profile("same every time", derandomize=True)

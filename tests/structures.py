@@ -4,11 +4,11 @@ import zlib
 
 import numpy as np
 
-from rag_qa.encoder import SentenceEncoder
-from rag_qa.hardware import best_precision
-from rag_qa.lexical import LexicalIndex, LexicalWriter
+from rag_qa.index.local.segment.inverted import LexicalIndex, LexicalWriter
+from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
+from rag_qa.models.hardware import best_precision
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
-from rag_qa.vectors import VectorIndex, VectorWriter
 
 
 def built_lexical(folder, texts) -> LexicalIndex:

@@ -4,10 +4,10 @@ import pytest
 from indexes import copy_index
 
 from rag_qa import Engine
-from rag_qa.evaluation.ablation import FOLDER, Variant, ablate, variants
-from rag_qa.evaluation.gold import load_gold
+from rag_qa.evaluation.compare.ablation import FOLDER, Variant, ablate, variants
+from rag_qa.evaluation.gold.gold_file import load_gold
+from rag_qa.evaluation.run.subjects import gold_subject
 from rag_qa.evaluation.statistics import adjusted
-from rag_qa.evaluation.subjects import gold_subject
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import pytest
 
-from rag_qa.evaluation.abstention import judge_abstention
+from rag_qa.evaluation.run.abstention import judge_abstention
 
 
 def test_abstention_by_hand():

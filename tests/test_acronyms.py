@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.acronyms import Mention, Mentions, find_mentions
-from rag_qa.lexicon import Acronym, Lexicon, resolve
+from rag_qa.text.acronyms.lexicon import Acronym, Lexicon, resolve
+from rag_qa.text.acronyms.mentions import Mention, Mentions, find_mentions
 
 HMICFRS = "Her Majesty's Inspectorate of Constabulary and Fire & Rescue Services"
 

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 from servers import LOCAL, serving
 
-from rag_qa import Settings, build, managed
+from rag_qa import Settings, build
 from rag_qa.errors import InputError, NoRoomError
-from rag_qa.managed import ManagedFolder
-from rag_qa.service import create_app, jobs
-from rag_qa.snapshot import current_name
-from rag_qa.sources import find_sources
+from rag_qa.index.local.snapshot.layout import current_name
+from rag_qa.ingest.sources import find_sources
+from rag_qa.service import jobs
+from rag_qa.service import uploads as managed
+from rag_qa.service.app import create_app
+from rag_qa.service.uploads import ManagedFolder
 
 TEXT = b"The lighthouse of Umea was lit in 1911 by the harbour board."
 QUESTION = {"question": "When was the lighthouse of Umea lit?", "k": 1}
@@ -355,7 +357,7 @@ def test_a_job_that_goes_wrong_is_its_own_affair(client, monkeypatch, command, p
 
 
 def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
-    from rag_qa.indexing import index_documents
+    from rag_qa.indexer.build import index_documents
     from rag_qa.types import Document, document_id
 
     text = TEXT.decode()

@@ -1,7 +1,7 @@
 import pytest
 
-from rag_qa.answering import cite, within_budget
-from rag_qa.structure import sentences
+from rag_qa.answering.citations import cite, within_budget
+from rag_qa.text.structure import sentences
 from rag_qa.types import DocumentInfo, Passage
 
 TEXT = "The harbour opens in March. Ships pay a fee of ten crowns. The harbour is closed for repairs in December."

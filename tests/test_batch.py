@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rag_qa import Engine, cli_batch
-from rag_qa.batch import BatchOptions, answers_to_go_on_with, ask_one, check_questions, read_questions
+from rag_qa import Engine
+from rag_qa.cli import batch as cli_batch
+from rag_qa.cli.batch_files import BatchOptions, answers_to_go_on_with, ask_one, check_questions, read_questions
 from rag_qa.errors import QuestionError
 from rag_qa.filters import Filters
 
@@ -39,7 +40,7 @@ def ask_some(*given):
         threading.Event().wait()
     return ask(*given)
 Engine.ask = ask_some
-from rag_qa.cli import main
+from rag_qa.cli.commands import main
 main()
 """
 

@@ -3,8 +3,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from rag_qa.cache import VectorCache
 from rag_qa.errors import WriteError
+from rag_qa.indexer.vector_cache import VectorCache
 
 VECTORS = np.array([[1, 0, 0], [0, 0.6, 0.8]], dtype=np.float32)
 
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_database_is_begun_anew(tmp_path):
 
 
 def test_a_locked_cache_is_said_in_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr("rag_qa.cache.SECONDS_TO_WAIT", 0)
+    monkeypatch.setattr("rag_qa.indexer.vector_cache.SECONDS_TO_WAIT", 0)
     cache = VectorCache(tmp_path, "one")
     other = sqlite3.connect(tmp_path / "vectors.sqlite")
     other.execute("BEGIN EXCLUSIVE")

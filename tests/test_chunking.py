@@ -2,10 +2,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_qa.chunking import Chunker
+from rag_qa.ingest.chunker import Chunker
 from rag_qa.settings import IndexSettings
-from rag_qa.structure import markdown_headings
-from rag_qa.tokens import count_tokens
+from rag_qa.text.structure import markdown_headings
+from rag_qa.text.tokens import count_tokens
 from rag_qa.types import Document
 
 WORDS = st.sampled_from(

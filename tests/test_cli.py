@@ -17,7 +17,7 @@ QUESTION = "what did HMICFRS recommend?"
 INTERRUPTIBLE = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from rag_qa.cli import main
+from rag_qa.cli.commands import main
 main()
 """
 
@@ -113,7 +113,7 @@ def test_output_that_cannot_be_shown_or_is_not_read_is_no_failure(run, seeds_ind
 
 def test_asking_imports_neither_torch_nor_what_needs_it(run, seeds_index, root):
     code = (
-        "import sys; from rag_qa.cli import cli; "
+        "import sys; from rag_qa.cli.commands import cli; "
         f"cli(['ask', {QUESTION!r}, '--index', {str(seeds_index)!r}], standalone_mode=False); "
         "print(sorted({'torch', 'transformers', 'sentence_transformers', 'sklearn', 'scipy', 'kreuzberg', 'litestar'}"
         " & set(sys.modules)))"
@@ -332,6 +332,7 @@ def test_help_names_the_commands(run):
 
 
 def test_the_command_line_imports_nothing_heavy_before_it_must():
-    code = "import sys, rag_qa.cli; print(sorted({'numpy', 'faiss', 'tantivy', 'rich', 'torch'} & set(sys.modules)))"
+    heavy = {"numpy", "faiss", "tantivy", "rich", "torch"}
+    code = f"import sys, rag_qa.cli.commands; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert result.stdout.decode().strip() == "[]"

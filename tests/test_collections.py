@@ -4,8 +4,8 @@ import pytest
 from indexes import link_encoder
 
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.beir import load_collection
-from rag_qa.evaluation.subjects import index_folder
+from rag_qa.evaluation.gold.beir import load_collection
+from rag_qa.evaluation.run.subjects import index_folder
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from msgspec import structs
 from rich.console import Console
 
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.comparison import base_of, compare, load_reports
-from rag_qa.evaluation.gate import Gate, Verdict, write_baseline
-from rag_qa.evaluation.report import make_report
-from rag_qa.evaluation.tables import show_gate
+from rag_qa.evaluation.compare.comparison import base_of, compare, load_reports
+from rag_qa.evaluation.compare.gate import Gate, Verdict, write_baseline
+from rag_qa.evaluation.report.aggregates import make_report
+from rag_qa.evaluation.report.tables import show_gate
 
 
 @pytest.fixture(scope="session")

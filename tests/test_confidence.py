@@ -7,11 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa import build
-from rag_qa.confidence import CALIBRATION, Calibration, Signs, bound_settings, load_calibration, save_calibration
+from rag_qa.answering.confidence import (
+    CALIBRATION,
+    Calibration,
+    Signs,
+    bound_settings,
+    load_calibration,
+    save_calibration,
+)
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError, WriteError
-from rag_qa.evaluation.calibration import Model, _without, calibrate, examples, fit, threshold_of
-from rag_qa.evaluation.gold import Evidence, GoldQuestion, load_gold, locate
+from rag_qa.evaluation.compare.calibration import Model, _without, calibrate, examples, fit, threshold_of
+from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, load_gold, locate
 from rag_qa.settings import Settings
 
 NAMES = Signs.__struct_fields__

@@ -15,11 +15,11 @@ import pytest
 from structures import HashEncoder
 
 from rag_qa import Engine, build
-from rag_qa.corpus import Corpus
 from rag_qa.errors import BusyError, WriteError
 from rag_qa.files import damaged
-from rag_qa.history import entries, verify_snapshot
-from rag_qa.publishing import writing
+from rag_qa.index.local.snapshot.commit import writing
+from rag_qa.index.local.snapshot.history import entries, verify_snapshot
+from rag_qa.index.local.snapshot.searcher import Corpus
 from rag_qa.settings import Settings
 
 QUESTION = "Which ship arrives?"
@@ -299,7 +299,7 @@ def test_one_writer_at_a_time(index_copy, root, tmp_path):
 
 
 def test_the_lock_ends_with_its_process(index_copy):
-    code = f"import os; from rag_qa.publishing import writing; from pathlib import Path\n\
+    code = f"import os; from rag_qa.index.local.snapshot.commit import writing; from pathlib import Path\n\
 with writing(Path({str(index_copy)!r})): print('held', flush=True); os.read(0, 1)"
     holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from rag_qa.corpus import Corpus
 from rag_qa.errors import GoldError, QuestionError
-from rag_qa.evaluation.drafting import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
-from rag_qa.evaluation.gold import load_gold, locate
+from rag_qa.evaluation.gold.draft import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
+from rag_qa.evaluation.gold.gold_file import load_gold, locate
+from rag_qa.index.local.snapshot.searcher import Corpus
 
 DOCUMENT = "004_cd7c5bba8cc9e53d.txt"
 
@@ -276,7 +276,7 @@ def test_a_question_is_answered_or_not(corpus, tmp_path):
 
 
 def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):
-    monkeypatch.setattr("rag_qa.evaluation.drafting.CONSIDERED", 5)
+    monkeypatch.setattr("rag_qa.evaluation.gold.draft.CONSIDERED", 5)
     found = propose(corpus, 100)
     assert len({(each.document, each.passage.start) for each in found}) == 5
     everything = {(info.path, passage.text) for info, passage in corpus.passages(range(16))}

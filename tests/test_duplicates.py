@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rag_qa.collapsing import collapse
-from rag_qa.duplicates import LENGTH, LIKELY, likeness, same_statement, signature
+from rag_qa.retrieval.dedup import collapse
+from rag_qa.text.duplicates import LENGTH, LIKELY, likeness, same_statement, signature
 
 REPORT = (
     "The Portsmouth harbour fee was raised to 12.5 crowns on 3 May 2021, and Ms Smith said that no pilot objected. "
@@ -116,7 +116,7 @@ def test_hostile_texts_take_no_time(text):
 
 
 def test_asking_does_not_import_datasketch():
-    code = "import sys, rag_qa.duplicates; assert not {'datasketch', 'scipy'} & set(sys.modules)"
+    code = "import sys, rag_qa.text.duplicates; assert not {'datasketch', 'scipy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

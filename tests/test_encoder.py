@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_qa import Engine, build, exporting, hardware, indexing
-from rag_qa import encoder as module
-from rag_qa.encoder import SentenceEncoder
+from rag_qa import Engine, build
 from rag_qa.errors import EncoderError, IndexDamagedError, SettingsError
-from rag_qa.exporting import ExportedEncoder, ensure_export
-from rag_qa.onnx_encoder import OnnxEncoder, together
+from rag_qa.indexer import build as indexing
+from rag_qa.models import export as exporting
+from rag_qa.models import hardware
+from rag_qa.models import sentence_transformer as module
+from rag_qa.models.export import ExportedEncoder, ensure_export
+from rag_qa.models.onnx_encoder import OnnxEncoder, together
+from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Settings, load_settings
 
 
@@ -200,7 +203,7 @@ def test_torch_is_asked_for_an_accelerator_only_where_its_build_could_have_one(t
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "version.py").write_text(f"hip: Optional[str] = None\n{built_for}\n")
     (tmp_path / "torch" / "__init__.py").write_text("class accelerator: is_available = staticmethod(lambda: True)")
-    told = "import sys; from rag_qa.hardware import accelerator; print(accelerator(), 'torch' in sys.modules)"
+    told = "import sys; from rag_qa.models.hardware import accelerator; print(accelerator(), 'torch' in sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.platform = 'linux'; {told}"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},

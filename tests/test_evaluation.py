@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from rag_qa.errors import GoldError
-from rag_qa.evaluation.gold import Evidence, GoldQuestion, check_gold, load_gold, locate
-from rag_qa.evaluation.judging import judge, text_measures
-from rag_qa.evaluation.measures import ranking_measures
+from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, check_gold, load_gold, locate
 from rag_qa.evaluation.results import Span
-from rag_qa.evaluation.run import ask_in_turns, evaluate_gold
-from rag_qa.evaluation.spans import TokenGrid
+from rag_qa.evaluation.run.evaluate import ask_in_turns, evaluate_gold
+from rag_qa.evaluation.run.judge import judge, text_measures
+from rag_qa.evaluation.run.measures import ranking_measures
+from rag_qa.evaluation.run.spans import TokenGrid
 from rag_qa.types import Answer, Citation, Highlight, RankedPassage, Scores
 
 
@@ -396,7 +396,7 @@ def test_wide_tables_are_cut_where_the_terminal_is_narrow(report):
 
     from rich.console import Console
 
-    from rag_qa.evaluation.tables import show_reports
+    from rag_qa.evaluation.report.tables import show_reports
 
     text = StringIO()
     show_reports([report] * 4, Console(file=text, width=80, markup=False))

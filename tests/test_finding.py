@@ -7,8 +7,8 @@ from test_reranking import make_model
 from rag_qa import build
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
-from rag_qa.finding import DEEPER
-from rag_qa.searching import OTHER_FORM
+from rag_qa.retrieval.retriever import DEEPER
+from rag_qa.retrieval.search import OTHER_FORM
 from rag_qa.settings import Settings
 
 STATEMENT = "The Northgate harbour fee was raised to 12 crowns in May 2021, and no pilot objected to it at the time."

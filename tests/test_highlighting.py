@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.answer_kinds import Kind, holds_answer, kind_of
-from rag_qa.highlighting import FEATURES, Scorer, features, mark, scorer
-from rag_qa.structure import sentences
+from rag_qa.answering.answer_types import Kind, holds_answer, kind_of
+from rag_qa.answering.highlights import FEATURES, Scorer, features, mark, scorer
+from rag_qa.text.structure import sentences
 from rag_qa.types import Passage
 
 TEXT = "The harbour opens in March. Ships pay a fee of ten crowns. The harbour is closed for repairs in December."

@@ -11,11 +11,11 @@ import pytest
 from indexes import copy_index, link_encoder
 
 from rag_qa import Engine, build
-from rag_qa.corpus import Corpus
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
-from rag_qa.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
-from rag_qa.manifest import FORMAT
-from rag_qa.publishing import writing
+from rag_qa.index.local.manifest import FORMAT
+from rag_qa.index.local.snapshot.commit import writing
+from rag_qa.index.local.snapshot.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
+from rag_qa.index.local.snapshot.searcher import Corpus
 from rag_qa.settings import Settings
 
 QUESTION = "When does the harbour open?"
@@ -223,7 +223,7 @@ def test_the_clock_does_not_decide_which_snapshot_is_newest(index, papers, monke
         def now(cls, tz=None):
             return cls(1999, 1, 1, tzinfo=tz)
 
-    monkeypatch.setattr("rag_qa.making.datetime", Earlier)
+    monkeypatch.setattr("rag_qa.indexer.pipeline.datetime", Earlier)
     (papers / "a.txt").write_text("The harbour opens in June.")
     build([papers], index)
     assert entries(index)[0].created.startswith("1999")
@@ -253,7 +253,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
     folder = current(index)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(files) > 12
-    monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", checked_bytes)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.layout.CHECKED_BYTES", checked_bytes)
     for path in files:
         data = path.read_bytes()
         for place in {0, len(data) // 2, len(data) - 1} if data else set():
@@ -273,7 +273,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
 
 @pytest.mark.parametrize("name", ["contents.sqlite", "documents.sqlite"])
 def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypatch, name):
-    monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", 0)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.layout.CHECKED_BYTES", 0)
     (path,) = current(index).rglob(name)
     with Engine.open(index) as engine:
         right = [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]

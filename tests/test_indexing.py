@@ -9,11 +9,11 @@ from indexes import link_encoder
 
 from rag_qa import Engine, build
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
-from rag_qa.evaluation.gold import load_gold
-from rag_qa.exporting import ExportedEncoder
-from rag_qa.manifest import FORMAT
-from rag_qa.readers import ReadFile
-from rag_qa.readers.pool import ReaderPool
+from rag_qa.evaluation.gold.gold_file import load_gold
+from rag_qa.index.local.manifest import FORMAT
+from rag_qa.ingest.parsers.dispatch import ReadFile
+from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.models.export import ExportedEncoder
 from rag_qa.settings import Settings, load_settings
 
 
@@ -220,7 +220,7 @@ def test_a_stop_while_writing_leaves_no_trace(folder, with_encoder, monkeypatch)
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rag_qa.making.publish", stopped)
+    monkeypatch.setattr("rag_qa.indexer.pipeline.publish", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
     assert Engine.open(index).manifest.id == report.snapshot

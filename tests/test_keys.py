@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.errors import InputError, KeysError, NotFoundError
-from rag_qa.keys import Key, Keys, create_key, read_keys, revoke_key
+from rag_qa.service.keys import Key, Keys, create_key, read_keys, revoke_key
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from rag_qa import build
 from rag_qa.errors import repair
-from rag_qa.history import roll_back
+from rag_qa.index.local.snapshot.history import roll_back
 from rag_qa.service.live import LiveEngine
 
 QUESTION = "In which edition does the harbour open?"

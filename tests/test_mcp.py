@@ -20,7 +20,7 @@ from test_cli import INTERRUPTIBLE
 
 from rag_qa import Engine, Settings, build
 from rag_qa.errors import IndexDamagedError
-from rag_qa.service import create_app
+from rag_qa.service.app import create_app
 
 QUESTION = "what did HMICFRS recommend?"
 FOREIGN = "https://evil.example"
@@ -229,7 +229,8 @@ def test_the_command_line_says_what_is_wrong(rag_qa_main, tmp_path):
 
 def test_without_mcp_its_sdk_is_not_imported(root):
     code = (
-        "import sys; from rag_qa import Settings; from rag_qa.cli import cli; from rag_qa.service import create_app; "
+        "import sys; from rag_qa import Settings; from rag_qa.cli.commands import cli; "
+        "from rag_qa.service.app import create_app; "
         "create_app(Settings()); print(sorted({'mcp', 'mcp_types'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True, timeout=60)

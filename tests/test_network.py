@@ -13,13 +13,14 @@ import pytest
 from litestar.testing import TestClient
 from servers import LOCAL, serving
 
-from rag_qa import Settings, keys
+from rag_qa import Settings
 from rag_qa.errors import KeysError
-from rag_qa.keys import create_key, revoke_key
-from rag_qa.service import create_app
-from rag_qa.service.access import COOKIE, keys_needed
-from rag_qa.service.limits import _network
-from rag_qa.service.problems import SECURITY_HEADERS
+from rag_qa.service import keys
+from rag_qa.service.app import create_app
+from rag_qa.service.http.authentication import COOKIE, keys_needed
+from rag_qa.service.http.limits import _network
+from rag_qa.service.http.problems import SECURITY_HEADERS
+from rag_qa.service.keys import create_key, revoke_key
 
 QUESTION = "what did HMICFRS recommend?"
 

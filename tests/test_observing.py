@@ -17,8 +17,10 @@ from servers import LOCAL, serving
 
 from rag_qa import Settings
 from rag_qa.errors import SettingsError
-from rag_qa.service import app, create_app, tracing
-from rag_qa.service.logs import configure_logs
+from rag_qa.service import app
+from rag_qa.service.app import create_app
+from rag_qa.service.telemetry import tracing
+from rag_qa.service.telemetry.logs import configure_logs
 
 QUESTION = "what did HMICFRS recommend?"
 SECRET = "Zanzibar lighthouse"

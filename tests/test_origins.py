@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag_qa.service.origins import is_foreign
+from rag_qa.service.http.origins import is_foreign
 
 OWN, FOREIGN = "http://127.0.0.1:8080", "https://evil.example"
 

@@ -3,7 +3,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.packing import INNER_HEADING, PASSAGE, pack
+from rag_qa.ingest.packing import INNER_HEADING, PASSAGE, pack
 
 
 def cost(cuts, lengths, penalties, headings, capacity):

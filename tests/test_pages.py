@@ -16,10 +16,11 @@ from msgspec import structs
 from servers import LOCAL
 
 from rag_qa import Settings, build
-from rag_qa.references import FORMS, Reference, text_fragment, web_address
-from rag_qa.service import create_app, reader
-from rag_qa.service.marking import marked
-from rag_qa.service.reader import SHOWN_WHOLE
+from rag_qa.answering.references import FORMS, Reference, text_fragment, web_address
+from rag_qa.service.app import create_app
+from rag_qa.service.pages import document_view as reader
+from rag_qa.service.pages.document_view import SHOWN_WHOLE
+from rag_qa.service.pages.markup import marked
 from rag_qa.types import Citation
 
 QUESTION = "what did HMICFRS recommend?"

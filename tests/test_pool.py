@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from rag_qa.errors import WorkerError
-from rag_qa.readers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import Settings
-from rag_qa.sources import SourceFile
 
 BAD_READER = (sys.executable, str(Path(__file__).parent / "bad_reader.py"))
 
@@ -114,9 +114,9 @@ def test_workers_die_with_a_killed_parent(files, tmp_path):
 import sys
 from pathlib import Path
 from rag_qa.errors import WorkerError
-from rag_qa.readers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ReaderPool
 from rag_qa.settings import Settings
-from rag_qa.sources import SourceFile
+from rag_qa.ingest.sources import SourceFile
 with ReaderPool(Settings(readers=1), {BAD_READER!r}) as pool:
     list(pool.read([SourceFile(Path({str(file.location)!r}), "a", "a")]))
 """

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.quoting import nearest
+from rag_qa.text.quotes import nearest
 
 TEXTS = st.text(st.sampled_from("ab \n\t\u00a0"), max_size=60)
 

@@ -9,10 +9,10 @@ import pypdfium2
 import pytest
 from files import docx, epub, odt, pdf, png, pptx, xlsx, zipped
 
-from rag_qa.chunking import Chunker
-from rag_qa.readers import read_file
+from rag_qa.ingest.chunker import Chunker
+from rag_qa.ingest.parsers.dispatch import read_file
+from rag_qa.ingest.sources import find_sources
 from rag_qa.settings import IndexSettings
-from rag_qa.sources import find_sources
 
 
 def read_all(path, **settings):

@@ -7,12 +7,12 @@ import pytest
 import pytrec_eval
 from msgspec import structs
 
-from rag_qa.evaluation.comparison import compare
-from rag_qa.evaluation.gate import Verdict
-from rag_qa.evaluation.outcome import Outcome
-from rag_qa.evaluation.page import write_page
+from rag_qa.evaluation.compare.comparison import compare
+from rag_qa.evaluation.compare.gate import Verdict
+from rag_qa.evaluation.report.outcome import Outcome
+from rag_qa.evaluation.report.page import write_page
+from rag_qa.evaluation.report.trec import write_trec
 from rag_qa.evaluation.results import Evaluation, Retrieved, Span
-from rag_qa.evaluation.trec import write_trec
 
 VOID = {"meta", "br", "path", "use", "link"}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.errors import RerankerError
-from rag_qa.reranking import BATCH, CrossEncoderReranker, combined, rerank
+from rag_qa.retrieval.rerank import BATCH, CrossEncoderReranker, combined, rerank
 
 VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the harbour is deep who found it committee a report"
 QUESTION = "who found it"
@@ -187,7 +187,7 @@ def test_a_name_that_cannot_be_had(name):
 
 def test_torch_is_imported_only_to_load_the_model(folder):
     code = (
-        "import sys; from rag_qa.reranking import CrossEncoderReranker;"
+        "import sys; from rag_qa.retrieval.rerank import CrossEncoderReranker;"
         f"CrossEncoderReranker.find({str(folder)!r}).digest;"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)"
     )

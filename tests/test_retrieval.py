@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.retrieval import Weights, fuse, order
+from rag_qa.retrieval.fusion import Weights, fuse, order
 
 HALVES = Weights(dense=0.5, bm25=0.1, own=0.15, near=0.25)
 SCORES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=50)

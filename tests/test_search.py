@@ -8,9 +8,9 @@ import pytest
 from structures import built_lexical, built_vectors, write_lexical
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.lexical import LexicalIndex, analyze
-from rag_qa.tombstones import Tombstones, write_ballast
-from rag_qa.vectors import VectorIndex
+from rag_qa.index.local.segment.inverted import LexicalIndex, analyze
+from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
+from rag_qa.index.local.segment.vectors import VectorIndex
 
 TEXTS = [
     "the harbour opens",
@@ -188,8 +188,8 @@ def test_a_graph_does_not_lose_what_lies_behind_what_may_not_be_found(tmp_path):
 
 
 def test_a_graph_that_finds_too_little_is_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("rag_qa.vectors.EFFORTS", (1,))  # not enough for anything
-    monkeypatch.setattr("rag_qa.vectors.LINKS", 2)
+    monkeypatch.setattr("rag_qa.index.local.segment.vectors.EFFORTS", (1,))  # not enough for anything
+    monkeypatch.setattr("rag_qa.index.local.segment.vectors.LINKS", 2)
     vectors = near_a_plane(3000)
     index = built_vectors(tmp_path, vectors, graph_passages=10)
     assert not (tmp_path / "graph.faiss").exists()

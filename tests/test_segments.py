@@ -13,11 +13,11 @@ from structures import HashEncoder
 
 import rag_qa
 from rag_qa import Engine, build
-from rag_qa.corpus import Corpus
 from rag_qa.errors import IndexDamagedError
+from rag_qa.index.local.segment.tombstones import Tombstones
+from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index.local.snapshot.writer import to_merge
 from rag_qa.settings import Settings
-from rag_qa.snapshot_writer import to_merge
-from rag_qa.tombstones import Tombstones
 
 QUESTIONS = [
     "When does the harbour open?",
@@ -84,7 +84,7 @@ def vectors(index):
 @pytest.fixture
 def patient(monkeypatch):
     """Segments are never merged for their tombstones."""
-    monkeypatch.setattr("rag_qa.snapshot_writer.MOST_GONE", 1.0)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.writer.MOST_GONE", 1.0)
 
 
 SMALL = Settings(passage_tokens=24, segment_passages=8)
@@ -206,8 +206,8 @@ def test_a_manifest_that_names_a_missing_segment(index_copy):
 
 
 def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
-    monkeypatch.setattr("rag_qa.snapshot.CHECKED_BYTES", 0)
-    monkeypatch.setattr("rag_qa.snapshot.ALWAYS_CHECKED", ())
+    monkeypatch.setattr("rag_qa.index.local.snapshot.layout.CHECKED_BYTES", 0)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.layout.ALWAYS_CHECKED", ())
     (path,) = index_copy.rglob("rows/*.npy")
     rows = np.load(path)
     for wrong in (rows[::-1] * 0, rows + 1):

@@ -19,9 +19,10 @@ from litestar.testing import TestClient
 from servers import LOCAL, serving
 
 from rag_qa import Engine, Settings
-from rag_qa.service import create_app, examples
-from rag_qa.service.hosts import host_name
-from rag_qa.service.queue import BoundedQueue
+from rag_qa.service.api import examples
+from rag_qa.service.app import create_app
+from rag_qa.service.http.hosts import host_name
+from rag_qa.service.http.queue import BoundedQueue
 
 QUESTION = "what did HMICFRS recommend?"
 

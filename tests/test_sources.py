@@ -4,7 +4,7 @@ import pytest
 
 from rag_qa.errors import InputError
 from rag_qa.files import named_path, shown_path
-from rag_qa.sources import find_sources
+from rag_qa.ingest.sources import find_sources
 
 
 def find(*paths, **options):

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.evaluation.spans import SpanScores, TokenGrid, span_scores
-from rag_qa.tokens import token_starts
+from rag_qa.evaluation.run.spans import SpanScores, TokenGrid, span_scores
+from rag_qa.text.tokens import token_starts
 
 # Three questions, computed by hand; "d" stands for the document.
 BY_HAND = {

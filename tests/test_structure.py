@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.structure import line_starts, sentences, text_title
+from rag_qa.text.structure import line_starts, sentences, text_title
 
 
 def split(text):

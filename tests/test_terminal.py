@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from rag_qa import Engine, build
-from rag_qa.terminal import show_answer, show_index_report
+from rag_qa.cli.terminal import show_answer, show_index_report
 
 
 def shown(show, *arguments, colours=None, **options):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.terms import TermSets, TermWriter
+from rag_qa.index.local.segment.term_sets import TermSets, TermWriter
 
 
 def built(folder, documents):

@@ -4,7 +4,7 @@ import inspect
 import tiktoken
 from tiktoken_ext import openai_public
 
-from rag_qa.tokens import ENCODING, count_tokens
+from rag_qa.text.tokens import ENCODING, count_tokens
 
 
 def test_ranks_are_those_that_cl100k_base_publishes():

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from files import pdf
 
+from rag_qa.answering.verification import decode_answer, verify_sources
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
-from rag_qa.indexing import build
+from rag_qa.indexer.build import build
 from rag_qa.settings import Settings
 from rag_qa.types import Answer
-from rag_qa.verifying import decode_answer, verify_sources
 
 TEXTS = {
     "around.txt": "Notice.\n\nThe harbour opens in March. Ships pay ten crowns.\n",

@@ -5,8 +5,8 @@ import pytest
 
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
+from rag_qa.indexer.watch import watch
 from rag_qa.settings import Settings
-from rag_qa.watching import watch
 
 SECONDS = 60
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from rag_qa.engine import Engine
-from rag_qa.evaluation.gold import load_gold
-from rag_qa.evaluation.subjects import Subject, gold_subject, open_collection
+from rag_qa.evaluation.gold.gold_file import load_gold
+from rag_qa.evaluation.run.subjects import Subject, gold_subject, open_collection
 from rag_qa.settings import Settings
 
 __all__ = ["Asked", "read_arguments", "silent"]

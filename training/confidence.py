@@ -15,12 +15,12 @@ import numpy as np
 from asked import read_arguments, silent
 from msgspec import Struct, structs
 
-from rag_qa.confidence import Calibration, bound_settings
-from rag_qa.evaluation.abstention import judge_abstention
-from rag_qa.evaluation.calibration import Example, Model, examples, fit, threshold_of
-from rag_qa.evaluation.subjects import Subject
+from rag_qa.answering.confidence import Calibration, bound_settings
+from rag_qa.evaluation.compare.calibration import Example, Model, examples, fit, threshold_of
+from rag_qa.evaluation.run.abstention import judge_abstention
+from rag_qa.evaluation.run.subjects import Subject
 
-TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "confidence.json"
+TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "answering" / "confidence.json"
 FOREIGN = 60  # questions of each other collection
 SHARES = {"answered": 0.5, "hidden": 0.3, "foreign": 0.15, "unanswerable": 0.05}
 """What each kind of question weighs."""

@@ -16,13 +16,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from rag_qa.answering.highlights import FEATURES, Scorer, features, mark
 from rag_qa.engine import Engine
-from rag_qa.evaluation.gold import locate
-from rag_qa.evaluation.subjects import Subject
-from rag_qa.highlighting import FEATURES, Scorer, features, mark
+from rag_qa.evaluation.gold.gold_file import locate
+from rag_qa.evaluation.run.subjects import Subject
 from rag_qa.types import Passage
 
-TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "models" / "highlights.json"
+TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "answering" / "highlights.json"
 LOOKED_AT = 3  # passages of a question
 RIDGE = 0.01
 # Chosen so that at most 40 % of a passage is marked: docs/decisions/0016-highlights.md.

@@ -12,10 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rag_qa.changes import IndexReport
     from rag_qa.engine import Engine
     from rag_qa.errors import RagQaError
-    from rag_qa.indexing import build
+    from rag_qa.indexer.build import build
+    from rag_qa.indexer.report import IndexReport
     from rag_qa.settings import IndexSettings, Settings, load_settings
     from rag_qa.types import Answer, Citation, Document, Highlight, Passage, RankedPassage
 
@@ -39,11 +39,11 @@ __all__ = [
 
 _HOMES = {
     "Engine": "engine",
-    "IndexReport": "changes",
+    "IndexReport": "indexer.report",
     "IndexSettings": "settings",
     "RagQaError": "errors",
     "Settings": "settings",
-    "build": "indexing",
+    "build": "indexer.build",
     "load_settings": "settings",
 }
 

@@ -1,5 +1,5 @@
 """`python -m rag_qa` is the command line."""
 
-from rag_qa.cli import main
+from rag_qa.cli.commands import main
 
 main()

@@ -11,26 +11,27 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from rag_qa.answering import check_stretch, cite, cite_stretch, within_budget
-from rag_qa.confidence import FIELD, load_calibration
-from rag_qa.contents import Placed
-from rag_qa.corpus import Corpus
-from rag_qa.encoder import QueryEncoder
+from rag_qa.answering.citations import check_stretch, cite, cite_stretch, within_budget
+from rag_qa.answering.confidence import FIELD, load_calibration
+from rag_qa.answering.highlights import features, mark, scorer
+from rag_qa.answering.references import Reference
+from rag_qa.answering.verification import SourceState, Verification, locate_source, source_states, verify
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.files import file_sha256
 from rag_qa.filters import Catalogue, Filters
-from rag_qa.finding import Finder, Found, Sentences, Statements
-from rag_qa.highlighting import features, mark, scorer
-from rag_qa.lexicon import Acronym
-from rag_qa.manifest import Manifest
-from rag_qa.onnx_encoder import OnnxEncoder
-from rag_qa.questions import check_question
-from rag_qa.references import Reference
-from rag_qa.reranking import CrossEncoderReranker, Reranker
-from rag_qa.retrieval import Candidate
-from rag_qa.searching import Ranking
+from rag_qa.index.local.manifest import Manifest
+from rag_qa.index.local.snapshot.document_table import Placed
+from rag_qa.index.local.snapshot.layout import Snapshot, open_current
+from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.models.onnx_encoder import OnnxEncoder
+from rag_qa.models.sentence_transformer import QueryEncoder
+from rag_qa.retrieval.fusion import Candidate
+from rag_qa.retrieval.query import check_question
+from rag_qa.retrieval.rerank import CrossEncoderReranker, Reranker
+from rag_qa.retrieval.retriever import Finder, Found, Sentences, Statements
+from rag_qa.retrieval.search import Ranking
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.snapshot import Snapshot, open_current
+from rag_qa.text.acronyms.lexicon import Acronym
 from rag_qa.types import (
     Answer,
     Citation,
@@ -43,7 +44,6 @@ from rag_qa.types import (
     Timings,
     document_id,
 )
-from rag_qa.verifying import SourceState, Verification, locate_source, source_states, verify
 
 __all__ = ["Engine"]
 

@@ -9,7 +9,7 @@ import pytest
 from servers import serving
 
 from rag_qa import build
-from rag_qa.keys import create_key
+from rag_qa.service.keys import create_key
 
 SERIOUS = {"serious", "critical"}
 QUESTION = "what did HMICFRS recommend?"

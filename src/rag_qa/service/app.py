@@ -19,26 +19,26 @@ from litestar.stores.memory import MemoryStore
 from litestar.types import ASGIApp, Middleware
 
 from rag_qa.engine import Engine
-from rag_qa.keys import Keys
-from rag_qa.managed import ManagedFolder
-from rag_qa.service.access import Access, Authentication, check_scope, keys_needed
-from rag_qa.service.admin import admin
-from rag_qa.service.bodies import check_body
-from rag_qa.service.describing import Closed
-from rag_qa.service.hosts import AllowedHosts
+from rag_qa.service.api.admin import admin
+from rag_qa.service.api.bodies import check_body
+from rag_qa.service.api.options import told_methods
+from rag_qa.service.api.responses import Closed
+from rag_qa.service.api.routes import handlers
+from rag_qa.service.api.schema import openapi_config
+from rag_qa.service.http.authentication import Access, Authentication, check_scope, keys_needed
+from rag_qa.service.http.hosts import AllowedHosts
+from rag_qa.service.http.limits import RATE_STORE, rate_limit
+from rag_qa.service.http.origins import AllowedOrigins
+from rag_qa.service.http.problems import SECURITY_HEADERS, exception_handlers
+from rag_qa.service.http.queue import BoundedQueue
 from rag_qa.service.jobs import Jobs
-from rag_qa.service.limits import RATE_STORE, rate_limit
+from rag_qa.service.keys import Keys
 from rag_qa.service.live import LiveEngine
-from rag_qa.service.logs import RequestLog
-from rag_qa.service.methods import told_methods
-from rag_qa.service.metrics import Metrics, observe_queue, observe_snapshot, requests_observed
-from rag_qa.service.origins import AllowedOrigins
-from rag_qa.service.pages import pages
-from rag_qa.service.problems import SECURITY_HEADERS, exception_handlers
-from rag_qa.service.queue import BoundedQueue
-from rag_qa.service.routes import handlers
-from rag_qa.service.schema import openapi_config
-from rag_qa.service.tracing import traces
+from rag_qa.service.pages.routes import pages
+from rag_qa.service.telemetry.logs import RequestLog
+from rag_qa.service.telemetry.metrics import Metrics, observe_queue, observe_snapshot, requests_observed
+from rag_qa.service.telemetry.tracing import traces
+from rag_qa.service.uploads import ManagedFolder
 from rag_qa.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _plugins(settings: Settings) -> "list[PluginProtocol]":
     if not settings.mcp:
         return [Closed()]
 
-    from rag_qa.service.mcp import Endpoint
+    from rag_qa.service.mcp.server import Endpoint
 
     return [Closed(), Endpoint(settings)]
 

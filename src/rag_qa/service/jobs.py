@@ -14,16 +14,16 @@ import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct, structs
 
-from rag_qa.changes import IndexReport
 from rag_qa.engine import Engine
 from rag_qa.errors import ConflictError, NotFoundError
-from rag_qa.index_worker import Event, Order
+from rag_qa.indexer.report import IndexReport
+from rag_qa.service.index_job import Event, Order
 
 __all__ = ["Job", "Jobs"]
 
 KEPT = 20
 """Jobs that can be asked for, the newest."""
-COMMAND = (sys.executable, "-m", "rag_qa.index_worker")
+COMMAND = (sys.executable, "-m", "rag_qa.service.index_job")
 LONGEST_EVENT = 2**23  # bytes: a report names files
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_STOP = 10

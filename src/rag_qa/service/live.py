@@ -14,11 +14,11 @@ from litestar.datastructures import State
 
 from rag_qa.engine import Engine
 from rag_qa.errors import RagQaError
+from rag_qa.index.local.snapshot.layout import current_name
 from rag_qa.settings import Settings
-from rag_qa.snapshot import current_name
 
 if TYPE_CHECKING:
-    from rag_qa.reranking import Reranker
+    from rag_qa.retrieval.rerank import Reranker
 
 __all__ = ["LiveEngine", "engine_opener", "lent_engine"]
 

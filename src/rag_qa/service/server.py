@@ -11,12 +11,12 @@ import uvicorn
 
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError, SettingsError
-from rag_qa.keys import read_keys
-from rag_qa.service.access import keys_needed, why_keys
 from rag_qa.service.app import create_app
+from rag_qa.service.http.authentication import keys_needed, why_keys
+from rag_qa.service.http.protocol import BoundedProtocol
+from rag_qa.service.keys import read_keys
 from rag_qa.service.live import engine_opener
-from rag_qa.service.logs import configure_logs
-from rag_qa.service.protocol import BoundedProtocol
+from rag_qa.service.telemetry.logs import configure_logs
 from rag_qa.settings import Settings
 
 __all__ = ["serve"]

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from rag_qa.answering import check_stretch, cite_stretch
-from rag_qa.confidence import Calibration
+from rag_qa.answering.citations import check_stretch, cite_stretch
+from rag_qa.answering.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
-from rag_qa.manifest import Counts, EncoderRecord
+from rag_qa.index.local.manifest import Counts, EncoderRecord
 from rag_qa.schemas import shown
 from rag_qa.types import Answer, Citation, DocumentInfo, FailedFile, Heading
 

@@ -1,0 +1,148 @@
+"""How sure an answer is: a calibrated probability that its passages answer the question.
+
+A logistic function of a few signs of the ranking, none of which can count against what it stands for. The calibration
+that ships is fitted by training/confidence.py; `rag-qa eval --calibrate` fits one for a collection of one's own. Each
+belongs to an encoder and to the settings that shape scores.
+"""
+
+import os
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from rag_qa.errors import WriteError
+from rag_qa.files import write_atomically
+from rag_qa.settings import Settings
+
+__all__ = ["CALIBRATION", "FIELD", "Calibration", "Signs", "bound_settings", "load_calibration", "save_calibration"]
+
+CALIBRATION = "calibration.json"
+"""A user's own, in the folder of the index."""
+SHIPPED = "confidence.json"
+LEADING, FIELD = 5, 20
+"""Statements among which the best stands out."""
+BOUND = (
+    "passage_tokens",
+    "overlap_tokens",
+    "context_tokens",
+    "depth",
+    "dense_weight",
+    "word_coverage",
+    "sentence_scores",
+    "expand_acronyms",
+    "collapse_duplicates",
+)
+DIGITS = 4
+LARGEST = 1e6
+HIGHEST_ODDS = 700  # logarithm; above, the exponential overflows
+ADVICE = "make one with `rag-qa eval --gold FILE --calibrate`"
+
+
+class Signs(Struct, frozen=True):
+    """What speaks for a question being answered, before a cross-encoder looks; the more of each the better."""
+
+    score: float
+    """Of the best statement."""
+    lead: float
+    """By how much it is above the mean of the first five."""
+    field: float
+    """The same of the first twenty."""
+    sentence: float
+    """What the best sentence of the best passage shares with the question: its weight in words, and its nearness."""
+
+    @classmethod
+    def of(cls, scores: Sequence[float], sentence: float) -> "Signs":
+        """The signs of a ranking.
+
+        Args:
+            scores: of different statements, best first; at least one, and at most FIELD count.
+            sentence: as the field.
+        """
+        best = scores[0]
+        lead, field = (best - float(np.mean(scores[:count])) for count in (LEADING, FIELD))
+        return cls(best, lead, field, sentence)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """All of them, in order."""
+        return msgspec.structs.astuple(self)
+
+
+class Calibration(Struct, frozen=True, kw_only=True):
+    """A fitted logistic function of the signs, what it belongs to, and how it was made."""
+
+    coefficients: dict[str, Annotated[float, Meta(ge=0, le=LARGEST)]]
+    intercept: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+    threshold: Annotated[float, Meta(ge=0, le=1)]
+    """The confidence from which on a question counts as answered."""
+    encoder: str
+    """The digest of the model that it belongs to, in whatever precision."""
+    settings: dict[str, Any]
+    """Those that it belongs to."""
+    questions: int
+    """How many it was fitted on."""
+    source: str
+
+    def confidence(self, signs: Signs) -> float:
+        """The probability that the passages answer the question."""
+        weights = [self.coefficients[name] for name in Signs.__struct_fields__]
+        log_odds = float(np.dot(weights, signs.values)) + self.intercept
+        return round(float(1 / (1 + np.exp(-np.clip(log_odds, -HIGHEST_ODDS, HIGHEST_ODDS)))), DIGITS)
+
+    def difference(self, encoder: str, settings: Settings) -> str | None:
+        """What it was not made for, in words; None where it was made for all of this."""
+        if self.encoder != encoder:
+            return "another encoder"
+        now = bound_settings(settings)
+        name = next((name for name in now if self.settings.get(name) != now[name]), None)
+        return None if name is None else f"{name} {self.settings.get(name)} instead of {now[name]}"
+
+
+_CALIBRATIONS = msgspec.json.Decoder(Calibration)
+
+
+def bound_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that a calibration belongs to."""
+    return {name: getattr(settings, name) for name in BOUND}
+
+
+def load_calibration(index: Path | None, encoder: str, settings: Settings) -> tuple[Calibration | None, str | None]:
+    """The calibration of an index, or else the one that ships; where it cannot be used None, and why.
+
+    Args:
+        index: folder of the index; None for the one that ships, whatever there is.
+        encoder: the digest of its encoder's model.
+        settings: what it was built with, and how it is asked.
+    """
+    own = index / CALIBRATION if index else None
+    place = f"calibration {own}" if own and os.path.lexists(own) else "calibration that ships"
+    try:
+        shipped = files("rag_qa.answering").joinpath(SHIPPED)
+        data = own.read_bytes() if own and os.path.lexists(own) else shipped.read_bytes()
+        calibration = _CALIBRATIONS.decode(data)
+        if calibration.coefficients.keys() != set(Signs.__struct_fields__):
+            raise msgspec.ValidationError("other signs")
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None, f"The {place} cannot be read, so that there is no confidence: {ADVICE}."
+    if found := calibration.difference(encoder, settings):
+        return None, f"The {place} was made for {found}, so that there is no confidence: {ADVICE}."
+    return calibration, None
+
+
+def save_calibration(index: Path, calibration: Calibration) -> Path:
+    """Keeps a calibration in the folder of the index; gives where.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    path = index / CALIBRATION
+    try:
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(calibration)).decode())
+    except OSError as error:
+        raise WriteError(path, error) from None
+    return path

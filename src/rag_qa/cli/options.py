@@ -1,0 +1,89 @@
+"""What several commands share: options, settings, the default index, output as JSON."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rag_qa.engine import Engine
+    from rag_qa.settings import Settings
+
+__all__ = [
+    "allowed_host_option",
+    "ensure_default_index",
+    "host_option",
+    "index_option",
+    "json_option",
+    "keys_file_option",
+    "open_engine",
+    "port_option",
+    "print_json",
+    "require_keys_option",
+    "settings_of",
+    "standard_input",
+]
+
+index_option = click.option("--index", metavar="DIR", help="Folder of the index (default: index).")
+host_option = click.option("--host", metavar="ADDRESS", help="Address to listen on (default: 127.0.0.1).")
+port_option = click.option(
+    "--port", type=int, metavar="N", help="Port to listen on, 0 for any free one (default: 8080)."
+)
+allowed_host_option = click.option(
+    "--allowed-host", "allowed_hosts", multiple=True, metavar="NAME", help="Host name to answer to."
+)
+keys_file_option = click.option("--keys-file", metavar="FILE", help="File of the API keys (default: rag-qa-keys.json).")
+require_keys_option = click.option(
+    "--require-keys", is_flag=True, default=None, help="Ask for a key on loopback, too: behind a proxy."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def settings_of(options: dict[str, Any]) -> "Settings":
+    """The settings, with those options that were given."""
+    from rag_qa.settings import load_settings
+
+    return load_settings(options, os.environ)
+
+
+def print_json(value: object) -> None:
+    """Prints a record as one JSON object."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1))
+
+
+def standard_input() -> bytes:
+    """All of it; that it is closed is wrong usage."""
+    if sys.stdin is None:
+        raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
+    return sys.stdin.buffer.read()
+
+
+def open_engine(settings: "Settings") -> "Engine":
+    """Opens the index, building the default one if need be."""
+    ensure_default_index(settings)
+
+    from rag_qa.engine import Engine
+
+    return Engine.open(settings.index, settings)
+
+
+def ensure_default_index(settings: "Settings") -> None:
+    """Builds the default index if nobody named one and it is not there, so that the first command answers."""
+    if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
+        return
+
+    from rag_qa.index.local.snapshot.layout import snapshot_folders
+
+    if any(snapshot_folders(Path(settings.index))):
+        return  # `current` is lost, and opening the index says so
+
+    from rag_qa.cli.terminal import progress_bar
+    from rag_qa.indexer.build import build
+
+    click.echo(f"Building the index of {settings.documents}/ in {settings.index}/, once.", err=True)
+    with progress_bar() as tell:
+        build([settings.documents], settings.index, settings, tell)

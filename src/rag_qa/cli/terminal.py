@@ -1,0 +1,202 @@
+"""What a person sees on the terminal."""
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from rag_qa.text.structure import line_starts
+from rag_qa.types import Answer, Citation, RankedPassage
+
+if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
+    from collections.abc import Iterator, Sequence
+
+    from rag_qa.answering.verification import Verification
+    from rag_qa.indexer.build import Progress as Tell
+    from rag_qa.indexer.report import IndexReport
+    from rag_qa.text.acronyms.lexicon import Acronym
+
+__all__ = [
+    "WAITING",
+    "in_line",
+    "printable",
+    "progress_bar",
+    "show_acronyms",
+    "show_answer",
+    "show_index_report",
+    "show_verification",
+]
+
+LONGEST_QUOTE = 240
+LONGEST_SECTION = 80
+# Documents may hold escape sequences; a terminal would obey them.
+CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+# In a name also line ends, and what turns the direction of writing: they could forge a line of ours.
+NAME_CONTROLS = CONTROLS | dict.fromkeys([10, 9, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F)], " ")
+NAME_CONTROLS |= dict.fromkeys(range(0x2066, 0x206A), " ")
+MARK = "bold yellow"
+WAITING = "Another process is writing this index: waiting until it has finished."
+ALSO_SHOWN = 3  # other places of a passage
+PLAIN_MARK = "**"  # around highlights where there are no colours
+
+
+@contextmanager
+def progress_bar(*, shown: bool = True) -> "Iterator[Tell]":
+    """A progress bar on standard error, where that is a terminal; gives what is told how far the work is."""
+    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    hidden = not (shown and console.is_terminal)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
+        tasks = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage == "waiting":
+                bar.console.print(WAITING)
+                return
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield tell
+
+
+def show_answer(answer: Answer, console: Console) -> None:
+    """The one-line answer with its citation, then the ranked passages with the answering words marked."""
+    if answer.answered:
+        quote, line = _quote(answer.passages[0])
+        where = _place(answer.passages[0].citation, line)
+        console.print(
+            Text.assemble("“", (quote, "bold"), "”\n", ("  — " + where + _sureness(answer), "dim")), end="\n\n"
+        )
+    else:
+        nearest = "; the nearest text:" if answer.passages else ": no document passes the filters."
+        console.print(f"Nothing in this collection answers this{_sureness(answer)}{nearest}", style="bold", end="\n\n")
+    for each in answer.expansions:
+        found = in_line(f"also searched: {each.term} as “{each.expanded}”, from {each.document}")
+        console.print(Text(found, style="dim"), soft_wrap=True)
+    if answer.expansions:
+        console.print()
+    for passage in answer.passages:
+        scores = passage.scores
+        console.print(
+            Text.assemble(
+                (f"{passage.rank}  ", "bold"),
+                (_place(passage.citation, passage.citation.line), "cyan"),
+                (
+                    f"  score {passage.score:.2f} (dense {scores.dense:.2f}, words {scores.lexical:.2f}), "
+                    f"{passage.tokens} tokens",
+                    "dim",
+                ),
+            )
+        )
+        console.print(Padding(_marked(passage, plain=not console.color_system), (0, 0, 0, 3)))
+        if passage.also_in:
+            shown = ", ".join(_place(each, each.line) for each in passage.also_in[:ALSO_SHOWN])
+            others = len(passage.also_in) - ALSO_SHOWN
+            more = f" and {others} more places" if others > 0 else ""
+            console.print(Padding(Text(f"also in {shown}{more}", style="dim"), (0, 0, 0, 3)))
+        console.print()
+
+
+def show_index_report(report: "IndexReport", console: Console, *, listed: bool) -> None:
+    """What indexing did, and each file that failed with its reason."""
+    files = report.files
+    others = [("ignored", files.ignored), ("sidecars", files.sidecars)]
+    console.print(
+        f"files: {files.added} added, {files.changed} changed, {files.renamed} renamed, {files.unchanged} unchanged, "
+        f"{files.removed} removed, {len(report.failed)} failed"
+        + "".join(f", {count} {name}" for name, count in others if count)
+    )
+    passages = report.passages
+    console.print(
+        f"{report.documents} documents, {passages.total} passages ({passages.encoded} encoded, {passages.cached} "
+        f"cached), {report.tokens} tokens, {report.seconds:.1f} s, snapshot {report.snapshot}"
+    )
+    if report.rebuilt:
+        console.print(Text(in_line(f"All was read anew: {report.rebuilt}."), style="yellow"), soft_wrap=True)
+    if listed:
+        for state, paths in report.paths.items():
+            for path in paths:
+                console.print(Text(f"{state:9} {in_line(path)}"), soft_wrap=True)
+    for failed in [*report.failed, *report.failed_records]:
+        console.print(Text(in_line(f"failed    {failed.path}: {failed.reason}"), style="red"), soft_wrap=True)
+
+
+def show_acronyms(acronyms: "Sequence[Acronym]", console: Console) -> None:
+    """Each pair on a line, with the place of its long form."""
+    for pair in acronyms:
+        told = f"{pair.definitions} definitions" if pair.definitions != 1 else "1 definition"
+        how = told if pair.definitions else "not defined, spelled by its initials"
+        place = f"{pair.document}, characters {pair.start} to {pair.end}; {how}"
+        line = Text.assemble((in_line(pair.acronym), "bold"), in_line(f"  {' '.join(pair.long_form.split())}"))
+        console.print(line.append(in_line(f"  — {place}"), style="dim"), soft_wrap=True)
+    console.print(f"{len(acronyms)} pairs.")
+
+
+def show_verification(verification: "Verification", console: Console) -> None:
+    """What became of each citation, and the sum of it."""
+    for citation in verification.citations:
+        style = "green" if citation.state == "holds" else "bold red"
+        line = f"{citation.rank}  {citation.source}: {citation.detail}"
+        console.print(Text.assemble((f"{citation.state:10} ", style), in_line(line)), soft_wrap=True)
+    holding = sum(citation.state == "holds" for citation in verification.citations)
+    console.print(f"{holding} of {len(verification.citations)} citations hold.")
+
+
+def _sureness(answer: Answer) -> str:
+    """How sure an answer is, where that is known."""
+    return "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
+
+
+def printable(text: str) -> str:
+    """The text without control characters, line ends and tabs excepted."""
+    return text.translate(CONTROLS)
+
+
+def in_line(text: str) -> str:
+    """A text with names in it, as one line."""
+    return text.translate(NAME_CONTROLS)
+
+
+def _quote(passage: RankedPassage) -> tuple[str, int]:
+    """The words that answer best and their line: the first highlight, or the passage's beginning."""
+    if passage.highlights:
+        first = passage.highlights[0]
+        before = passage.text[: first.start - passage.citation.start]
+        return _shortened(first.text), passage.citation.line + len(line_starts(before)) - 1
+    return _shortened(passage.text), passage.citation.line
+
+
+def _shortened(text: str, longest: int = LONGEST_QUOTE) -> str:
+    text = " ".join(printable(text).split())
+    return text if len(text) <= longest else text[:longest].rsplit(" ", maxsplit=1)[0] + " …"
+
+
+def _place(citation: Citation, line: int) -> str:
+    if citation.page is not None:
+        place = f"{citation.page_unit} {citation.page}"
+    elif citation.record is not None:
+        place = f"record {citation.record}"
+    else:
+        place = f"line {line}"
+    section = f", in “{_shortened(citation.section, LONGEST_SECTION)}”" if citation.section else ""
+    return in_line(f"{citation.source}, {place}{section}")
+
+
+def _marked(passage: RankedPassage, *, plain: bool) -> Text:
+    text = Text()
+    position = passage.citation.start
+    for highlight in passage.highlights:
+        text.append(_slice(passage, position, highlight.start))
+        marked = printable(highlight.text)
+        text.append(f"{PLAIN_MARK}{marked}{PLAIN_MARK}" if plain else marked, style=MARK)
+        position = highlight.end
+    text.append(_slice(passage, position, passage.citation.end))
+    return text
+
+
+def _slice(passage: RankedPassage, start: int, end: int) -> str:
+    return printable(passage.text[start - passage.citation.start : end - passage.citation.start])

@@ -1,0 +1,1 @@
+"""A run against another, against thresholds, and against itself with other settings."""

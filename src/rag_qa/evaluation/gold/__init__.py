@@ -1,0 +1,1 @@
+"""Gold questions: reading, checking and making them; public collections."""

@@ -1,0 +1,253 @@
+"""Gold questions: evidence as quotes, so that they survive every change of chunking."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from rag_qa.errors import GoldError, QuestionError
+from rag_qa.evaluation.results import Span
+from rag_qa.retrieval.query import check_question
+
+if TYPE_CHECKING:
+    from rag_qa.engine import Engine
+
+__all__ = [
+    "Evidence",
+    "GoldProblem",
+    "GoldQuestion",
+    "check_gold",
+    "load_gold",
+    "locate",
+    "places_of",
+    "read_gold",
+]
+
+SHOWN = 80  # characters of a quote in a message
+PLACES_SHOWN = 5
+
+Offset = Annotated[int, Meta(ge=0)]
+
+
+class Evidence(Struct, frozen=True, omit_defaults=True):
+    """A quote that answers; the offsets are needed only where the quote occurs more than once."""
+
+    document: str
+    quote: str
+    start: Offset | None = None
+    end: Offset | None = None
+
+
+class GoldQuestion(Struct, frozen=True, omit_defaults=True):
+    """A question; its evidence items are alternatives, and all count towards recall.
+
+    Evidence of a question that is not answerable says where a part of the answer stands; it counts for nothing.
+    """
+
+    id: str
+    question: str
+    answerable: bool
+    evidence: tuple[Evidence, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class GoldProblem(Struct, frozen=True):
+    """What is wrong with a line of a gold file."""
+
+    line: int
+    question: str
+    """The question's id; empty where the line has none."""
+    problem: str
+    """One sentence."""
+    nearest: str = ""
+    """For a quote that is not there, the text that is most like it."""
+
+
+def read_gold(path: Path) -> list[GoldQuestion]:
+    """Reads a gold file, one JSON object a line, from which nothing may be measurable yet.
+
+    Raises:
+        GoldError: the file cannot be read, or a line is no gold question; the message names it.
+    """
+    questions = []
+    for _, each in _lines(path):
+        if isinstance(each, GoldProblem):
+            raise GoldError(each.problem)
+        questions.append(each)
+    return questions
+
+
+def load_gold(path: Path) -> list[GoldQuestion]:
+    """Reads a gold file to measure with.
+
+    Raises:
+        GoldError: as `read_gold`, or none of the questions is answerable.
+    """
+    questions = read_gold(path)
+    if problem := _unusable(path, questions):
+        raise GoldError(problem)
+    return questions
+
+
+def locate(questions: Sequence[GoldQuestion], engine: "Engine") -> dict[str, list[Span]]:
+    """Where the evidence of each question stands in the indexed documents.
+
+    Raises:
+        GoldError: a document is not indexed, or a quote is not there once; the message names the question.
+    """
+    texts = _Texts(engine)
+    spans: dict[str, list[Span]] = {}
+    for question in questions:
+        spans[question.id] = []
+        for item in question.evidence:
+            place = _place(question.id, item, texts.get(item.document))
+            if isinstance(place, str):
+                raise GoldError(place)
+            spans[question.id].append(place)
+    return spans
+
+
+def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
+    """How many questions a gold file holds, and all that is wrong with it, by line; 0 is the file as a whole.
+
+    Raises:
+        GoldError: the file cannot be read.
+    """
+    texts = _Texts(engine)
+    questions, problems = list[GoldQuestion](), list[GoldProblem]()
+    count = 0
+    for number, each in _lines(path):
+        if isinstance(each, GoldProblem):
+            problems.append(each)
+            count += not each.question  # one with an id is given besides
+            continue
+        count += 1
+        questions.append(each)
+        try:
+            check_question(each.question, engine.settings.max_question_characters)
+        except QuestionError as error:
+            problems.append(GoldProblem(number, each.id, f"Question {each.id} cannot be asked: {error}"))
+        for item in each.evidence:
+            text = texts.get(item.document)
+            place = _place(each.id, item, text)
+            if isinstance(place, str):
+                nearest = _nearest(item.quote, text) if text and item.quote and item.quote not in text else ""
+                problems.append(GoldProblem(number, each.id, place, nearest))
+    if problem := _unusable(path, questions):
+        problems.append(GoldProblem(0, "", problem))
+    return count, problems
+
+
+def places_of(quote: str, text: str) -> list[int]:
+    """Every offset at which a quote stands."""
+    places, start = list[int](), text.find(quote) if quote else -1
+    while start >= 0:
+        places.append(start)
+        start = text.find(quote, start + 1)
+    return places
+
+
+class _Texts:
+    """The texts of indexed documents by path; one is held as long as the next is the same."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._ids = {info.path: info.id for info, _ in engine.documents()}
+        self._held: tuple[str, str] | None = None
+
+    def get(self, path: str) -> str | None:
+        """The text, or None for a document that is not indexed."""
+        if path not in self._ids:
+            return None
+        if self._held is None or self._held[0] != path:
+            self._held = path, self._engine.document(self._ids[path]).text
+        return self._held[1]
+
+
+def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
+    """Every line that is not blank with its number: a question, what is wrong with it, or both, the problem first."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}).") from None
+    known: dict[str, int] = {}
+    # A quote may hold what else str.splitlines takes for a line end.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"Line {number} of {path}"
+        try:
+            question = _QUESTION.decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            yield number, GoldProblem(number, "", f"{where} is no gold question: {error}.")
+            continue
+        problem = ""
+        if not question.id or not any(character.isalnum() for character in question.question):
+            problem = f"{where} has no id, or no words as its question."
+            yield number, GoldProblem(number, "", problem)
+            continue
+        if question.id in known:
+            problem = f"{where} repeats the id “{question.id}” of line {known[question.id]}: ids must differ."
+        elif question.answerable and not question.evidence:
+            problem = f"{where}: an answerable question needs evidence."
+        if problem:
+            yield number, GoldProblem(number, question.id, problem)
+        known.setdefault(question.id, number)
+        yield number, question
+
+
+def _unusable(path: Path, questions: Sequence[GoldQuestion]) -> str:
+    """Why nothing can be measured with the questions; empty where something can."""
+    if not questions:
+        return f"The gold file “{path}” holds no question: add one (docs/evaluation.md says how)."
+    if not any(question.answerable for question in questions):
+        return (
+            f"None of the {len(questions)} questions of {path} is answerable: add one with evidence, "
+            "retrieval cannot be measured without."
+        )
+    return ""
+
+
+def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
+    """Where a quote stands, or what is wrong with it."""
+    quote = f"“{item.quote[:SHOWN]}{'…' if len(item.quote) > SHOWN else ''}”"
+    if text is None:
+        return (
+            f"Question {question_id} cites “{item.document}”, which is not in the index: "
+            "index the documents that the gold file is about."
+        )
+    places = places_of(item.quote, text) if item.start is None else [item.start]
+    problem = ""
+    if not places or not item.quote.strip() or text[places[0] : places[0] + len(item.quote)] != item.quote:
+        at = "" if item.start is None else f" at {item.start}"
+        problem = f"does not stand in {item.document}{at}: {quote}"
+    elif item.end not in {None, places[0] + len(item.quote)}:
+        problem = f"has {len(item.quote)} characters, not as start and end say"
+    elif len(places) > 1:
+        shown = ", ".join(map(str, places[:PLACES_SHOWN])) + (", …" if len(places) > PLACES_SHOWN else "")
+        problem = f"stands more than once in {item.document} (at {shown}), so it needs a start: {quote}"
+    if problem:
+        return f"A quote of question {question_id} {problem}."
+    return Span(item.document, places[0], places[0] + len(item.quote), item.quote)
+
+
+def _nearest(quote: str, text: str) -> str:
+    """The stretch of the text that is most like the quote (the normalised indel similarity of rapidfuzz)."""
+    from rapidfuzz.distance import Indel
+    from rapidfuzz.fuzz import partial_ratio_alignment
+
+    found = partial_ratio_alignment(quote, text)
+    if found is None:
+        return ""
+    window = text[found.dest_start : found.dest_end]
+    shared = [code for code in Indel.opcodes(quote, window) if code.tag == "equal"]
+    return window[shared[0].dest_start : shared[-1].dest_end] if shared else ""
+
+
+def _cause(error: OSError | UnicodeDecodeError) -> str:
+    return f"{error.strerror}: check the path" if isinstance(error, OSError) else "it is not UTF-8: save it as such"
+
+
+_QUESTION = msgspec.json.Decoder(GoldQuestion)

@@ -1,0 +1,1 @@
+"""Values to tables, pages and files for other tools."""

@@ -1,0 +1,1 @@
+"""Questions through the engine, and values of what came back."""

@@ -1,0 +1,113 @@
+"""An answer against the evidence of its question."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rag_qa.engine import Engine
+from rag_qa.evaluation.names import SPAN_DEPTH
+from rag_qa.evaluation.results import Retrieved, Span
+from rag_qa.evaluation.run.spans import Place, TokenGrid, span_scores
+from rag_qa.types import RankedPassage
+
+__all__ = ["copies_of", "item_of", "judge", "relevant_passages", "text_measures"]
+
+MARKED_PASSAGES = 3  # passages whose marks are judged
+
+
+def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
+    """By question, every passage of the index that overlaps an evidence quote, with grade 1."""
+    wanted = {span.document for found in spans.values() for span in found}
+    passages: dict[str, list[Place]] = {
+        info.path: [(info.path, passage.start, passage.end) for passage in engine.passages(info.id)]
+        for info, _ in engine.documents()
+        if info.path in wanted
+    }
+    return {
+        question: {
+            _key(*place): 1 for span in found for place in passages.get(span.document, ()) if span.overlaps(*place)
+        }
+        for question, found in spans.items()
+    }
+
+
+def judge(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
+    """A passage is relevant when it, or one of its `also_in`, overlaps a quote."""
+    citation = passage.citation
+    marks = [(mark.start, mark.end) for mark in passage.highlights]
+    return Retrieved(
+        rank=passage.rank,
+        document=citation.document,
+        start=citation.start,
+        end=citation.end,
+        score=passage.score,
+        relevant=any(span.overlaps(*place) for span in spans for place in _places(passage)),
+        text=passage.text,
+        highlights=marks,
+        marked=any(span.overlaps(citation.document, *mark) for span in spans for mark in marks),
+        marked_share=sum(end - start for start, end in marks) / (citation.end - citation.start),
+    )
+
+
+def item_of(passage: RankedPassage, spans: Sequence[Span]) -> str:
+    """What the rank measures know a passage by: the first relevant one of the places that it shows."""
+    places = _places(passage)
+    return _key(*next((place for place in places if any(span.overlaps(*place) for span in spans)), places[0]))
+
+
+def copies_of(passages: Sequence[RankedPassage], spans: Sequence[Span]) -> set[str]:
+    """Other places of statements that were shown: they are not missed, and count once with the place in `item_of`."""
+    return {_key(*place) for passage in passages for place in _places(passage)} - {
+        item_of(passage, spans) for passage in passages
+    }
+
+
+def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: TokenGrid) -> dict[str, float]:
+    """How well the returned text, and what is marked in it, covers the evidence of an answerable question.
+
+    Where nothing was found, every measure has its worst value: 0, and 1 for the share that is marked.
+    """
+    first, best = found[:MARKED_PASSAGES], found[:SPAN_DEPTH]
+    evidence = [(span.document, span.start, span.end) for span in spans]
+    returned = [(item.document, item.start, item.end) for item in best]
+    marked = [place for item in best for place in _marks(item)]
+    measures = {
+        "highlight@1": float(any(item.marked for item in first[:1])),
+        "highlight@3": float(any(item.marked for item in first)),
+        "quote_marked@3": float(any(_holds(item, span) for item in first for span in spans)),
+        "marked_share": sum(item.marked_share or 0.0 for item in first) / len(first) if first else 1.0,
+    }
+    for prefix, places in {"": returned, "marked_": marked}.items():
+        for unit, scores in {
+            "char": span_scores(evidence, places),
+            "token": span_scores(map(tokens.place, evidence), [tokens.place(place) for place in places]),
+        }.items():
+            measures |= {
+                f"{prefix}{unit}_recall@{SPAN_DEPTH}": scores.recall,
+                f"{prefix}{unit}_precision@{SPAN_DEPTH}": scores.precision,
+                f"{prefix}{unit}_iou@{SPAN_DEPTH}": scores.iou,
+            }
+    return measures
+
+
+def _places(passage: RankedPassage) -> list[Place]:
+    return [(place.document, place.start, place.end) for place in (passage.citation, *passage.also_in)]
+
+
+def _marks(item: Retrieved) -> Iterable[Place]:
+    return ((item.document, start, end) for start, end in item.highlights)
+
+
+def _holds(item: Retrieved, span: Span) -> bool:
+    """Whether all of a quote is marked; neighbouring sentences count as one, with the white space between them."""
+    marks = sorted(item.highlights)
+    joined: list[tuple[int, int]] = []
+    for start, end in marks:
+        between = item.text[joined[-1][1] - item.start : start - item.start] if joined else "x"
+        if joined and not between.strip():
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return any(span.within(item.document, *mark) for mark in joined)
+
+
+def _key(document: str, start: int, end: int) -> str:
+    return f"{document}:{start}-{end}"

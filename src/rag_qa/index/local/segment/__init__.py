@@ -1,0 +1,1 @@
+"""Some documents with all that is searched of them, written once."""

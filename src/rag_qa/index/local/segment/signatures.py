@@ -1,0 +1,65 @@
+"""MinHash signatures of passages, by row: they tell which candidates may say the same without reading their texts."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag_qa.errors import IndexDamagedError
+from rag_qa.text.duplicates import LENGTH, signature
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SignatureWriter", "Signatures"]
+
+FILE = "signatures.u32"
+NUMBER = np.dtype("<u4")
+
+
+class Signatures:
+    """The signatures of a segment, in a memory-mapped file; safe to share between threads."""
+
+    def __init__(self, signatures: "NDArray[np.uint32]") -> None:
+        self._signatures = signatures
+
+    @classmethod
+    def open(cls, folder: Path, passages: int) -> "Signatures":
+        """Opens what `SignatureWriter` wrote.
+
+        Raises:
+            IndexDamagedError: it cannot be read, or does not belong to so many passages.
+        """
+        path = folder / FILE
+        try:
+            signatures = np.memmap(path, dtype=NUMBER, mode="r")
+        except (OSError, ValueError):
+            raise IndexDamagedError(f"{path} cannot be read") from None
+        if signatures.size != passages * LENGTH:
+            raise IndexDamagedError(f"{path} does not belong to the {passages} passages of its segment")
+        return cls(signatures.reshape(-1, LENGTH))
+
+    def of(self, rows: "NDArray[np.int64]") -> "NDArray[np.uint32]":
+        """The signatures of n passages, of shape (n, 64)."""
+        return self._signatures[rows]
+
+
+class SignatureWriter:
+    """Takes the texts of a segment's passages in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / FILE).open("wb")
+
+    def add(self, text: str) -> None:
+        """Adds the signature of the next passage."""
+        self._file.write(signature(text).astype(NUMBER).tobytes())
+
+    def seal(self) -> None:
+        """Ends the file."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """Closes the file of a segment that nobody will read."""
+        with suppress(OSError):  # what could not be written is not missed
+            self._file.close()

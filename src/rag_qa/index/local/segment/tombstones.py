@@ -1,0 +1,77 @@
+"""What passages that are gone still add to the statistics of BM25, and what undoes it.
+
+They stay in the files of their segments. They are left out of the hits by having no row, and out of the statistics by
+arithmetic: the inverse document frequency of a term is set right by a boost, with the frequencies that are kept here;
+the mean length of a passage by a ballast of words that nobody can ask for. Scores are then those of an index that never
+held them.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from rag_qa.index.local.segment.inverted import LexicalWriter, stems
+
+__all__ = ["Tombstones", "write_ballast"]
+
+BALLAST = "x"  # a single character: `analyze` lets no question have one
+BALLAST_TRIED = 1000
+
+
+class Tombstones(Struct):
+    """What the passages that are gone from a segment, or from all, still add to its statistics."""
+
+    passages: int = 0
+    words: int = 0
+    """Their lengths together, as BM25 counts them."""
+    frequencies: dict[str, int] = field(default_factory=dict)
+    """In how many of them a stem stands."""
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Adds passages that are gone now."""
+        counts = Counter(self.frequencies)
+        for text in texts:
+            found = stems(text)
+            self.passages += 1
+            self.words += len(found)
+            counts.update(set(found))
+        self.frequencies = dict(counts)
+
+    @classmethod
+    def sum(cls, parts: Iterable["Tombstones"]) -> "Tombstones":
+        """Those of several segments together."""
+        total, counts = cls(), Counter[str]()
+        for part in parts:
+            total.passages += part.passages
+            total.words += part.words
+            counts.update(part.frequencies)
+        total.frequencies = dict(counts)
+        return total
+
+
+def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> None:
+    """Writes what brings the mean length of all passages back to that of those which are left.
+
+    Args:
+        folder: an empty folder.
+        passages: how many are left, at least one with a word.
+        words: their lengths together, as BM25 counts them.
+        gone: those that are not left.
+    """
+    # B passages of b words: (words + gone.words + b) / (passages + gone.passages + B) == words / passages, with a B for
+    # which b is not negative and, words being whole, the remainder is small.
+    least = max(1, math.ceil(gone.words * passages / words) - gone.passages)
+
+    def remainder(ballast: int) -> int:
+        over = words * (gone.passages + ballast) % passages
+        return min(over, passages - over)
+
+    ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
+    filled = round(words * (gone.passages + ballast) / passages) - gone.words
+    writer = LexicalWriter(folder)
+    for text in [f"{BALLAST} " * filled, *[""] * (ballast - 1)]:
+        writer.add(text)
+    writer.seal()

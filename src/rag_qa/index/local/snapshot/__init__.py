@@ -1,0 +1,1 @@
+"""Segments as one immutable collection, of which one is current."""

@@ -1,0 +1,228 @@
+"""Writing the parts of a snapshot: new documents go into new segments, segments that stay are hard links.
+
+A passage that is gone from a segment that stays has a tombstone: no row. Segments with many of them, and small ones,
+are merged into the new segment: their documents are copied with their vectors.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from rag_qa.files import FileRecord, link, make_folder, save_array
+from rag_qa.index.local.manifest import Segment, segment_name
+from rag_qa.index.local.segment.docstore import StoredDocument
+from rag_qa.index.local.segment.segment import SegmentWriter, Vectors, open_store
+from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
+from rag_qa.index.local.snapshot.document_table import ContentsWriter, Layout
+from rag_qa.index.local.snapshot.layout import SnapshotFolder
+from rag_qa.index.local.snapshot.searcher import Corpus, read_tombstones
+from rag_qa.settings import Settings
+from rag_qa.text.acronyms.lexicon import resolve
+from rag_qa.text.acronyms.mentions import Mentions
+from rag_qa.types import IndexedFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SnapshotWriter", "to_merge"]
+
+# Chosen by benchmarks/segments.py: docs/decisions/0009-segments.md.
+GROWTH = 5
+MOST_GONE = 0.2
+
+READ_TOGETHER = 10_000  # documents
+
+
+class SnapshotWriter:
+    """Writes a snapshot into an empty folder, but for its manifest."""
+
+    def __init__(
+        self,
+        folder: SnapshotFolder,
+        contents: ContentsWriter,
+        previous: Corpus | None,
+        settings: Settings,
+        tell: Callable[[str, int, int], None],
+    ) -> None:
+        """Begins a snapshot.
+
+        Args:
+            folder: where to.
+            contents: is told of every document that is added; the caller tells it of those that stay where they lie.
+            previous: the snapshot that those lie in.
+            settings: sizes of segments.
+            tell: told how far merging is.
+        """
+        self._folder = folder
+        self._contents = contents
+        self._previous = previous
+        self.dimension = previous.manifest.encoder.dimension if previous else 0
+        """Of the vectors; known when there are some."""
+        self._settings = settings
+        self._tell = tell
+        self._before = {each.number: each for each in previous.manifest.segments} if previous else {}
+        self._sealed: list[Segment] = []
+        self._open: SegmentWriter | None = None
+
+    def add(self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]) -> None:
+        """Writes new documents with the vectors of all their passages, in as many parts as may be.
+
+        Raises:
+            InputError: two documents have the same name.
+            WriteError: they cannot be written.
+        """
+        number, places = self._append(documents, vectors)
+        for stored, (place, first_row) in zip(documents, places, strict=True):
+            self._contents.add(stored, number, place, first_row)
+
+    def finish(self, files: Sequence[IndexedFile]) -> tuple[tuple[Segment, ...], dict[str, FileRecord]]:
+        """Merges segments that have become too small or too holey, and writes all else.
+
+        Args:
+            files: all files, by path.
+
+        Returns:
+            The segments, and those files of theirs that are hard links.
+        """
+        self._merge()
+        self._seal()
+        live = self._contents.live()
+        kept = [segment for number, segment in self._before.items() if number in live]
+        segments = sorted([*kept, *self._sealed], key=lambda segment: segment.number)
+        linked: dict[str, FileRecord] = {}
+        for segment in kept:
+            linked |= self._link(segment)
+        self._write_rows(segments, self._contents.layout())
+        self._write_tombstones(segments, {each.number: each for each in kept}, live)
+        self._write_acronyms(segments)
+        self._contents.write(self._folder.contents, files)
+        return tuple(segments), linked
+
+    def discard(self) -> None:
+        """Closes the files of a snapshot that nobody will read."""
+        if self._open is not None:
+            self._open.discard()
+
+    def _append(
+        self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]
+    ) -> tuple[int, list[tuple[int, int]]]:
+        """Writes documents to the open segment; gives its number, and the place and first row of each."""
+        if self._open is not None and self._open.passages >= self._settings.segment_passages:
+            self._seal()
+        if self._open is None:
+            number = 1 + max([*self._before, *(segment.number for segment in self._sealed)], default=0)
+            self._open = SegmentWriter(self._folder.segment(segment_name(number)), number)
+        return self._open.number, self._open.add(documents, vectors)
+
+    def _seal(self) -> None:
+        if self._open is not None:
+            self._tell("joining", self._open.passages, self._open.passages)
+            self._sealed.append(self._open.seal(self._settings.graph_passages))
+            self.dimension = self._open.dimension
+            self._open = None
+
+    def _merge(self) -> None:
+        live = self._contents.live()
+        sizes = {number: (live[number], segment.passages) for number, segment in self._before.items() if number in live}
+        fresh = sum(live.values()) - sum(size for size, _ in sizes.values())
+        merged = to_merge(sizes, fresh, self._settings.segment_passages)
+        total = sum(live[number] for number in merged)
+        done = 0
+        for number in merged:
+            for placed in self._contents.in_segment(number):
+                self._tell("merging", done, total)
+                stored, vectors = self._of_previous.stored(placed)
+                target, [(place, first_row)] = self._append([stored], [vectors])
+                self._contents.move(placed.id, target, place, first_row)
+                done += placed.passages
+
+    @property
+    def _of_previous(self) -> Corpus:
+        assert self._previous is not None  # noqa: S101 - there are segments to keep
+        return self._previous
+
+    def _link(self, segment: Segment) -> dict[str, FileRecord]:
+        """Links a segment's files; gives what they look like."""
+        snapshot = self._of_previous.snapshot
+        place = snapshot.segment(segment.name).relative_to(snapshot.folder).as_posix()
+        records = {name: of for name, of in snapshot.manifest.files.items() if name.startswith(f"{place}/")}
+        for name in records:
+            make_folder((self._folder.folder / name).parent)
+            link(snapshot.folder / name, self._folder.folder / name)
+        return records
+
+    def _write_rows(self, segments: Sequence[Segment], layout: Layout) -> None:
+        make_folder(self._folder.row_folder)
+        for segment in segments:
+            save_array(self._folder.rows(segment.name), _rows(segment, layout))
+
+    def _write_acronyms(self, segments: Sequence[Segment]) -> None:
+        """Resolves what all documents say of acronyms."""
+
+        def mentions() -> Iterator[tuple[str, Mentions]]:
+            for segment in segments:
+                placed = self._contents.in_segment(segment.number)
+                with closing(open_store(self._folder.segment(segment.name))) as store:
+                    for first in range(0, len(placed), READ_TOGETHER):
+                        some = placed[first : first + READ_TOGETHER]
+                        said = store.mentions([each.place for each in some])
+                        yield from zip((each.path for each in some), said, strict=True)
+
+        self._folder.acronyms.write_bytes(msgspec.msgpack.encode(resolve(mentions())))
+
+    def _write_tombstones(
+        self, segments: Sequence[Segment], kept: Mapping[int, Segment], live: Mapping[int, int]
+    ) -> None:
+        """Writes what passages that are gone still add to the statistics of the words, and what outweighs it."""
+        holey = [segment for number, segment in kept.items() if live[number] < segment.passages]
+        if not holey:
+            return
+        before = read_tombstones(self._of_previous.snapshot)
+        gone = {segment.name: before.get(segment.name) or Tombstones() for segment in holey}
+        for segment in holey:
+            left = {placed.id for placed in self._contents.in_segment(segment.number)}
+            removed = (placed for placed in self._of_previous.in_segment(segment.number) if placed.id not in left)
+            gone[segment.name].add(
+                passage.in_context for placed in removed for passage in self._of_previous.passages_of(placed)
+            )
+        self._folder.tombstones.write_bytes(msgspec.msgpack.encode(gone))
+        total = Tombstones.sum(gone.values())
+        words = sum(segment.words for segment in segments) - total.words
+        if words > 0:
+            make_folder(self._folder.ballast)
+            write_ballast(self._folder.ballast, sum(live.values()), words, total)
+
+
+def to_merge(segments: Mapping[int, tuple[int, int]], fresh: int, full: int) -> list[int]:
+    """Which segments to copy into the new one.
+
+    Those with more than a share of tombstones, and from the smallest up each that the new segment, with what it has
+    taken up already, is not small beside: so there are few segments, and each passage is copied a few times only (as
+    in log-structured merge trees, O'Neil et al. 1996). A full segment is copied only for its tombstones.
+
+    Args:
+        segments: by number, the passages that are left and those there once were.
+        fresh: passages of the new segment.
+        full: passages of a full segment.
+    """
+    chosen: list[int] = []
+    growing = fresh
+    for number, (left, once) in sorted(segments.items(), key=lambda segment: (segment[1], segment[0])):
+        holey = once - left > MOST_GONE * once
+        if holey or (growing > 0 and left <= GROWTH * growing and once < full):
+            chosen.append(number)
+            growing += left
+    return chosen
+
+
+def _rows(segment: Segment, layout: Layout) -> "NDArray[np.int64]":
+    """The row of each passage of a segment among all passages; -1 for those that are gone."""
+    here = layout.segments == segment.number
+    passages = layout.passages[here]
+    within = np.arange(passages.sum()) - np.repeat(np.cumsum(passages) - passages, passages)
+    rows = np.full(segment.passages, -1, dtype=np.int64)
+    rows[np.repeat(layout.first_rows[here], passages) + within] = np.repeat(layout.starts[here], passages) + within
+    return rows

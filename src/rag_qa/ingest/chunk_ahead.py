@@ -1,0 +1,63 @@
+"""Cutting documents into passages, and seeing which acronyms they speak of, while others are read."""
+
+import os
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+from rag_qa.errors import SettingsError
+from rag_qa.index.local.segment.docstore import StoredDocument
+from rag_qa.ingest.chunker import Chunker
+from rag_qa.models.sentence_transformer import SentenceEncoder
+from rag_qa.settings import IndexSettings
+from rag_qa.text.acronyms.mentions import find_mentions
+from rag_qa.types import Document
+
+__all__ = ["cut_ahead", "make_chunker"]
+
+CHARACTERS_AHEAD = 4_000_000
+"""What is cut before it is asked for."""
+
+
+def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[StoredDocument]:
+    """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
+
+    def cut(document: Document) -> StoredDocument:
+        return StoredDocument(document, tuple(chunker.cut(document)), find_mentions(document.text))
+
+    waiting: deque[Future[StoredDocument]] = deque()
+    with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
+        try:
+            ahead = 0
+            for document in documents:
+                waiting.append(pool.submit(cut, document))
+                ahead += document.characters
+                while waiting and (ahead > CHARACTERS_AHEAD or waiting[0].done()):
+                    stored = waiting.popleft().result()
+                    ahead -= stored.document.characters
+                    yield stored
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def make_chunker(encoder: SentenceEncoder, settings: IndexSettings) -> Chunker:
+    """What cuts documents for an encoder.
+
+    Raises:
+        SettingsError: the passages would be longer than what the encoder reads, or be mostly overlap.
+    """
+    if settings.passage_tokens > encoder.room:
+        raise SettingsError(
+            f"passage_tokens is {settings.passage_tokens}, but {encoder.name} reads {encoder.room} tokens of a text: "
+            "set it to that or less."
+        )
+    if settings.overlap_tokens > settings.passage_tokens / 2:
+        raise SettingsError(
+            f"overlap_tokens is {settings.overlap_tokens}, more than half of passage_tokens "
+            f"({settings.passage_tokens}): set it to that or less."
+        )
+    return Chunker(encoder.tokenizer, encoder.room, settings)

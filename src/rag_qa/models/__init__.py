@@ -1,0 +1,1 @@
+"""Everything that runs a neural network: text in, numbers out."""

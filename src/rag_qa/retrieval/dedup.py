@@ -1,0 +1,42 @@
+"""Candidates to statements: what says the same as a better one is told with it, and not again."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag_qa.text.duplicates import LIKELY, likeness, same_statement
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["collapse"]
+
+
+def collapse(
+    signatures: "NDArray[np.uint32]", texts: Callable[[Sequence[int]], Sequence[str]], most: int
+) -> list[list[int]]:
+    """The first `most` different statements of a ranking.
+
+    Args:
+        signatures: MinHashes of the candidates, best first, of shape (n, 64).
+        texts: gives the texts of the candidates at some positions; asked only for those that are alike.
+        most: how many statements.
+
+    Returns:
+        For each statement the positions of the candidates that make it, the best of them first.
+    """
+    left = np.arange(len(signatures))
+    groups: list[list[int]] = []
+    while len(left) and len(groups) < most:
+        first, left = int(left[0]), left[1:]
+        alike = left[likeness(signatures[left], signatures[first]) >= LIKELY]
+        same: list[int] = []
+        if len(alike):
+            text, *others = texts([first, *alike.tolist()])
+            judged = {other: other == text or same_statement(text, other) for other in set(others)}
+            same = [int(position) for position, other in zip(alike, others, strict=True) if judged[other]]
+        groups.append([first, *same])
+        if same:
+            left = left[~np.isin(left, same)]
+    return groups

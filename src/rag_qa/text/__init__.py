@@ -1,0 +1,1 @@
+"""What can be known from text alone: no disk, no model."""

@@ -1,0 +1,1 @@
+"""Acronyms and their long forms, found in documents and exchanged in questions."""
