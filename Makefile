@@ -44,6 +44,7 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: .venv/ready
 	@$(BIN)/python docs/http_api.py

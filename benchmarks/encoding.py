@@ -20,7 +20,8 @@ from rag_qa import Engine
 from rag_qa.models.export import ensure_export
 from rag_qa.models.onnx_encoder import OnnxEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
-from rag_qa.settings import DEFAULT_ENCODER, Precision
+from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.types import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

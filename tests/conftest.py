@@ -30,7 +30,8 @@ from rag_qa.evaluation.run.subjects import Subject, gold_subject
 from rag_qa.models.hardware import best_precision
 from rag_qa.models.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
 from rag_qa.models.sentence_transformer import PACKAGED, SentenceEncoder
-from rag_qa.settings import DEFAULT_ENCODER, Precision
+from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.types import Precision
 
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.text.acronyms.lexicon import Acronym, Lexicon, resolve
-from rag_qa.text.acronyms.mentions import Mention, Mentions, find_mentions
+from rag_qa.text.acronyms.mentions import find_mentions
+from rag_qa.types import Mention, Mentions
 
 HMICFRS = "Her Majesty's Inspectorate of Constabulary and Fire & Rescue Services"
 

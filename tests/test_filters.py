@@ -6,7 +6,8 @@ from structures import built_lexical, built_vectors
 
 from rag_qa.engine import Engine
 from rag_qa.errors import QuestionError
-from rag_qa.filters import Catalogue, Filters, metadata_filters
+from rag_qa.filters import Filters, metadata_filters
+from rag_qa.index.local.metadata_index import Catalogue
 from rag_qa.indexer.build import build
 from rag_qa.settings import Settings
 from rag_qa.types import DocumentInfo, document_id

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_qa.errors import RerankerError
-from rag_qa.retrieval.rerank import BATCH, CrossEncoderReranker, combined, rerank
+from rag_qa.models.cross_encoder import CrossEncoderReranker
+from rag_qa.retrieval.rerank import BATCH, combined, rerank
 
 VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the harbour is deep who found it committee a report"
 QUESTION = "who found it"

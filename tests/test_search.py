@@ -8,9 +8,10 @@ import pytest
 from structures import built_lexical, built_vectors, write_lexical
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.index.local.segment.inverted import LexicalIndex, analyze
+from rag_qa.index.local.segment.inverted import LexicalIndex
 from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
 from rag_qa.index.local.segment.vectors import VectorIndex
+from rag_qa.text.analysis import analyze
 
 TEXTS = [
     "the harbour opens",

@@ -15,8 +15,8 @@ import rag_qa
 from rag_qa import Engine, build
 from rag_qa.errors import IndexDamagedError
 from rag_qa.index.local.segment.tombstones import Tombstones
+from rag_qa.index.local.snapshot.merge_policy import to_merge
 from rag_qa.index.local.snapshot.searcher import Corpus
-from rag_qa.index.local.snapshot.writer import to_merge
 from rag_qa.settings import Settings
 
 QUESTIONS = [
@@ -84,7 +84,7 @@ def vectors(index):
 @pytest.fixture
 def patient(monkeypatch):
     """Segments are never merged for their tombstones."""
-    monkeypatch.setattr("rag_qa.index.local.snapshot.writer.MOST_GONE", 1.0)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.merge_policy.MOST_GONE", 1.0)
 
 
 SMALL = Settings(passage_tokens=24, segment_passages=8)

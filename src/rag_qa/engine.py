@@ -18,16 +18,17 @@ from rag_qa.answering.references import Reference
 from rag_qa.answering.verification import SourceState, Verification, locate_source, source_states, verify
 from rag_qa.errors import IndexMismatchError, NotFoundError, QuestionError
 from rag_qa.files import file_sha256
-from rag_qa.filters import Catalogue, Filters
+from rag_qa.filters import Filters
 from rag_qa.index.local.manifest import Manifest
+from rag_qa.index.local.metadata_index import Catalogue
 from rag_qa.index.local.snapshot.document_table import Placed
 from rag_qa.index.local.snapshot.layout import Snapshot, open_current
 from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.models.cross_encoder import CrossEncoderReranker
 from rag_qa.models.onnx_encoder import OnnxEncoder
-from rag_qa.models.sentence_transformer import QueryEncoder
+from rag_qa.models.protocols import QueryEncoder, Reranker
 from rag_qa.retrieval.fusion import Candidate
 from rag_qa.retrieval.query import check_question
-from rag_qa.retrieval.rerank import CrossEncoderReranker, Reranker
 from rag_qa.retrieval.retriever import Finder, Found, Sentences, Statements
 from rag_qa.retrieval.search import Ranking
 from rag_qa.settings import IndexSettings, Settings

@@ -3,15 +3,10 @@
 import datetime as dt
 import re
 from calendar import monthrange
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from threading import Lock
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
 from rag_qa.errors import QuestionError, UnknownFieldError
 from rag_qa.schemas import shown
@@ -20,19 +15,17 @@ from rag_qa.types import DocumentInfo
 if TYPE_CHECKING:  # importing it would cost every `ask` three hundredths of a second
     from pathspec import GitIgnoreSpec
 
-__all__ = ["Catalogue", "Filters", "metadata_filters"]
+__all__ = ["Filters", "matcher", "metadata_filters"]
 
 Scalar = str | int | float | bool
 OneOrMore = str | tuple[str, ...]
 GLOB = {"type": "string", "format": "glob"}
 GLOBS = [GLOB, {"type": "array", "items": GLOB}]
-MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
 SUFFIXES = {"txt": "text", "md": "markdown", "htm": "html"}
 """Names of formats that people may use, where ours are others."""
 PERIOD = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)
 MOST_GLOBS = 20
 MOST_STARS = 3  # in a segment
-FACETS = ("format", "language")
 MOST_NAMED = 20  # known metadata fields in a message
 
 
@@ -55,83 +48,41 @@ class Filters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     ] = {}
 
 
-class Catalogue:
-    """What filters look at, of every document of a snapshot; safe to share between threads."""
+def matcher(filters: Filters, fields: Set[str]) -> Callable[[DocumentInfo], bool]:
+    """A predicate that tells whether a document passes the filters; every engine filters by it.
 
-    def __init__(self, documents: Iterable[tuple[DocumentInfo, int]]) -> None:
-        """Takes the documents in order, each with its number of passages."""
-        counted = list(documents)
-        self._documents = [info for info, _ in counted]
-        self._ends = np.cumsum([0, *(passages for _, passages in counted)])
-        self._fields = {"title"}.union(*(info.metadata for info in self._documents))
-        self._kept: dict[str, NDArray[np.bool_]] = {}
-        self._lock = Lock()
+    Args:
+        filters: what is asked for.
+        fields: the names of all metadata fields that documents of the collection have.
 
-    @cached_property
-    def facets(self) -> dict[str, list[tuple[str, int]]]:
-        """Values of `format` and `language` with the number of documents that have each, the most frequent first."""
-        counted = {
-            name: Counter(str(info.metadata[name]) for info in self._documents if info.metadata.get(name))
-            for name in FACETS
-        }
-        return {name: sorted(counts.items(), key=lambda item: (-item[1], item[0])) for name, counts in counted.items()}
+    Raises:
+        UnknownFieldError: a filter names a metadata field that no document has.
+        QuestionError: a filter cannot be understood.
+    """
+    unknown = sorted(filters.metadata.keys() - fields)
+    if unknown:
+        known = sorted(fields)
+        named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
+        raise UnknownFieldError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
+    globs = _globs(_several(filters.document))
+    asked = [value.lower().removeprefix(".") for value in _several(filters.format)]
+    formats = {SUFFIXES.get(name, name) for name in asked}
+    languages = {value.lower() for value in _several(filters.language)}
+    first = _period(filters.date_from, "date_from")[0] if filters.date_from is not None else None
+    last = _period(filters.date_to, "date_to")[1] if filters.date_to is not None else None
+    if first and last and first > last:
+        raise QuestionError(f"date_from, {filters.date_from}, is later than date_to, {filters.date_to}: swap them.")
 
-    def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """For each passage, by row number, whether its document passes.
+    def passes(info: DocumentInfo) -> bool:
+        return (
+            (globs is None or _matches(globs, info))
+            and (not formats or info.metadata.get("format") in formats)
+            and (not languages or info.metadata.get("language") in languages)
+            and _is_between(info.metadata.get("date"), first, last)
+            and all(_has(info, name, value) for name, value in filters.metadata.items())
+        )
 
-        Raises:
-            UnknownFieldError: a filter names a metadata field that no document has.
-            QuestionError: a filter cannot be understood.
-        """
-        key = repr(filters)
-        with self._lock:
-            if key in self._kept:
-                return self._kept[key]
-        decided = self._decide(filters)
-        with self._lock:
-            while len(self._kept) >= MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = decided
-        return decided
-
-    def check(self, filters: Filters) -> None:
-        """Sees that filters can be used, without looking at the documents; errors as `allowed`."""
-        self._understood(filters)
-
-    def _decide(self, filters: Filters) -> NDArray[np.bool_]:
-        passes = self._understood(filters)
-        allowed = np.zeros(self._ends[-1], dtype=np.bool_)
-        for number, info in enumerate(self._documents):
-            if passes(info):
-                allowed[self._ends[number] : self._ends[number + 1]] = True
-        return allowed
-
-    def _understood(self, filters: Filters) -> Callable[[DocumentInfo], bool]:
-        """What says of a document whether it passes."""
-        unknown = sorted(filters.metadata.keys() - self._fields)
-        if unknown:
-            known = sorted(self._fields)
-            named = ", ".join(known[:MOST_NAMED]) + (" …" if len(known) > MOST_NAMED else "")
-            raise UnknownFieldError(f"No document has the metadata field “{unknown[0][:80]}”; there are: {named}.")
-        globs = _globs(_several(filters.document))
-        asked = [value.lower().removeprefix(".") for value in _several(filters.format)]
-        formats = {SUFFIXES.get(name, name) for name in asked}
-        languages = {value.lower() for value in _several(filters.language)}
-        first = _period(filters.date_from, "date_from")[0] if filters.date_from is not None else None
-        last = _period(filters.date_to, "date_to")[1] if filters.date_to is not None else None
-        if first and last and first > last:
-            raise QuestionError(f"date_from, {filters.date_from}, is later than date_to, {filters.date_to}: swap them.")
-
-        def passes(info: DocumentInfo) -> bool:
-            return (
-                (globs is None or _matches(globs, info))
-                and (not formats or info.metadata.get("format") in formats)
-                and (not languages or info.metadata.get("language") in languages)
-                and _is_between(info.metadata.get("date"), first, last)
-                and all(_has(info, name, value) for name, value in filters.metadata.items())
-            )
-
-        return passes
+    return passes
 
 
 def metadata_filters(given: Iterable[str]) -> dict[str, Scalar]:

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from rag_qa.errors import SettingsError
 
-__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Precision", "Settings", "load_settings"]
+__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Settings", "load_settings"]
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
@@ -20,7 +20,6 @@ LISTS = {"allowed_hosts", "cors_origins", "trusted_proxies"}
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
-Precision = Literal["int8", "float32"]
 Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s]+$")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 

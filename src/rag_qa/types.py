@@ -4,26 +4,37 @@ All offsets are Unicode code points into `Document.text`; `end` is exclusive.
 """
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct, field
 
 __all__ = [
+    "NO_MENTIONS",
     "Answer",
+    "ChunkedDocument",
     "Citation",
+    "Counts",
     "Document",
     "DocumentInfo",
+    "EncoderRecord",
     "Expansion",
     "FailedFile",
     "Heading",
     "Highlight",
     "IndexedFile",
+    "Mention",
+    "Mentions",
     "Passage",
+    "Precision",
     "RankedPassage",
     "Scores",
     "Timings",
     "document_id",
 ]
+
+
+Precision = Literal["int8", "float32"]
 
 
 class Heading(Struct, frozen=True):
@@ -226,3 +237,66 @@ class Answer(Struct, frozen=True, kw_only=True):
     passages: list[RankedPassage]
     expansions: list[Expansion]
     timings_ms: Timings
+
+
+class Mention(Struct, frozen=True):
+    """An acronym, and a long form of it that stands in a text; offsets are code points."""
+
+    acronym: str
+    long_form: str
+    start: int
+    end: int
+
+
+class Mentions(Struct, frozen=True):
+    """What one document says."""
+
+    defined: tuple[Mention, ...] = ()
+    """Pairs that a bracket joins, each once."""
+    spelled: tuple[Mention, ...] = ()
+    """Names that no bracket follows and that spell at least five letters, each once."""
+    used: tuple[str, ...] = ()
+    """The acronyms of at least five letters that occur, sorted."""
+
+
+NO_MENTIONS = Mentions()
+
+
+class ChunkedDocument(msgspec.Struct, frozen=True):
+    """A document with its passages in order, and what it says of acronyms."""
+
+    document: Document
+    passages: tuple[Passage, ...]
+    mentions: Mentions = NO_MENTIONS
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for equal documents and passages, wherever the file lies."""
+        info = msgspec.structs.replace(self.document.info, source="")
+        return hashlib.sha256(msgspec.msgpack.encode((info, self.document.text, self.passages))).digest()
+
+    @property
+    def tokens(self) -> int:
+        """The cl100k_base tokens of its passages together."""
+        return sum(passage.tokens for passage in self.passages)
+
+
+class EncoderRecord(Struct, frozen=True):
+    """The encoder that made the vectors."""
+
+    name: str
+    digest: str
+    """Of the model and the precision that it was used in."""
+    model: str
+    """The digest of the model alone."""
+    precision: Precision
+    dimension: int
+    window: int
+
+
+class Counts(Struct, frozen=True):
+    """How much there is; tokens are those of cl100k_base."""
+
+    documents: int
+    passages: int
+    tokens: int

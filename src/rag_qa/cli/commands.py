@@ -58,7 +58,7 @@ def main() -> None:
         click.echo(str(error) or STOPPED_INDEXING, err=True)
         code = STOPPED
     except RagQaError as error:
-        from rag_qa.cli.terminal import in_line
+        from rag_qa.text.printable import in_line
 
         click.echo(
             in_line(str(error)), err=True

@@ -98,7 +98,7 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
 
 def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") -> tuple[bool, bool]:
     """Shows a passage and records what a person asks of it; whether there was something, and whether it was the end."""
-    from rag_qa.cli.terminal import in_line, printable
+    from rag_qa.text.printable import in_line, printable
 
     passage = proposal.passage
     click.secho(f"\n{number}  {in_line(proposal.document)}, line {passage.line}", bold=True)

@@ -147,8 +147,8 @@ def prune(keep: int | None, as_json: bool, **options: Any) -> None:  # noqa: ANN
 @json_option
 def diff(before: str, after: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show the documents added, changed and removed from BEFORE to AFTER (default: current)."""
-    from rag_qa.cli.terminal import printable
     from rag_qa.index.local.snapshot import history
+    from rag_qa.text.printable import printable
 
     index = _index(options)
     found = history.diff(index, history.find(index, before), history.find(index, after))

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rag_qa.text.printable import in_line, printable
 from rag_qa.text.structure import line_starts
 from rag_qa.types import Answer, Citation, RankedPassage
 
@@ -19,24 +20,10 @@ if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a seco
     from rag_qa.indexer.report import IndexReport
     from rag_qa.text.acronyms.lexicon import Acronym
 
-__all__ = [
-    "WAITING",
-    "in_line",
-    "printable",
-    "progress_bar",
-    "show_acronyms",
-    "show_answer",
-    "show_index_report",
-    "show_verification",
-]
+__all__ = ["WAITING", "progress_bar", "show_acronyms", "show_answer", "show_index_report", "show_verification"]
 
 LONGEST_QUOTE = 240
 LONGEST_SECTION = 80
-# Documents may hold escape sequences; a terminal would obey them.
-CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-# In a name also line ends, and what turns the direction of writing: they could forge a line of ours.
-NAME_CONTROLS = CONTROLS | dict.fromkeys([10, 9, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F)], " ")
-NAME_CONTROLS |= dict.fromkeys(range(0x2066, 0x206A), " ")
 MARK = "bold yellow"
 WAITING = "Another process is writing this index: waiting until it has finished."
 ALSO_SHOWN = 3  # other places of a passage
@@ -149,16 +136,6 @@ def show_verification(verification: "Verification", console: Console) -> None:
 def _sureness(answer: Answer) -> str:
     """How sure an answer is, where that is known."""
     return "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
-
-
-def printable(text: str) -> str:
-    """The text without control characters, line ends and tabs excepted."""
-    return text.translate(CONTROLS)
-
-
-def in_line(text: str) -> str:
-    """A text with names in it, as one line."""
-    return text.translate(NAME_CONTROLS)
 
 
 def _quote(passage: RankedPassage) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from rag_qa.errors import (
     SnapshotError,
 )
 from rag_qa.files import shown_path
-from rag_qa.index.local.manifest import EncoderRecord, read_manifest
+from rag_qa.index.local.manifest import read_manifest
 from rag_qa.index.local.snapshot.commit import writing
 from rag_qa.index.local.snapshot.layout import current_name
 from rag_qa.indexer.pipeline import Built, make_snapshot
@@ -25,8 +25,8 @@ from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts, change
 from rag_qa.ingest.sources import IGNORE_FILE, Sources, check_paths, find_sources
 from rag_qa.models.hardware import best_precision
 from rag_qa.models.sentence_transformer import SentenceEncoder
-from rag_qa.settings import Precision, Settings
-from rag_qa.types import Document, FailedFile, IndexedFile
+from rag_qa.settings import Settings
+from rag_qa.types import Document, EncoderRecord, FailedFile, IndexedFile, Precision
 
 __all__ = ["Progress", "build", "find_encoder", "index_documents"]
 

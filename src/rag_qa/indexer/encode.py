@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from rag_qa.index.local.segment.segment import Vectors
 from rag_qa.indexer.vector_cache import VectorCache
-from rag_qa.models.sentence_transformer import PassageEncoder
+from rag_qa.models.protocols import PassageEncoder
 from rag_qa.types import Passage
 
 if TYPE_CHECKING:

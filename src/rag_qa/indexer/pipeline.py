@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.files import shown_path
-from rag_qa.index.local.manifest import FORMAT, Counts, EncoderRecord, Manifest
-from rag_qa.index.local.segment.docstore import StoredDocument
+from rag_qa.index.local.manifest import FORMAT, Manifest
 from rag_qa.index.local.segment.segment import Vectors
 from rag_qa.index.local.snapshot.commit import new_snapshot, publish
 from rag_qa.index.local.snapshot.document_table import ContentsWriter
@@ -28,7 +27,7 @@ from rag_qa.indexer.plan import SOME, Collection, Previous, Progress
 from rag_qa.models.export import ExportedEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.types import Passage
+from rag_qa.types import ChunkedDocument, Counts, EncoderRecord, Passage
 
 __all__ = ["Built", "make_snapshot"]
 
@@ -50,7 +49,7 @@ class _Foreseen:
     def __init__(self, contents: ContentsWriter) -> None:
         self._contents = contents
 
-    def add(self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]) -> None:
+    def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:
         """Counts documents that are not written."""
         deque(vectors, maxlen=0)
         for stored in documents:
@@ -165,9 +164,9 @@ def _check(snapshot: Snapshot) -> None:
         raise WriteError(snapshot.folder, error.what) from None
 
 
-def _batches(documents: Iterable[StoredDocument], size: int) -> Iterator[list[StoredDocument]]:
+def _batches(documents: Iterable[ChunkedDocument], size: int) -> Iterator[list[ChunkedDocument]]:
     """Documents in lists that have so many passages or little more."""
-    batch: list[StoredDocument] = []
+    batch: list[ChunkedDocument] = []
     passages = 0
     for stored in documents:
         batch.append(stored)

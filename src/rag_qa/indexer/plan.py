@@ -13,7 +13,6 @@ from msgspec import Struct
 from rag_qa.errors import IndexDamagedError, SnapshotError
 from rag_qa.files import damaged, file_sha256, shown_path
 from rag_qa.index.local.manifest import Manifest
-from rag_qa.index.local.segment.docstore import StoredDocument
 from rag_qa.index.local.segment.segment import Vectors
 from rag_qa.index.local.snapshot.document_table import Placed
 from rag_qa.index.local.snapshot.searcher import Corpus
@@ -26,7 +25,7 @@ from rag_qa.ingest.sources import SourceFile, Sources
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import Settings
 from rag_qa.text.acronyms.mentions import MININGS
-from rag_qa.types import Document, FailedFile, IndexedFile, document_id
+from rag_qa.types import ChunkedDocument, Document, FailedFile, IndexedFile, document_id
 
 __all__ = ["Collection", "Previous", "Progress", "collect", "collection_of"]
 
@@ -96,7 +95,7 @@ class Previous:
         paths = {file.now.path for file in reused if not file.moved}
         return (placed for placed in self.corpus.each_placed() if placed.file in paths)
 
-    def moved(self, reused: Iterable[Reused]) -> Iterator[tuple[StoredDocument, Vectors]]:
+    def moved(self, reused: Iterable[Reused]) -> Iterator[tuple[ChunkedDocument, Vectors]]:
         """The documents of those files that have other names now, under these, with their vectors."""
         for file in reused:
             if file.moved:
@@ -121,7 +120,7 @@ class Collection:
         self,
         files: list[IndexedFile],
         reused: list[Reused],
-        new: Generator[StoredDocument],
+        new: Generator[ChunkedDocument],
         paths: tuple[str, ...] = (),
     ) -> None:
         self._files = files

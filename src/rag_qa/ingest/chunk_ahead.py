@@ -7,12 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 from rag_qa.errors import SettingsError
-from rag_qa.index.local.segment.docstore import StoredDocument
 from rag_qa.ingest.chunker import Chunker
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import IndexSettings
 from rag_qa.text.acronyms.mentions import find_mentions
-from rag_qa.types import Document
+from rag_qa.types import ChunkedDocument, Document
 
 __all__ = ["cut_ahead", "make_chunker"]
 
@@ -20,13 +19,13 @@ CHARACTERS_AHEAD = 4_000_000
 """What is cut before it is asked for."""
 
 
-def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[StoredDocument]:
+def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
     """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
 
-    def cut(document: Document) -> StoredDocument:
-        return StoredDocument(document, tuple(chunker.cut(document)), find_mentions(document.text))
+    def cut(document: Document) -> ChunkedDocument:
+        return ChunkedDocument(document, tuple(chunker.cut(document)), find_mentions(document.text))
 
-    waiting: deque[Future[StoredDocument]] = deque()
+    waiting: deque[Future[ChunkedDocument]] = deque()
     with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
         try:
             ahead = 0

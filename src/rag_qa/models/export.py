@@ -21,11 +21,13 @@ from rag_qa.errors import EncoderError
 from rag_qa.files import make_folder, record_file, sync, sync_tree
 from rag_qa.models.onnx_encoder import CONFIG, MODEL, OUTPUT, TOKENIZER, ExportConfig, OnnxEncoder
 from rag_qa.models.runtime import load_quantizer
-from rag_qa.models.sentence_transformer import BLOCK, PassageEncoder, SentenceEncoder
-from rag_qa.settings import Precision
+from rag_qa.models.sentence_transformer import BLOCK, SentenceEncoder
+from rag_qa.types import Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rag_qa.models.protocols import PassageEncoder
 
 __all__ = ["ExportedEncoder", "ensure_export"]
 

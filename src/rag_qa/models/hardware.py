@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from rag_qa.settings import Precision
+from rag_qa.types import Precision
 
 __all__ = ["accelerator", "best_precision"]
 

@@ -18,7 +18,7 @@ from rag_qa.errors import IndexDamagedError
 from rag_qa.files import FileRecord, damaged, is_whole
 from rag_qa.models.runtime import load_runtime
 from rag_qa.models.sentence_transformer import load_tokenizer
-from rag_qa.settings import Precision
+from rag_qa.types import Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

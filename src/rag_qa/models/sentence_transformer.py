@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -17,13 +17,14 @@ from rag_qa.errors import EncoderError
 from rag_qa.files import file_sha256, folder_listing, listing_digest
 from rag_qa.models.hardware import accelerator, best_precision
 from rag_qa.models.hub import OTHER_FORMATS, downloaded_folder
-from rag_qa.settings import DEFAULT_ENCODER, Precision
+from rag_qa.settings import DEFAULT_ENCODER
+from rag_qa.types import Precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["BLOCK", "PassageEncoder", "QueryEncoder", "SentenceEncoder", "load_tokenizer"]
+__all__ = ["BLOCK", "SentenceEncoder", "load_tokenizer"]
 
 PACKAGED = {
     DEFAULT_ENCODER: (
@@ -38,31 +39,6 @@ RECIPES: dict[Precision, str] = {"float32": "float32", "int8": f"int8, blocks of
 BATCH_SIZE = 32
 QUERY_PROMPTS = ("query",)
 PASSAGE_PROMPTS = ("document", "passage", "corpus")
-
-
-class QueryEncoder(Protocol):
-    """What asking needs."""
-
-    def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
-        """Unit vectors of shape (len(texts), dimension)."""
-        ...
-
-    def is_word(self, text: str) -> bool:
-        """Whether it has a token of its own for a text, as for common words."""
-        ...
-
-
-class PassageEncoder(Protocol):
-    """What indexing needs."""
-
-    @property
-    def digest(self) -> str:
-        """Identifies the vectors it makes."""
-        ...
-
-    def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
-        """Unit vectors of shape (len(texts), dimension)."""
-        ...
 
 
 class SentenceEncoder:

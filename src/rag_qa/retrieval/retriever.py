@@ -7,14 +7,14 @@ import numpy as np
 from msgspec import Struct, structs
 
 from rag_qa.answering.confidence import FIELD, Signs
-from rag_qa.index.local.segment.inverted import analyze
 from rag_qa.index.local.snapshot.searcher import Corpus
-from rag_qa.models.sentence_transformer import QueryEncoder
+from rag_qa.models.protocols import QueryEncoder, Reranker
 from rag_qa.retrieval.dedup import collapse
 from rag_qa.retrieval.fusion import Candidate
-from rag_qa.retrieval.rerank import Reranker, combined, rerank
+from rag_qa.retrieval.rerank import combined, rerank
 from rag_qa.retrieval.search import Ranking, Read, Reading, Search
 from rag_qa.settings import Settings
+from rag_qa.text.analysis import analyze
 from rag_qa.types import DocumentInfo, Passage
 
 if TYPE_CHECKING:

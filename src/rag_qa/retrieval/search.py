@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from rag_qa.index.local.segment.inverted import HIGHEST_TERM, analyze
+from rag_qa.index.local.segment.inverted import HIGHEST_TERM
 from rag_qa.index.local.snapshot.searcher import Corpus
-from rag_qa.models.sentence_transformer import QueryEncoder
+from rag_qa.models.protocols import QueryEncoder
 from rag_qa.retrieval.fusion import Candidate, Weights, fuse, order
 from rag_qa.settings import Settings
+from rag_qa.text.analysis import analyze
 from rag_qa.types import Expansion
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from msgspec import Struct, structs
 from rag_qa.errors import InputError, KeysError, NotFoundError
 from rag_qa.files import write_atomically
 
-__all__ = ["Key", "Keys", "Scope", "create_key", "read_keys", "revoke_key"]
+__all__ = ["NO_KEY", "Caller", "Key", "Keys", "Scope", "create_key", "read_keys", "revoke_key"]
 
 Scope = Literal["ask", "admin"]
 PREFIX = "ragqa"
@@ -195,3 +195,22 @@ def _digest(whole: str) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+NO_KEY = "A key is needed: send it as “Authorization: Bearer KEY”, or sign in at /sign-in; an administrator makes one."
+
+
+class Caller(Struct, frozen=True):
+    """Who sent a request."""
+
+    key: Key | None = None
+    free: bool = False
+    """Whether no key is needed."""
+    signed_in: bool = False
+    """Whether the key came by the cookie of the page."""
+    problem: str = NO_KEY
+    """Why there is no key."""
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the caller may do what a scope stands for."""
+        return self.free or (self.key is not None and self.key.may(scope))

@@ -18,7 +18,7 @@ from rag_qa.index.local.snapshot.layout import current_name
 from rag_qa.settings import Settings
 
 if TYPE_CHECKING:
-    from rag_qa.retrieval.rerank import Reranker
+    from rag_qa.models.protocols import Reranker
 
 __all__ = ["LiveEngine", "engine_opener", "lent_engine"]
 

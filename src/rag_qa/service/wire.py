@@ -8,9 +8,8 @@ from rag_qa.answering.citations import check_stretch, cite_stretch
 from rag_qa.answering.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
-from rag_qa.index.local.manifest import Counts, EncoderRecord
 from rag_qa.schemas import shown
-from rag_qa.types import Answer, Citation, DocumentInfo, FailedFile, Heading
+from rag_qa.types import Answer, Citation, Counts, DocumentInfo, EncoderRecord, FailedFile, Heading
 
 __all__ = [
     "MOST_LISTED",

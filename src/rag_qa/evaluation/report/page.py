@@ -8,12 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 
-from rag_qa.cli.terminal import printable
 from rag_qa.evaluation.names import GROUPS, MEASURED, RANKED_BY, TAGGED
 from rag_qa.evaluation.report.charts import ablation_chart, latency_chart, recall_chart, risk_chart
 from rag_qa.evaluation.report.outcome import Outcome
 from rag_qa.evaluation.results import QuestionResult, Retrieved
 from rag_qa.files import write_atomically
+from rag_qa.text.printable import printable
 
 __all__ = ["write_page"]
 

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rag_qa.cli.terminal import in_line
 from rag_qa.evaluation.names import GROUPS, MEASURED, TAGGED
+from rag_qa.text.printable import in_line
 
 if TYPE_CHECKING:  # checking gold needs none of what makes these
     from collections.abc import Sequence

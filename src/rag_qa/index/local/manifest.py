@@ -13,46 +13,15 @@ from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord, named_path
-from rag_qa.settings import IndexSettings, Precision
+from rag_qa.settings import IndexSettings
+from rag_qa.types import Counts, EncoderRecord
 
-__all__ = [
-    "FORMAT",
-    "MANIFEST",
-    "Counts",
-    "EncoderRecord",
-    "Graph",
-    "Manifest",
-    "Segment",
-    "read_manifest",
-    "segment_name",
-    "write_manifest",
-]
+__all__ = ["FORMAT", "MANIFEST", "Graph", "Manifest", "Segment", "read_manifest", "segment_name", "write_manifest"]
 
 FORMAT = 7
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EIO}
 """Numbers of errors that speak of the file; others, such as of permissions, are no damage."""
 MANIFEST = "manifest.json"
-
-
-class EncoderRecord(Struct, frozen=True):
-    """The encoder that made the vectors."""
-
-    name: str
-    digest: str
-    """Of the model and the precision that it was used in."""
-    model: str
-    """The digest of the model alone."""
-    precision: Precision
-    dimension: int
-    window: int
-
-
-class Counts(Struct, frozen=True):
-    """How much there is; tokens are those of cl100k_base."""
-
-    documents: int
-    passages: int
-    tokens: int
 
 
 class Graph(Struct, frozen=True):

@@ -4,12 +4,11 @@ import msgspec
 
 from rag_qa.answering.verification import CheckedCitation, Verification
 from rag_qa.filters import Filters
-from rag_qa.index.local.manifest import Counts, EncoderRecord
 from rag_qa.index.local.snapshot.history import Entry
 from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts
-from rag_qa.service.http.authentication import NO_KEY
 from rag_qa.service.http.problems import Problem
 from rag_qa.service.jobs import Job
+from rag_qa.service.keys import NO_KEY
 from rag_qa.service.uploads import ManagedFile
 from rag_qa.service.wire import (
     AskRequest,
@@ -25,7 +24,7 @@ from rag_qa.service.wire import (
     RolledBack,
     SnapshotView,
 )
-from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
+from rag_qa.types import Answer, Citation, Counts, EncoderRecord, FailedFile, Highlight, RankedPassage, Scores, Timings
 
 __all__ = [
     "ANSWER",

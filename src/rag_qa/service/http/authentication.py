@@ -15,22 +15,11 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.stores.memory import MemoryStore
 from litestar.types import ASGIApp
-from msgspec import Struct
 
-from rag_qa.service.keys import Key, Keys, Scope
+from rag_qa.service.keys import NO_KEY, Caller, Key, Keys, Scope
 from rag_qa.settings import Settings
 
-__all__ = [
-    "ADMIN",
-    "COOKIE",
-    "OPEN",
-    "SESSION_SECONDS",
-    "Access",
-    "Authentication",
-    "Caller",
-    "check_scope",
-    "keys_needed",
-]
+__all__ = ["ADMIN", "COOKIE", "OPEN", "SESSION_SECONDS", "Access", "Authentication", "check_scope", "keys_needed"]
 
 OPEN: dict[str, Any] = {"scope": None}
 """The `opt` of a handler that anyone may call."""
@@ -41,7 +30,6 @@ COOKIE = "rag_qa_session"
 SESSION_SECONDS = 12 * 3600
 LONGEST_KEY = 200
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rag_qa"'}
-NO_KEY = "A key is needed: send it as “Authorization: Bearer KEY”, or sign in at /sign-in; an administrator makes one."
 WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an administrator for another."
 
 
@@ -60,22 +48,6 @@ def why_keys(settings: Settings) -> str | None:
         return f"{settings.host} can be reached by others"
     others = [name for name in settings.allowed_hosts if not _is_loopback(name.strip("[]"))]
     return f"Others can reach the service as {others[0]} (allowed_hosts)" if others else None
-
-
-class Caller(Struct, frozen=True):
-    """Who sent a request."""
-
-    key: Key | None = None
-    free: bool = False
-    """Whether no key is needed."""
-    signed_in: bool = False
-    """Whether the key came by the cookie of the page."""
-    problem: str = NO_KEY
-    """Why there is no key."""
-
-    def may(self, scope: Scope) -> bool:
-        """Whether the caller may do what a scope stands for."""
-        return self.free or (self.key is not None and self.key.may(scope))
 
 
 class Access:

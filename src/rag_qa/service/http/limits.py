@@ -11,7 +11,7 @@ from litestar.types import Receive, Scope, Send
 from rag_qa.service.telemetry.metrics import REFUSED
 
 if TYPE_CHECKING:
-    from rag_qa.service.http.authentication import Caller
+    from rag_qa.service.keys import Caller
 
 __all__ = ["RATE_STORE", "rate_limit"]
 

@@ -15,8 +15,8 @@ from litestar.exceptions import NotFoundException
 
 from rag_qa import __version__
 from rag_qa.answering.references import FORMS
-from rag_qa.service.http.authentication import Caller
 from rag_qa.service.http.problems import SECURITY_HEADERS
+from rag_qa.service.keys import Caller
 from rag_qa.service.pages.markup import marked
 
 __all__ = ["query", "rendered", "static_file"]

@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-    from rag_qa.service.http.authentication import Caller
+    from rag_qa.service.keys import Caller
 
 __all__ = ["REQUEST_ID", "RequestLog", "configure_logs", "new_id"]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rag_qa.text.acronyms.mentions import FEWEST_LETTERS, POSSESSIVE, WORD, Mention, Mentions, is_shouted, plain_words
+from rag_qa.text.acronyms.mentions import FEWEST_LETTERS, POSSESSIVE, WORD, is_shouted, plain_words
 from rag_qa.text.stopwords import STOPWORDS
+from rag_qa.types import Mention, Mentions
 
 __all__ = ["Acronym", "Lexicon", "resolve"]
 

@@ -10,22 +10,11 @@ only where the whole collection has a single capitalised name that spells it.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import Struct
-
 from rag_qa.text.acronyms.initials import LEAST_RUN, SMALL_WORDS, Word, is_among, spelled_by
 from rag_qa.text.stopwords import STOPWORDS
+from rag_qa.types import Mention, Mentions
 
-__all__ = [
-    "FEWEST_LETTERS",
-    "MININGS",
-    "POSSESSIVE",
-    "WORD",
-    "Mention",
-    "Mentions",
-    "find_mentions",
-    "is_shouted",
-    "plain_words",
-]
+__all__ = ["FEWEST_LETTERS", "MININGS", "POSSESSIVE", "WORD", "find_mentions", "is_shouted", "plain_words"]
 
 MININGS = 2  # raise it when a change here finds other mentions in the same text
 
@@ -63,26 +52,6 @@ TOKEN = re.compile(r"[@#]?\w+")
 CAPITALISED = r"[A-ZÀ-ÖØ-Þ][\w'’]*+(?:[-‐‑–][\w'’]++)*+"
 JOINT = rf"(?=\s){SPACE}(?:(?:of|and(?!\s+the\b)|the|for|in|on|to|&)(?=\s){SPACE}){{0,3}}+"
 NAME = re.compile(rf"(?<![\w'’@#&-]){CAPITALISED}(?:{JOINT}{CAPITALISED})++")
-
-
-class Mention(Struct, frozen=True):
-    """An acronym, and a long form of it that stands in a text; offsets are code points."""
-
-    acronym: str
-    long_form: str
-    start: int
-    end: int
-
-
-class Mentions(Struct, frozen=True):
-    """What one document says."""
-
-    defined: tuple[Mention, ...] = ()
-    """Pairs that a bracket joins, each once."""
-    spelled: tuple[Mention, ...] = ()
-    """Names that no bracket follows and that spell at least five letters, each once."""
-    used: tuple[str, ...] = ()
-    """The acronyms of at least five letters that occur, sorted."""
 
 
 def find_mentions(text: str) -> Mentions:

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 
 from rag_qa.index.local.sqlite_file import CheckedDatabase, DatabaseWriter, checksum
-from rag_qa.text.acronyms.mentions import Mentions
-from rag_qa.types import Document, DocumentInfo, Passage
+from rag_qa.types import NO_MENTIONS, ChunkedDocument, Document, DocumentInfo, Mentions, Passage
 
-__all__ = ["DocumentStore", "StoreWriter", "StoredDocument"]
+__all__ = ["DocumentStore", "StoreWriter"]
 
 SCHEMA = """
 CREATE TABLE documents (
@@ -27,7 +26,6 @@ CREATE TABLE passages (
 CREATE TABLE mentions (
     document INTEGER PRIMARY KEY REFERENCES documents, mentions BLOB NOT NULL, checksum BLOB NOT NULL);
 """
-NOTHING = Mentions()
 DESCRIPTION = "d.place, d.first_row, d.passages, d.info, d.checksum"
 
 
@@ -47,25 +45,6 @@ class _Described(msgspec.Struct, frozen=True):
     text_sha256: str
     breaks: tuple[int, ...]
     rows: range
-
-
-class StoredDocument(msgspec.Struct, frozen=True):
-    """A document with its passages in order, and what it says of acronyms."""
-
-    document: Document
-    passages: tuple[Passage, ...]
-    mentions: Mentions = NOTHING
-
-    @property
-    def digest(self) -> bytes:
-        """Equal for equal documents and passages, wherever the file lies."""
-        info = msgspec.structs.replace(self.document.info, source="")
-        return hashlib.sha256(msgspec.msgpack.encode((info, self.document.text, self.passages))).digest()
-
-    @property
-    def tokens(self) -> int:
-        """The cl100k_base tokens of its passages together."""
-        return sum(passage.tokens for passage in self.passages)
 
 
 # Made when the module is: msgspec crashes where two threads are the first to decode a type.
@@ -111,11 +90,11 @@ class DocumentStore(CheckedDatabase):
         """The document at this place, with its text; errors as `infos`."""
         return self._whole(place)[0]
 
-    def stored(self, place: int) -> StoredDocument:
+    def stored(self, place: int) -> ChunkedDocument:
         """The document at this place with its passages, as it was written; errors as `infos`."""
         document, rows = self._whole(place)
         (mentions,) = self.mentions([place])
-        return StoredDocument(document, tuple(passage for _, passage in self.passages(rows)), mentions)
+        return ChunkedDocument(document, tuple(passage for _, passage in self.passages(rows)), mentions)
 
     def mentions(self, places: Sequence[int]) -> list[Mentions]:
         """What the documents at these places say of acronyms, in their order, nothing where nothing was written.
@@ -128,7 +107,7 @@ class DocumentStore(CheckedDatabase):
         for place, mentions, expected in self.query_in(statement, places):
             self.check(expected, place, mentions)
             found[place] = _MENTIONS.decode(mentions)
-        return [found.get(place, NOTHING) for place in places]
+        return [found.get(place, NO_MENTIONS) for place in places]
 
     def _whole(self, place: int) -> tuple[Document, range]:
         """A document with its text, and the rows of its passages."""
@@ -158,7 +137,7 @@ class StoreWriter(DatabaseWriter):
         self.passages = 0
         """How many there are so far: the row of the next one."""
 
-    def add(self, stored: StoredDocument) -> tuple[int, int]:
+    def add(self, stored: ChunkedDocument) -> tuple[int, int]:
         """Writes a document; gives its place and the row of its first passage."""
         place, first_row = self._places, self.passages
         document, passages = stored.document, stored.passages
@@ -167,7 +146,7 @@ class StoreWriter(DatabaseWriter):
         self.insert("documents", [(place, first_row, len(passages), info, described, document.text)])
         encoded = ((row, msgspec.msgpack.encode(passage)) for row, passage in enumerate(passages, start=first_row))
         self.insert("passages", ((row, place, data, checksum(row, data, described)) for row, data in encoded))
-        if stored.mentions != NOTHING:
+        if stored.mentions != NO_MENTIONS:
             mentions = msgspec.msgpack.encode(stored.mentions)
             self.insert("mentions", [(place, mentions, checksum(place, mentions))])
         self._places += 1

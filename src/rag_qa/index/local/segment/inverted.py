@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import tantivy
-from tantivy import Filter, Occur, Query, SchemaBuilder, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
+from tantivy import Occur, Query, SchemaBuilder
 
 from rag_qa.errors import IndexDamagedError, WriteError
-from rag_qa.text.stopwords import STOPWORDS
+from rag_qa.text.analysis import analyze, question_terms, stems
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HIGHEST_TERM", "Gone", "LexicalIndex", "LexicalWriter", "analyze", "stems"]
+__all__ = ["HIGHEST_TERM", "Gone", "LexicalIndex", "LexicalWriter"]
 
 K1 = 1.2  # tantivy's
 HIGHEST_TERM = K1 + 1
@@ -40,31 +40,6 @@ SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES}
 WRITER_BYTES = 64_000_000
 ROW_BITS = 32
 """A passage is known by the number of its segment and, in the lower bits, its row there."""
-
-
-def _text_analyzer() -> TextAnalyzer:
-    """The analysis that tantivy calls en_stem: words, lower case, Porter stems."""
-    builder = TextAnalyzerBuilder(Tokenizer.simple())
-    return builder.filter(Filter.remove_long(40)).filter(Filter.lowercase()).filter(Filter.stemmer("english")).build()
-
-
-_ANALYZER = _text_analyzer()
-_STOP_STEMS = frozenset(stem for word in STOPWORDS for stem in _ANALYZER.analyze(word))
-
-
-def stems(text: str) -> list[str]:  # what makes other stems, or other terms below, needs another FORMAT
-    """The stems of a text as BM25 counts them, repeated as they stand there."""
-    return _ANALYZER.analyze(text)
-
-
-def analyze(text: str) -> list[str]:
-    """The stems of a text, without stopwords and single characters, repeated as they stand there."""
-    return _asked(stems(text))
-
-
-def _asked(found: Iterable[str]) -> list[str]:
-    """Those stems that a question may ask for."""
-    return [stem for stem in found if len(stem) > 1 and stem not in _STOP_STEMS]
 
 
 class Gone(Protocol):
@@ -115,7 +90,7 @@ class LexicalWriter:
         found = stems(text)
         self._rows += 1
         self.words += len(found)
-        return _asked(found)
+        return question_terms(found)
 
     def seal(self) -> None:
         """Ends the index."""

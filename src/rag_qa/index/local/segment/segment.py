@@ -17,12 +17,13 @@ from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.index.local.manifest import Segment
-from rag_qa.index.local.segment.docstore import DocumentStore, StoredDocument, StoreWriter
+from rag_qa.index.local.segment.docstore import DocumentStore, StoreWriter
 from rag_qa.index.local.segment.inverted import LexicalWriter
 from rag_qa.index.local.segment.sentence_vectors import SentenceVectors, SentenceWriter
 from rag_qa.index.local.segment.signatures import Signatures, SignatureWriter
 from rag_qa.index.local.segment.term_sets import TermSets, TermWriter
 from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
+from rag_qa.types import ChunkedDocument
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ class OpenSegment:
         store = open_store(folder)  # last: it alone has to be closed
         return cls(segment, vectors, sentences, terms, signatures, store)
 
-    def stored(self, place: int, rows: range) -> tuple[StoredDocument, Vectors]:
+    def stored(self, place: int, rows: range) -> tuple[ChunkedDocument, Vectors]:
         """A document with its passages, as it was written, and their vectors."""
         stored = self.store.stored(place)
         counts = [len(passage.sentences) for passage in stored.passages]
@@ -134,7 +135,7 @@ class SegmentWriter:
         """Of the vectors that were added."""
         return self._vectors.dimension
 
-    def add(self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]) -> list[tuple[int, int]]:
+    def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> list[tuple[int, int]]:
         """Adds documents with the vectors of all their passages, in as many parts as may be.
 
         Returns:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from rag_qa.index.local.segment.inverted import LexicalWriter, stems
+from rag_qa.index.local.segment.inverted import LexicalWriter
+from rag_qa.text.analysis import stems
 
 __all__ = ["Tombstones", "write_ballast"]
 

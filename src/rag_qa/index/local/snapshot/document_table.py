@@ -16,9 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from rag_qa.errors import InputError
-from rag_qa.index.local.segment.docstore import StoredDocument
 from rag_qa.index.local.sqlite_file import CheckedDatabase, DatabaseWriter, checksum
-from rag_qa.types import IndexedFile
+from rag_qa.types import ChunkedDocument, IndexedFile
 
 __all__ = ["Contents", "ContentsWriter", "Layout", "Placed"]
 
@@ -133,7 +132,7 @@ class ContentsWriter(DatabaseWriter):
     def __init__(self, staging: Path | None) -> None:
         super().__init__(staging or ":memory:", STAGING)
 
-    def add(self, stored: StoredDocument, segment: int, place: int, first_row: int) -> None:
+    def add(self, stored: ChunkedDocument, segment: int, place: int, first_row: int) -> None:
         """Adds a document that was written to a segment.
 
         Raises:

@@ -8,11 +8,12 @@ from msgspec import Struct, structs
 
 from rag_qa.errors import ConflictError, IndexDamagedError, IndexMismatchError, NotFoundError, SnapshotError
 from rag_qa.files import damaged
-from rag_qa.index.local.manifest import FORMAT, MANIFEST, Counts, Manifest, read_manifest
+from rag_qa.index.local.manifest import FORMAT, MANIFEST, Manifest, read_manifest
 from rag_qa.index.local.snapshot.commit import make_current, prune, remove, writing
 from rag_qa.index.local.snapshot.document_table import Contents
 from rag_qa.index.local.snapshot.layout import Snapshot, current_name, snapshot_folders, stored
 from rag_qa.models.onnx_encoder import OnnxEncoder
+from rag_qa.types import Counts
 
 __all__ = [
     "Difference",

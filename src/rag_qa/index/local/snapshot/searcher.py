@@ -14,7 +14,6 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.index.local.manifest import Manifest, Segment
-from rag_qa.index.local.segment.docstore import StoredDocument
 from rag_qa.index.local.segment.inverted import LexicalIndex
 from rag_qa.index.local.segment.segment import OpenSegment, Vectors, lexical_folder
 from rag_qa.index.local.segment.tombstones import Tombstones
@@ -22,7 +21,7 @@ from rag_qa.index.local.snapshot.document_table import Contents, Placed
 from rag_qa.index.local.snapshot.layout import Snapshot, open_current
 from rag_qa.text.acronyms.lexicon import Acronym, Lexicon
 from rag_qa.text.duplicates import LENGTH
-from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
+from rag_qa.types import ChunkedDocument, Document, DocumentInfo, IndexedFile, Passage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,7 +209,7 @@ class Corpus:
         rows: list[int] = self._rows[placed.segment][placed.rows.start : placed.rows.stop].tolist()
         return rows
 
-    def stored(self, placed: Placed) -> tuple[StoredDocument, Vectors]:
+    def stored(self, placed: Placed) -> tuple[ChunkedDocument, Vectors]:
         """A document with its passages, as it was written, and their vectors."""
         stored, vectors = self._segment(placed).stored(placed.place, placed.rows)
         self._check(placed, stored.document)

@@ -13,25 +13,21 @@ import numpy as np
 
 from rag_qa.files import FileRecord, link, make_folder, save_array
 from rag_qa.index.local.manifest import Segment, segment_name
-from rag_qa.index.local.segment.docstore import StoredDocument
 from rag_qa.index.local.segment.segment import SegmentWriter, Vectors, open_store
 from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
 from rag_qa.index.local.snapshot.document_table import ContentsWriter, Layout
 from rag_qa.index.local.snapshot.layout import SnapshotFolder
+from rag_qa.index.local.snapshot.merge_policy import to_merge
 from rag_qa.index.local.snapshot.searcher import Corpus, read_tombstones
 from rag_qa.settings import Settings
 from rag_qa.text.acronyms.lexicon import resolve
-from rag_qa.text.acronyms.mentions import Mentions
-from rag_qa.types import IndexedFile
+from rag_qa.types import ChunkedDocument, IndexedFile, Mentions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SnapshotWriter", "to_merge"]
+__all__ = ["SnapshotWriter"]
 
-# Chosen by benchmarks/segments.py: docs/decisions/0009-segments.md.
-GROWTH = 5
-MOST_GONE = 0.2
 
 READ_TOGETHER = 10_000  # documents
 
@@ -67,7 +63,7 @@ class SnapshotWriter:
         self._sealed: list[Segment] = []
         self._open: SegmentWriter | None = None
 
-    def add(self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]) -> None:
+    def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:
         """Writes new documents with the vectors of all their passages, in as many parts as may be.
 
         Raises:
@@ -107,7 +103,7 @@ class SnapshotWriter:
             self._open.discard()
 
     def _append(
-        self, documents: Sequence[StoredDocument], vectors: Iterable[Vectors]
+        self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]
     ) -> tuple[int, list[tuple[int, int]]]:
         """Writes documents to the open segment; gives its number, and the place and first row of each."""
         if self._open is not None and self._open.passages >= self._settings.segment_passages:
@@ -194,28 +190,6 @@ class SnapshotWriter:
         if words > 0:
             make_folder(self._folder.ballast)
             write_ballast(self._folder.ballast, sum(live.values()), words, total)
-
-
-def to_merge(segments: Mapping[int, tuple[int, int]], fresh: int, full: int) -> list[int]:
-    """Which segments to copy into the new one.
-
-    Those with more than a share of tombstones, and from the smallest up each that the new segment, with what it has
-    taken up already, is not small beside: so there are few segments, and each passage is copied a few times only (as
-    in log-structured merge trees, O'Neil et al. 1996). A full segment is copied only for its tombstones.
-
-    Args:
-        segments: by number, the passages that are left and those there once were.
-        fresh: passages of the new segment.
-        full: passages of a full segment.
-    """
-    chosen: list[int] = []
-    growing = fresh
-    for number, (left, once) in sorted(segments.items(), key=lambda segment: (segment[1], segment[0])):
-        holey = once - left > MOST_GONE * once
-        if holey or (growing > 0 and left <= GROWTH * growing and once < full):
-            chosen.append(number)
-            growing += left
-    return chosen
 
 
 def _rows(segment: Segment, layout: Layout) -> "NDArray[np.int64]":
