@@ -15,7 +15,7 @@ from pathlib import Path
 import pypdf
 
 from rag_qa.ingest.chunker import Chunker
-from rag_qa.ingest.parsers.dispatch import read_file
+from rag_qa.ingest.parsers.dispatch import parse_file
 from rag_qa.ingest.sources import find_sources
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, IndexSettings
@@ -32,10 +32,10 @@ def main() -> None:
     for file in find_sources([Path(sys.argv[1])], max_file_mb=512).files:
         if file.location.suffix.lower() != ".pdf":
             continue
-        for document in read_file(file, IndexSettings()).documents:
+        for document in parse_file(file, IndexSettings()).documents:
             documents += 1
             pages = read_pages(file.location)
-            for passage in chunker.cut(document):
+            for passage in chunker.chunk(document):
                 passages += 1
                 page = pages[passage.page - 1] if passage.page and passage.page <= len(pages) else ""
                 words, there = words_of(passage.text), set(words_of(page))

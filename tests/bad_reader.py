@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from rag_qa.ingest.parsers.dispatch import ReadFile
+from rag_qa.ingest.parsers.dispatch import ParsedFile
 from rag_qa.ingest.parsers.worker import serve
 
 
@@ -26,7 +26,7 @@ def read(file, settings):
             grown.append(bytearray(os.urandom(1000) * 10_000))
     elif order == "print":
         os.write(1, b"noise on standard output")
-    return ReadFile(sha256=str(os.getpid()), reason=order)
+    return ParsedFile(sha256=str(os.getpid()), reason=order)
 
 
 serve(read)

@@ -362,7 +362,7 @@ def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
 
     text = TEXT.decode()
     document = Document(
-        id=document_id("a.txt"), path="a.txt", title="A", source="a.txt", sha256="0" * 64, reader="text/1", text=text,
+        id=document_id("a.txt"), path="a.txt", title="A", source="a.txt", sha256="0" * 64, parser="text/1", text=text,
         characters=len(text),
     )  # fmt: skip
     index = with_encoder()

@@ -14,7 +14,7 @@ def passage(text=TEXT, start=100):
 
 def test_citation_says_where_the_passage_stands():
     document = DocumentInfo(
-        id="0123456789abcdef", path="a/b.txt", title="Notice", source="papers/a/b.txt", sha256="ff", reader="text/1",
+        id="0123456789abcdef", path="a/b.txt", title="Notice", source="papers/a/b.txt", sha256="ff", parser="text/1",
         characters=500,
     )  # fmt: skip
     citation = cite(document, passage())

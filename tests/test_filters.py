@@ -20,7 +20,7 @@ def info(path, record=None, title="", **metadata):
         title=title or path,
         source=path,
         sha256="",
-        reader="",
+        parser="",
         record=record,
         characters=1,
         metadata=metadata,

@@ -11,8 +11,8 @@ from rag_qa import Engine, build
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.index.local.manifest import FORMAT
-from rag_qa.ingest.parsers.dispatch import ReadFile
-from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.parsers.dispatch import ParsedFile
+from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.models.export import ExportedEncoder
 from rag_qa.settings import Settings, load_settings
 
@@ -295,8 +295,8 @@ def test_only_an_edited_file_is_read_and_encoded(many, with_encoder, monkeypatch
     build([many], index)
     (many / "07.txt").write_text("Harbour number 7 opens in April.\n\nIt closes in autumn.")
     read = []
-    pool_read = ReaderPool.read
-    monkeypatch.setattr(ReaderPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
+    pool_read = ParserPool.read
+    monkeypatch.setattr(ParserPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
     report = build([many], index)
     assert [file.document for file in read] == ["07.txt"]
     assert report.files.changed == 1
@@ -320,8 +320,8 @@ def test_renamed_files_are_neither_read_nor_encoded(many, with_encoder, monkeypa
         (many / f"{number:02}.txt").rename(many / "sub" / f"renamed {number}.txt")
     monkeypatch.setattr(ExportedEncoder, "encode_passages", lambda *_: pytest.fail("something was encoded"))
     read = []
-    pool_read = ReaderPool.read
-    monkeypatch.setattr(ReaderPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
+    pool_read = ParserPool.read
+    monkeypatch.setattr(ParserPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
     report = build([many], index)
     assert not read
     assert (report.files.renamed, report.files.unchanged, report.files.removed) == (10, 30, 0)
@@ -377,8 +377,8 @@ def test_a_file_that_failed_is_tried_again_when_the_limits_change(folder, with_e
     (folder / "bad.pdf").write_bytes(b"%PDF broken")
     build([folder], index)
     read = []
-    pool_read = ReaderPool.read
-    monkeypatch.setattr(ReaderPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
+    pool_read = ParserPool.read
+    monkeypatch.setattr(ParserPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
     assert [failed.path for failed in build([folder], index).failed] == ["bad.pdf"]
     assert not read
     build([folder], index, Settings(read_seconds=119))
@@ -407,13 +407,13 @@ def test_a_feed_with_a_broken_line(folder, with_encoder):
 
 def test_a_passing_fault_is_not_remembered(folder, with_encoder, monkeypatch):
     index = with_encoder()
-    pool_read = ReaderPool.read
+    pool_read = ParserPool.read
 
     def fail_once(pool, files):
         for file, read in pool_read(pool, files):
-            yield file, read if file.document != "a.txt" else ReadFile(reason="it changed", lasting=False)
+            yield file, read if file.document != "a.txt" else ParsedFile(reason="it changed", lasting=False)
 
-    monkeypatch.setattr(ReaderPool, "read", fail_once)
+    monkeypatch.setattr(ParserPool, "read", fail_once)
     assert [failed.path for failed in build([folder], index).failed] == ["a.txt"]
     monkeypatch.undo()
     report = build([folder], index)

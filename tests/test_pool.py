@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from rag_qa.errors import WorkerError
-from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import Settings
 
@@ -37,14 +37,14 @@ def reasons(pool, files):
 
 def test_results_come_in_order_from_several_processes(files):
     orders = [f"file {number}" for number in range(40)]
-    with ReaderPool(Settings(readers=2), BAD_READER) as pool:
+    with ParserPool(Settings(readers=2), BAD_READER) as pool:
         results = list(pool.read(files(*orders)))
     assert [result.reason for _, result in results] == orders
     assert 1 <= len({result.sha256 for _, result in results}) <= 2
 
 
 def test_a_file_that_kills_its_worker_costs_only_itself(files):
-    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1), BAD_READER) as pool:
         first, killed, left, last = reasons(pool, files("one", "die", "leave", "two"))
     assert (first, last) == ("one", "two")
     assert killed == "its reader crashed (SIGSEGV): the file is damaged, or made to do harm"
@@ -59,18 +59,18 @@ def test_a_file_that_kills_its_worker_costs_only_itself(files):
     ],
 )
 def test_a_file_beyond_a_limit_costs_only_itself(files, order, limit, reason):
-    with ReaderPool(Settings(readers=1, **limit), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1, **limit), BAD_READER) as pool:
         assert reasons(pool, files("one", order, "two")) == ["one", reason, "two"]
 
 
 def test_an_error_of_a_reader_is_a_reason(files):
-    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1), BAD_READER) as pool:
         first, last = reasons(pool, files("raise", "one"))
     assert (first, last) == ("its reader failed (RecursionError: too deep): please report it", "one")
 
 
 def test_what_a_library_prints_does_no_harm(files):
-    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1), BAD_READER) as pool:
         assert reasons(pool, files("print", "one")) == ["print", "one"]
 
 
@@ -82,18 +82,18 @@ def test_what_a_library_prints_does_no_harm(files):
     ],
 )
 def test_workers_that_cannot_start_end_the_run(files, command, message):
-    with ReaderPool(Settings(readers=2), command) as pool, pytest.raises(WorkerError, match=message):
+    with ParserPool(Settings(readers=2), command) as pool, pytest.raises(WorkerError, match=message):
         list(pool.read(files("one", "two")))
 
 
 def test_the_file_after_one_that_was_stopped_is_read(files):
     orders = ["hang", "one"] * 4
-    with ReaderPool(Settings(readers=1, read_seconds=0.3), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1, read_seconds=0.3), BAD_READER) as pool:
         assert reasons(pool, files(*orders))[1::2] == ["one"] * 4
 
 
 def test_a_kill_by_the_system_is_no_lasting_fault_of_the_file(files):
-    with ReaderPool(Settings(readers=1), BAD_READER) as pool:
+    with ParserPool(Settings(readers=1), BAD_READER) as pool:
         ((_, result),) = pool.read(files("killed"))
     assert not result.lasting
     assert "killed by the system" in result.reason
@@ -101,7 +101,7 @@ def test_a_kill_by_the_system_is_no_lasting_fault_of_the_file(files):
 
 def test_workers_end_with_the_pool(files):
     before = set(psutil.Process().children())
-    with ReaderPool(Settings(readers=2), BAD_READER) as pool:
+    with ParserPool(Settings(readers=2), BAD_READER) as pool:
         results = pool.read(files("one", "hang", "hang"))
         next(results)
         assert set(psutil.Process().children()) - before
@@ -114,10 +114,10 @@ def test_workers_die_with_a_killed_parent(files, tmp_path):
 import sys
 from pathlib import Path
 from rag_qa.errors import WorkerError
-from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.settings import Settings
 from rag_qa.ingest.sources import SourceFile
-with ReaderPool(Settings(readers=1), {BAD_READER!r}) as pool:
+with ParserPool(Settings(readers=1), {BAD_READER!r}) as pool:
     list(pool.read([SourceFile(Path({str(file.location)!r}), "a", "a")]))
 """
     parent = subprocess.Popen([sys.executable, "-c", script])

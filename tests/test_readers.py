@@ -10,7 +10,7 @@ import pytest
 from files import docx, epub, odt, pdf, png, pptx, xlsx, zipped
 
 from rag_qa.ingest.chunker import Chunker
-from rag_qa.ingest.parsers.dispatch import read_file
+from rag_qa.ingest.parsers.dispatch import parse_file
 from rag_qa.ingest.sources import find_sources
 from rag_qa.settings import IndexSettings
 
@@ -19,7 +19,7 @@ def read_all(path, **settings):
     """What became of the one file."""
     sources = find_sources([path], max_file_mb=100)
     (file,) = sources.files
-    return read_file(file, IndexSettings(**settings))
+    return parse_file(file, IndexSettings(**settings))
 
 
 def read(path, **settings):
@@ -45,7 +45,7 @@ def test_seeds_are_read_unchanged(root):
     assert not sources.failed
     assert [file.document for file in sources.files] == sorted(path.name for path in (root / "seeds").iterdir())
     for file in sources.files:
-        (document,) = read_file(file, IndexSettings()).documents
+        (document,) = parse_file(file, IndexSettings()).documents
         assert document.text.encode() == file.location.read_bytes()
 
 
@@ -123,7 +123,7 @@ def test_pdf_has_pages(tmp_path):
     document = read(tmp_path / "a.pdf")
     assert len(document.pages) == 3
     assert document.text[document.pages[2] :].startswith("The third page")
-    assert document.reader.startswith("kreuzberg/")
+    assert document.parser.startswith("kreuzberg/")
     assert "\ue000" not in document.text
 
 
@@ -154,7 +154,7 @@ def test_sheets_are_pages_and_rows_of_texts_are_passages(tmp_path, encoder):
     (tmp_path / "a.xlsx").write_bytes(xlsx({"Fees": [["Ship", "Fee"], ["Boat", "10"]], "Rules": ANSWERS}))
     document = read(tmp_path / "a.xlsx")
     assert document.page_unit == "sheet"
-    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(document)
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).chunk(document)
     assert [passage.page for passage in passages] == [1, 2, 2]
     assert passages[0].section == "Fees"
     assert passages[2].text.startswith("Who pays?\tEvery ship")
@@ -169,7 +169,7 @@ def test_csv_is_the_files_own_text_with_rows_as_passages(tmp_path, encoder):
     document = read(tmp_path / "a.csv")
     assert document.text == text
     assert document.metadata["rows"] == 3
-    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(document)
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).chunk(document)
     assert [passage.line for passage in passages] == [1, 4]
     assert passages[0].text.startswith('"Question","Answer"')
     assert "Question" in passages[1].context
@@ -187,7 +187,7 @@ def test_chapters_of_a_book(tmp_path, encoder):
     document = read(tmp_path / "a.epub")
     assert document.title == "The harbour book"
     assert document.metadata["authors"] == ["Anna Berg"]
-    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).cut(document)
+    passages = Chunker(encoder.tokenizer, encoder.room, IndexSettings()).chunk(document)
     assert [passage.section for passage in passages] == ["Seasons", "Fees"]
 
 
@@ -369,7 +369,7 @@ def test_a_sidecar_adds_and_overrides(tmp_path):
     sources = find_sources([tmp_path], max_file_mb=1)
     assert sources.sidecars == ["a.txt.meta.json"]
     (file,) = sources.files
-    (document,) = read_file(file, IndexSettings()).documents
+    (document,) = parse_file(file, IndexSettings()).documents
     assert document.title == "Season"
     assert document.metadata["authors"] == ["Anna Berg"]
     assert (document.metadata["date"], document.metadata["language"]) == ("2024-05", "en")
@@ -382,7 +382,7 @@ def test_a_sidecar_that_is_no_json_is_told_and_costs_nothing_else(tmp_path, cont
     (tmp_path / "a.txt").write_text("The harbour opens in March.")
     (tmp_path / "a.txt.meta.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     (file,) = find_sources([tmp_path], max_file_mb=1).files
-    result = read_file(file, IndexSettings())
+    result = parse_file(file, IndexSettings())
     assert len(result.documents) == 1
     (failed,) = result.broken
     assert failed.path == "a.txt.meta.json"
@@ -398,7 +398,7 @@ def test_a_language_is_told_from_the_text_where_the_file_says_none(tmp_path):
 
 def test_files_without_a_known_suffix_are_text_if_they_are(tmp_path):
     (tmp_path / "README").write_text("Read me first.\nThen go on.")
-    assert read(tmp_path / "README").reader == "text/2"
+    assert read(tmp_path / "README").parser == "text/2"
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_read_half(tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ class DocumentInfo(Struct, frozen=True, kw_only=True):
     """The file as it was named when it was indexed."""
     sha256: str
     """Digest of the file's bytes."""
-    reader: str
+    parser: str = field(name="reader")
     """Name and version of what turned the bytes into text."""
     record: int | None = None
     """1-based line or place in its feed; None for a whole file."""
@@ -112,8 +112,8 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
     sha256: str = ""
     """Digest of its bytes; empty where they could not be read."""
     sidecar_sha256: str | None = None
-    reading: str = ""
-    """Digest of all that its documents and passages depend on besides the bytes: readers, settings, encoder."""
+    inputs_digest: str = field(default="", name="reading")
+    """Digest of all that its documents and passages depend on besides the bytes: parsers, settings, encoder."""
     reason: str | None = None
     """Why it gave no document."""
     broken: tuple[FailedFile, ...] = ()
@@ -129,7 +129,7 @@ class Passage(Struct, frozen=True, kw_only=True):
     context: str
     """Title and headings above the passage: encoded and searched with it, no part of the slice."""
     tokens: int
-    """Length in tokens of cl100k_base, what a reader with a language model pays."""
+    """Length in tokens of cl100k_base, what a client with a language model pays."""
     line: int
     """1-based line of `start`."""
     page: int | None = None

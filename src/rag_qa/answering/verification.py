@@ -123,7 +123,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
         settings: how files are read.
     """
     from rag_qa.ingest.parsers.ocr import check_ocr
-    from rag_qa.ingest.parsers.pool import ReaderPool  # asking, which imports this module, reads no files
+    from rag_qa.ingest.parsers.pool import ParserPool  # asking, which imports this module, reads no files
     from rag_qa.ingest.sources import SourceFile, refused
 
     if settings.ocr:
@@ -138,7 +138,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
         elif location is not None:
             name = citation.document if citation.record is None else citation.document.rpartition("#")[0]
             files[citation.source] = SourceFile(location, name, citation.source)
-    with ReaderPool(settings) as pool:
+    with ParserPool(settings) as pool:
         for file, read in pool.read(list(files.values())):
             now[file.source] = Unreadable(read.reason) if read.reason is not None else read.documents
     return verify(answer, lambda citation: now.get(citation.source, ()))

@@ -16,15 +16,15 @@ from rag_qa.index.local.manifest import Manifest
 from rag_qa.index.local.segment.segment import Vectors
 from rag_qa.index.local.snapshot.document_table import Placed
 from rag_qa.index.local.snapshot.searcher import Corpus
-from rag_qa.ingest.chunk_ahead import cut_ahead, make_chunker
-from rag_qa.ingest.chunker import CHUNKINGS
-from rag_qa.ingest.parsers.dispatch import ReadFile, reading_digest
+from rag_qa.ingest.chunk_ahead import chunk_ahead, make_chunker
+from rag_qa.ingest.chunker import CHUNKER_VERSION
+from rag_qa.ingest.parsers.dispatch import ParsedFile, parser_digest
 from rag_qa.ingest.parsers.ocr import check_ocr
-from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.ingest.sources import SourceFile, Sources
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import Settings
-from rag_qa.text.acronyms.mentions import MININGS
+from rag_qa.text.acronyms.mentions import MENTIONS_VERSION
 from rag_qa.types import ChunkedDocument, Document, FailedFile, IndexedFile, document_id
 
 __all__ = ["Collection", "Previous", "Progress", "collect", "collection_of"]
@@ -157,14 +157,14 @@ def collect(
         before = previous.find(now) if previous else None
         if now.reason is not None:
             files.append(now)
-        elif before is not None and before.reading == readings.of(before.reason):
+        elif before is not None and before.inputs_digest == readings.of(before.reason):
             reused.append(Reused(before, _as_now(before, now)))
         else:
             to_read[now.path] = now
     tell("comparing", len(sources.files), len(sources.files))
 
     def read() -> Generator[Document]:
-        with ReaderPool(settings) as pool:
+        with ParserPool(settings) as pool:
             wanted = [file for file in sources.files if file.document in to_read]
             for done, (file, read) in enumerate(pool.read(wanted)):
                 tell("reading", done, len(to_read))
@@ -173,7 +173,7 @@ def collect(
                 yield from read.documents
         tell("reading", len(to_read), len(to_read))
 
-    return Collection(files, reused, cut_ahead(read(), chunker), sources.paths)
+    return Collection(files, reused, chunk_ahead(read(), chunker), sources.paths)
 
 
 def collection_of(
@@ -193,9 +193,9 @@ def collection_of(
     reused: list[Reused] = []
     to_cut: set[str] = set()
     for each in documents:
-        now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, reading=reading)
+        now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, inputs_digest=reading)
         before = previous.find(now) if previous else None
-        if before is not None and before.path == now.path and before.reading == reading:
+        if before is not None and before.path == now.path and before.inputs_digest == reading:
             reused.append(Reused(before, now))
         else:
             files.append(now)
@@ -208,7 +208,7 @@ def collection_of(
             yield document
         tell("cutting", len(to_cut), len(to_cut))
 
-    return Collection(files, reused, cut_ahead(read(), chunker))
+    return Collection(files, reused, chunk_ahead(read(), chunker))
 
 
 class _Readings:
@@ -216,7 +216,14 @@ class _Readings:
 
     def __init__(self, encoder: SentenceEncoder, settings: Settings) -> None:
         libraries = [version(name) for name in SPLITTERS]
-        made_with = (reading_digest(), CHUNKINGS, MININGS, libraries, encoder.digest, settings.for_index())
+        made_with = (
+            parser_digest(),
+            CHUNKER_VERSION,
+            MENTIONS_VERSION,
+            libraries,
+            encoder.digest,
+            settings.for_index(),
+        )
         self._read = _digest(made_with)
         self._failed = _digest((made_with, settings.read_seconds, settings.read_memory_mb))
 
@@ -239,11 +246,11 @@ def _look_at(file: SourceFile) -> IndexedFile:
     return IndexedFile(path=file.document, source=file.source, sha256=digest, sidecar_sha256=sidecar)
 
 
-def _as_read(now: IndexedFile, read: ReadFile, reading: str) -> IndexedFile:
+def _as_read(now: IndexedFile, read: ParsedFile, reading: str) -> IndexedFile:
     """A file with what became of it; the digests are those of the bytes that were read, if any were."""
     if read.sha256:
         now = msgspec.structs.replace(now, sha256=read.sha256, sidecar_sha256=read.sidecar_sha256)
-    return msgspec.structs.replace(now, reading=reading, reason=read.reason, broken=read.broken)
+    return msgspec.structs.replace(now, inputs_digest=reading, reason=read.reason, broken=read.broken)
 
 
 def _as_now(before: IndexedFile, now: IndexedFile) -> IndexedFile:

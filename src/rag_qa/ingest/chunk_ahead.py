@@ -13,17 +13,17 @@ from rag_qa.settings import IndexSettings
 from rag_qa.text.acronyms.mentions import find_mentions
 from rag_qa.types import ChunkedDocument, Document
 
-__all__ = ["cut_ahead", "make_chunker"]
+__all__ = ["chunk_ahead", "make_chunker"]
 
 CHARACTERS_AHEAD = 4_000_000
 """What is cut before it is asked for."""
 
 
-def cut_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
+def chunk_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
     """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
 
     def cut(document: Document) -> ChunkedDocument:
-        return ChunkedDocument(document, tuple(chunker.cut(document)), find_mentions(document.text))
+        return ChunkedDocument(document, tuple(chunker.chunk(document)), find_mentions(document.text))
 
     waiting: deque[Future[ChunkedDocument]] = deque()
     with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:

@@ -19,9 +19,9 @@ from rag_qa.text.structure import LINE_END, Outline, line_starts, sentences
 from rag_qa.text.tokens import count_tokens
 from rag_qa.types import Document, Passage
 
-__all__ = ["CHUNKINGS", "Chunker"]
+__all__ = ["CHUNKER_VERSION", "Chunker"]
 
-CHUNKINGS = 2  # raise it when a change here makes other passages of the same document
+CHUNKER_VERSION = 2  # raise it when a change here makes other passages of the same document
 
 CHARACTERS_A_TOKEN = 10  # at most; English has about 4.5
 JOINT_TOKENS = 2  # what the line end between context and text may cost
@@ -59,7 +59,7 @@ class Chunker:
         self._by_characters = TextSplitter(self._longest_slice)
         self._splitters: dict[int, TextSplitter] = {}
 
-    def cut(self, document: Document) -> list[Passage]:
+    def chunk(self, document: Document) -> list[Passage]:
         """The passages of a document, in order of their offsets.
 
         Every character that is not white space lies in a passage; no passage crosses a page.

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from rag_qa.errors import InputError, NoRoomError, NotFoundError, ReadError, TooLargeError, UnreadableError
 from rag_qa.files import sync
 from rag_qa.ingest.parsers.metadata import sidecar_fields
-from rag_qa.ingest.parsers.pool import ReaderPool
+from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.ingest.sources import IGNORE_FILE, SIDECAR, SourceFile
 from rag_qa.settings import Settings
 
@@ -201,7 +201,7 @@ class ManagedFolder:
             except ReadError as error:
                 raise UnreadableError(f"“{path}”: {error}.") from None
             return
-        with ReaderPool(structs.replace(self._settings, readers=1)) as pool:
+        with ParserPool(structs.replace(self._settings, readers=1)) as pool:
             _, read = next(pool.read([SourceFile(file, str(path), str(path))]))
         if not read.documents:
             raise UnreadableError(f"“{path}”: {read.reason}.")

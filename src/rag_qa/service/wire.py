@@ -145,7 +145,7 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
         return cls(
             **_entry_fields(info, passages),
             snapshot=snapshot,
-            reader=info.reader,
+            reader=info.parser,
             record=info.record,
             page_unit=info.page_unit,
             page_starts=info.pages,

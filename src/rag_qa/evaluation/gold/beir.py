@@ -65,7 +65,7 @@ def _document(folder: Path, line: int, record: _Text, text: str) -> Document:
         title=record.title or record.id,
         source=f"{folder / 'corpus.jsonl'}:{line}",
         sha256=hashlib.sha256(msgspec.json.encode(record)).hexdigest(),
-        reader="beir/1",
+        parser="beir/1",
         characters=len(text),
         metadata={"format": "text"},
         text=text,

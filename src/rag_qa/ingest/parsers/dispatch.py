@@ -1,8 +1,8 @@
 """Files to documents.
 
 plain.py, tables.py, feeds.py, html.py, pdf.py and kreuzberg.py each turn the bytes of some formats into records;
-`read_file` chooses among them and makes the documents. pool.py runs it in worker processes (worker.py), so that no file
-can take the run down with it.
+`parse_file` chooses among them and makes the documents. pool.py runs it in worker processes (worker.py), so that no
+file can take the run down with it.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import IndexSettings
 from rag_qa.types import Document, FailedFile, document_id
 
-__all__ = ["ReadFile", "read_file", "reading_digest"]
+__all__ = ["ParsedFile", "parse_file", "parser_digest"]
 
-READINGS = 1  # raise it when a change here makes another document of the same file
+PARSERS_VERSION = 1  # raise it when a change here makes another document of the same file
 TRIES = 3  # to read a file that changes at the same time
 LIBRARIES = ("charset-normalizer", "kreuzberg", "langcodes", "lxml", "markdown-it-py", "pyyaml", "trafilatura")
 ARCHIVES = frozenset(
@@ -35,7 +35,7 @@ ARCHIVES = frozenset(
 )
 MAGIC = {b"%PDF-": ".pdf", b"PK\x03\x04": ".zip", b"\x1f\x8b": ".gz", b"7z\xbc\xaf\x27\x1c": ".7z", b"Rar!": ".rar"}
 """How files of a format begin, for those whose suffix says nothing."""
-READERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
+PARSERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
     ".txt": lambda data, _suffix, _ocr: text.read_text(data),
     **dict.fromkeys(text.MARKDOWN, lambda data, _suffix, _ocr: text.read_markdown(data)),
     **dict.fromkeys(kreuzberg_adapter.FORMATS, kreuzberg_adapter.read_with_kreuzberg),
@@ -48,7 +48,7 @@ READERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
 """By suffix: bytes, suffix and Tesseract's name of a language, or None, to a record; what is not here is plain text."""
 
 
-class ReadFile(Struct, frozen=True, kw_only=True):
+class ParsedFile(Struct, frozen=True, kw_only=True):
     """What became of one file: its documents, or the reason why there is none."""
 
     sha256: str = ""
@@ -62,22 +62,22 @@ class ReadFile(Struct, frozen=True, kw_only=True):
     """Records of a feed, and a sidecar, that could not be used."""
 
 
-def reading_digest() -> str:
+def parser_digest() -> str:
     """Changes when another version of a reader may make another document of the same bytes."""
     from importlib.metadata import version
 
-    return hashlib.sha256(repr((READINGS, [version(name) for name in LIBRARIES])).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((PARSERS_VERSION, [version(name) for name in LIBRARIES])).encode()).hexdigest()[:16]
 
 
-def read_file(file: SourceFile, settings: IndexSettings) -> ReadFile:
+def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
     """Reads one file in this process; what is wrong with it is a reason in the result."""
     try:
         data = _read_bytes(file.location)
     except ReadError as error:
-        return ReadFile(reason=str(error), lasting=False)
+        return ParsedFile(reason=str(error), lasting=False)
     said, sidecar_sha256, failed = _read_sidecar(file)
     sha256 = hashlib.sha256(data).hexdigest()
-    read = partial(ReadFile, sha256=sha256, sidecar_sha256=sidecar_sha256)
+    read = partial(ParsedFile, sha256=sha256, sidecar_sha256=sidecar_sha256)
     try:
         records, broken = _records(data, _suffix(file.location, data), settings)
     except ReadError as error:
@@ -115,7 +115,7 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
     if suffix in feeds.FEEDS:
         records, broken = feeds.read_feed(data, suffix, settings)
     else:
-        read = READERS.get(suffix, READERS[".txt"])
+        read = PARSERS.get(suffix, PARSERS[".txt"])
         records, broken = [read(data, suffix, settings.ocr_language if settings.ocr else None)], []
     if not any(any(map(str.isalnum, record.text)) for record in records):
         raise ReadError("no text found in it")
@@ -137,7 +137,7 @@ def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: st
         title=title or path,
         source=file.source,
         sha256=sha256,
-        reader=record.reader,
+        parser=record.parser,
         record=record.number,
         characters=len(record.text),
         pages=record.pages,
@@ -175,6 +175,6 @@ def _moment(status: os.stat_result) -> tuple[int, int, int]:
 def _suffix(location: Path, data: bytes) -> str:
     """The suffix in lower case, or that of the format the file begins like where its own says nothing."""
     suffix = location.suffix.lower()
-    if suffix in READERS or suffix in feeds.FEEDS or suffix in ARCHIVES:
+    if suffix in PARSERS or suffix in feeds.FEEDS or suffix in ARCHIVES:
         return suffix
     return next((known for magic, known in MAGIC.items() if data.startswith(magic)), suffix)

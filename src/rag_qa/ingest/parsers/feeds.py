@@ -15,7 +15,7 @@ from rag_qa.text.structure import LINE_END
 
 __all__ = ["FEEDS", "BrokenRecord", "read_feed"]
 
-READER = "feed/1"
+PARSER = "feed/1"
 FEEDS = frozenset({".json", ".jsonl", ".ndjson"})
 LINES = frozenset({".jsonl", ".ndjson"})
 TEXT = ("text", "content", "body", "content_text", "full_text", "article", "abstract", "description", "summary")
@@ -57,7 +57,7 @@ def read_feed(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[R
         reason = f"{broken[0].reason}, in line {broken[0].number}" if broken else "it has no line"
         raise ReadError(f"none of its lines is a record with a text ({reason})")
     whole = read_text(data)
-    return [Record(text=whole.text, reader=whole.reader, metadata={**whole.metadata, "format": suffix[1:]})], []
+    return [Record(text=whole.text, parser=whole.parser, metadata={**whole.metadata, "format": suffix[1:]})], []
 
 
 def _lines(text: str) -> Iterator[tuple[int, Any]]:
@@ -107,7 +107,7 @@ def _record(
     said = value.get(title) if title else None
     return Record(
         text=whole_characters(value[field]),
-        reader=READER,
+        parser=PARSER,
         title=whole_characters(said) if isinstance(said, str) else None,
         number=number,
         metadata={**others, **chosen, **encoding, "format": suffix.removeprefix(".")},

@@ -43,7 +43,7 @@ def read_html(data: bytes, suffix: str) -> Record:
     titles = [(int((head.get("rend") or "h6")[1:]), "".join(head.itertext()).strip()) for head in heads]
     return Record(
         text=page.text,
-        reader=f"trafilatura/{version('trafilatura')}",
+        parser=f"trafilatura/{version('trafilatura')}",
         title=page.title or (everything.title if everything else None),
         headings=locate_headings(page.text, titles),
         metadata={

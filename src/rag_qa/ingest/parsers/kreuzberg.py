@@ -86,7 +86,7 @@ def read_with_kreuzberg(data: bytes, suffix: str, ocr_language: str | None = Non
     title = result.metadata.get("subject" if suffix in MAIL else "title")
     return Record(
         text=text,
-        reader=KREUZBERG,
+        parser=KREUZBERG,
         title=str(title) if title else None,
         pages=pages,
         page_unit=PAGED.get(suffix, "page"),
@@ -101,7 +101,7 @@ def read_image(data: bytes, suffix: str, ocr_language: str | None) -> Record:
     if ocr_language is None:
         raise ReadError("no text: an image; OCR is off")
     result = extract(data, suffix, None, ocr_language)
-    return Record(text=result.content, reader=KREUZBERG, metadata={"format": suffix.removeprefix(".")})
+    return Record(text=result.content, parser=KREUZBERG, metadata={"format": suffix.removeprefix(".")})
 
 
 def extract(

@@ -14,9 +14,9 @@ from rag_qa.errors import ReadError
 from rag_qa.ingest.parsers.record import Record
 from rag_qa.text.structure import markdown_headings, text_title
 
-__all__ = ["MARKDOWN", "READER", "decode", "read_markdown", "read_text"]
+__all__ = ["MARKDOWN", "PARSER", "decode", "read_markdown", "read_text"]
 
-READER = "text/2"
+PARSER = "text/2"
 MARKDOWN = frozenset({".md", ".markdown", ".mdown"})
 BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8"),
@@ -36,7 +36,7 @@ def read_text(data: bytes) -> Record:
         ReadError: it is no text.
     """
     text, metadata = decode(data)
-    return Record(text=text, reader=READER, title=text_title(text), metadata={"format": "text", **metadata})
+    return Record(text=text, parser=PARSER, title=text_title(text), metadata={"format": "text", **metadata})
 
 
 def read_markdown(data: bytes) -> Record:
@@ -48,7 +48,7 @@ def read_markdown(data: bytes) -> Record:
     headings = markdown_headings(blank + text[length:])
     title = next((h.title for h in headings if h.level == 1), None) or text_title(text[length:])
     metadata = {**front, **metadata, "format": "markdown"}
-    return Record(text=text, reader=READER, title=title, headings=headings, metadata=metadata)
+    return Record(text=text, parser=PARSER, title=title, headings=headings, metadata=metadata)
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:

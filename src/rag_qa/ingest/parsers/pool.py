@@ -22,12 +22,12 @@ import msgspec
 import psutil
 
 from rag_qa.errors import WorkerError
-from rag_qa.ingest.parsers.dispatch import ReadFile
+from rag_qa.ingest.parsers.dispatch import ParsedFile
 from rag_qa.ingest.parsers.worker import receive, request_of, send
 from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import IndexSettings, Settings
 
-__all__ = ["ReaderPool"]
+__all__ = ["ParserPool"]
 
 COMMAND = (sys.executable, "-m", "rag_qa.ingest.parsers.worker")
 AHEAD = 4  # files in work or waiting, for each worker; results are given in order, so more would only fill memory
@@ -36,10 +36,10 @@ SECONDS_BETWEEN_CHECKS = 0.02
 SECONDS_TO_START = 60
 MEGABYTE = 1_000_000
 # Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_REPLIES = msgspec.msgpack.Decoder(ReadFile)
+_REPLIES = msgspec.msgpack.Decoder(ParsedFile)
 
 
-class ReaderPool:
+class ParserPool:
     """Reads files in `settings.readers` processes; a context manager that ends them."""
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
@@ -61,13 +61,13 @@ class ReaderPool:
         self._monitor = Thread(target=self._check_limits, name="limits of reading", daemon=True)
         self._monitor.start()
 
-    def read(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ReadFile]]:
+    def read(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ParsedFile]]:
         """Each file with what became of it, in the order of `files`.
 
         Raises:
             WorkerError: no process could be started.
         """
-        waiting: deque[tuple[SourceFile, int, Future[ReadFile]]] = deque()
+        waiting: deque[tuple[SourceFile, int, Future[ParsedFile]]] = deque()
         ahead = 0
         for file in files:
             size = _size(file)
@@ -99,7 +99,7 @@ class ReaderPool:
     ) -> None:
         self.close()
 
-    def _read(self, file: SourceFile) -> ReadFile:
+    def _read(self, file: SourceFile) -> ParsedFile:
         worker = self._free.get()
         try:
             return worker.read(file, self._settings.for_index())
@@ -127,7 +127,7 @@ class _Worker:
         """Why the process was ended in the middle of a file."""
         self._ended = False
 
-    def read(self, file: SourceFile, settings: IndexSettings) -> ReadFile:
+    def read(self, file: SourceFile, settings: IndexSettings) -> ParsedFile:
         """What became of a file; called by one thread at a time.
 
         Raises:
@@ -169,7 +169,7 @@ class _Worker:
                 self._verdict = None
             self._deadline = None if seconds is None else time.monotonic() + seconds
 
-    def _attempt(self, file: SourceFile, settings: IndexSettings) -> tuple[ReadFile, bool]:
+    def _attempt(self, file: SourceFile, settings: IndexSettings) -> tuple[ParsedFile, bool]:
         """What became of a file, and whether it was the first of its process."""
         process, fresh = self._ready()
         reply: bytes | None = None
@@ -184,7 +184,7 @@ class _Worker:
         if reply is not None:
             return _REPLIES.decode(reply), fresh
         if self._verdict:
-            return ReadFile(reason=self._verdict), fresh
+            return ParsedFile(reason=self._verdict), fresh
         return _crash(process.wait()), fresh
 
     def _ready(self) -> "tuple[subprocess.Popen[bytes], bool]":
@@ -236,12 +236,14 @@ def _size(file: SourceFile) -> int:
     return 0
 
 
-def _crash(code: int) -> ReadFile:
+def _crash(code: int) -> ParsedFile:
     """What became of a file whose process ended by itself; SIGKILL is the system's, which had no memory left."""
     if code == -signal.SIGKILL:
-        return ReadFile(reason="its reader was killed by the system: free some memory, and index again", lasting=False)
+        return ParsedFile(
+            reason="its reader was killed by the system: free some memory, and index again", lasting=False
+        )
     name = signal.Signals(-code).name if -code in {int(known) for known in signal.Signals} else f"exit code {code}"
-    return ReadFile(reason=f"its reader crashed ({name}): the file is damaged, or made to do harm")
+    return ParsedFile(reason=f"its reader crashed ({name}): the file is damaged, or made to do harm")
 
 
 def _resident(process: "subprocess.Popen[bytes]") -> int:

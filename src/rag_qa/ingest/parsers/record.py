@@ -14,7 +14,7 @@ class Record(Struct, frozen=True, kw_only=True):
     """The text of a file, or of one record of a feed, with what the file says about it."""
 
     text: str
-    reader: str
+    parser: str
     """Name and version of what turned the bytes into text."""
     title: str | None = None
     number: int | None = None

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from rag_qa.errors import ReadError
 from rag_qa.ingest.parsers.kreuzberg import KREUZBERG, explicit_metadata, extract
-from rag_qa.ingest.parsers.plain import READER, decode
+from rag_qa.ingest.parsers.plain import PARSER, decode
 from rag_qa.ingest.parsers.record import Record
 from rag_qa.text.structure import line_starts
 from rag_qa.types import Heading
@@ -56,7 +56,7 @@ def read_csv(data: bytes, suffix: str) -> Record:
     headings, breaks = _table(text, rows, starts)
     return Record(
         text=text,
-        reader=READER,
+        parser=PARSER,
         headings=headings,
         breaks=breaks,
         metadata={"format": suffix.removeprefix("."), "rows": len(rows), **metadata},
@@ -90,7 +90,7 @@ def read_workbook(data: bytes, suffix: str) -> Record:
         text += "\n"
     return Record(
         text=text,
-        reader=KREUZBERG,
+        parser=KREUZBERG,
         title=result.metadata.get("title"),
         pages=tuple(pages) if text else (),
         page_unit="sheet",

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import msgspec
 from msgspec import Struct
 
-from rag_qa.ingest.parsers.dispatch import ReadFile, read_file
+from rag_qa.ingest.parsers.dispatch import ParsedFile, parse_file
 from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import IndexSettings
 
@@ -68,7 +68,7 @@ def receive(stream: BinaryIO) -> bytes | None:
     return data if len(data) == length else None
 
 
-def serve(read: Callable[[SourceFile, IndexSettings], ReadFile]) -> None:
+def serve(read: Callable[[SourceFile, IndexSettings], ParsedFile]) -> None:
     """Answers requests with what `read` returns, one after the other, until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     _die_with_parent(int(sys.argv[-1]))
@@ -82,7 +82,7 @@ def serve(read: Callable[[SourceFile, IndexSettings], ReadFile]) -> None:
         try:
             send(results, read(request.file, request.settings))
         except Exception as error:  # whatever it is, it costs one file
-            send(results, ReadFile(reason=f"its reader failed ({type(error).__name__}: {error}): please report it"))
+            send(results, ParsedFile(reason=f"its reader failed ({type(error).__name__}: {error}): please report it"))
 
 
 def _listen(requests: "queue.SimpleQueue[bytes]") -> None:
@@ -100,4 +100,4 @@ def _die_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(read_file)
+    serve(parse_file)

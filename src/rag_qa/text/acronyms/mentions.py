@@ -14,9 +14,9 @@ from rag_qa.text.acronyms.initials import LEAST_RUN, SMALL_WORDS, Word, is_among
 from rag_qa.text.stopwords import STOPWORDS
 from rag_qa.types import Mention, Mentions
 
-__all__ = ["FEWEST_LETTERS", "MININGS", "POSSESSIVE", "WORD", "find_mentions", "is_shouted", "plain_words"]
+__all__ = ["FEWEST_LETTERS", "MENTIONS_VERSION", "POSSESSIVE", "WORD", "find_mentions", "is_shouted", "plain_words"]
 
-MININGS = 2  # raise it when a change here finds other mentions in the same text
+MENTIONS_VERSION = 2  # raise it when a change here finds other mentions in the same text
 
 FEWEST_LETTERS = 5  # of an acronym that nothing defines, or that a question has in lower case
 MOST_LETTERS = 10
