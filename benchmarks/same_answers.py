@@ -145,7 +145,20 @@ def reply(port: int, path: str, body: object = None) -> str:
         status, text = error.code, error.read()
     except urllib.error.URLError:
         return "0"
-    return f"{status}\n{without_times(text)}".replace(str(port), "PORT")
+    shown = json.dumps(without_prose(json.loads(text))) if path.startswith("/schema") else without_times(text)
+    return f"{status}\n{shown}".replace(str(port), "PORT")
+
+
+def without_prose(schema: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """An OpenAPI document without its descriptions, which are the docstrings of the code."""
+    if isinstance(schema, dict):
+        return {name: without_prose(value) for name, value in schema.items() if not is_prose(name, value)}
+    return [without_prose(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def is_prose(name: str, value: object) -> bool:
+    """Whether a member of an OpenAPI document only explains."""
+    return name in {"description", "summary"} and isinstance(value, str)
 
 
 def without_times(answer: bytes) -> str:
