@@ -145,7 +145,11 @@ def reply(port: int, path: str, body: object = None) -> str:
         status, text = error.code, error.read()
     except urllib.error.URLError:
         return "0"
-    shown = json.dumps(without_prose(json.loads(text))) if path.startswith("/schema") else without_times(text)
+    shown = (
+        json.dumps(without_prose(json.loads(text)), sort_keys=True)
+        if path.startswith("/schema")
+        else without_times(text)
+    )
     return f"{status}\n{shown}".replace(str(port), "PORT")
 
 
