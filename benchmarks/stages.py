@@ -18,7 +18,7 @@ from recording import record, table
 
 from rag_qa import Settings, build
 from rag_qa.index.local.segment.docstore import StoreWriter
-from rag_qa.index.local.segment.inverted import LexicalWriter
+from rag_qa.index.local.segment.inverted import InvertedIndexWriter
 from rag_qa.index.local.segment.segment import SegmentWriter
 from rag_qa.index.local.segment.sentence_vectors import SentenceWriter
 from rag_qa.index.local.segment.signatures import SignatureWriter
@@ -38,7 +38,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "documents": [(StoreWriter, "add")],
     "vectors": [(VectorWriter, "add"), (SentenceWriter, "add")],
     "signatures": [(SignatureWriter, "add")],
-    "words": [(LexicalWriter, "add")],
+    "words": [(InvertedIndexWriter, "add")],
     "terms": [(TermWriter, "add")],
     "sealing, with the graph": [(SegmentWriter, "seal")],
     "publishing": [(making, "publish")],

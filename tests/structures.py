@@ -4,22 +4,22 @@ import zlib
 
 import numpy as np
 
-from rag_qa.index.local.segment.inverted import LexicalIndex, LexicalWriter
+from rag_qa.index.local.segment.inverted import InvertedIndex, InvertedIndexWriter
 from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
 from rag_qa.models.hardware import best_precision
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
 
 
-def built_lexical(folder, texts) -> LexicalIndex:
+def built_lexical(folder, texts) -> InvertedIndex:
     """An index of texts, row i being text i."""
     write_lexical(folder, texts, 1)
-    return LexicalIndex.open({1: folder}, {1: np.arange(len(texts))})
+    return InvertedIndex.open({1: folder}, {1: np.arange(len(texts))})
 
 
 def write_lexical(folder, texts, segment):
     folder.mkdir(exist_ok=True)
-    writer = LexicalWriter(folder, segment)
+    writer = InvertedIndexWriter(folder, segment)
     for text in texts:
         writer.add(text)
     writer.seal()

@@ -12,10 +12,10 @@ from indexes import copy_index, link_encoder
 
 from rag_qa import Engine, build
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
-from rag_qa.index.local.manifest import FORMAT
 from rag_qa.index.local.snapshot.commit import writing
 from rag_qa.index.local.snapshot.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
 from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index.records import FORMAT
 from rag_qa.settings import Settings
 
 QUESTION = "When does the harbour open?"

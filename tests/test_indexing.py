@@ -10,7 +10,7 @@ from indexes import link_encoder
 from rag_qa import Engine, build
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold.gold_file import load_gold
-from rag_qa.index.local.manifest import FORMAT
+from rag_qa.index.records import FORMAT
 from rag_qa.ingest.parsers.dispatch import ParsedFile
 from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.models.export import ExportedEncoder

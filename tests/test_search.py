@@ -8,7 +8,7 @@ import pytest
 from structures import built_lexical, built_vectors, write_lexical
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.index.local.segment.inverted import LexicalIndex
+from rag_qa.index.local.segment.inverted import InvertedIndex
 from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
 from rag_qa.index.local.segment.vectors import VectorIndex
 from rag_qa.text.analysis import analyze
@@ -22,7 +22,7 @@ TEXTS = [
 
 
 @pytest.fixture
-def lexical(tmp_path) -> LexicalIndex:
+def lexical(tmp_path) -> InvertedIndex:
     return built_lexical(tmp_path, TEXTS)
 
 
@@ -71,9 +71,9 @@ def test_rarity_is_inverse_document_frequency(lexical):
 def test_lexical_index_must_hold_as_many_texts_as_there_are_passages(tmp_path):
     write_lexical(tmp_path, TEXTS, 1)
     with pytest.raises(IndexDamagedError, match="not the 5 texts"):
-        LexicalIndex.open({1: tmp_path}, {1: np.arange(5)})
+        InvertedIndex.open({1: tmp_path}, {1: np.arange(5)})
     with pytest.raises(IndexDamagedError, match="cannot be read"):
-        LexicalIndex.open({1: tmp_path / "nowhere"}, {1: np.arange(4)})
+        InvertedIndex.open({1: tmp_path / "nowhere"}, {1: np.arange(4)})
 
 
 HALF = 2**-11
@@ -113,7 +113,7 @@ def test_vector_index_must_hold_as_many_vectors_as_there_are_passages(tmp_path):
 
 
 @pytest.fixture
-def with_tombstones(tmp_path) -> LexicalIndex:
+def with_tombstones(tmp_path) -> InvertedIndex:
     """TEXTS in two segments, with texts in between that are gone."""
     rows = {2: np.array([0, -1, 1, -1]), 5: np.array([-1, 2, 3])}
     gone = Tombstones()
@@ -125,7 +125,7 @@ def with_tombstones(tmp_path) -> LexicalIndex:
     )
     (tmp_path / "ballast").mkdir()
     write_ballast(tmp_path / "ballast", len(TEXTS), words - gone.words, gone)
-    return LexicalIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, gone, tmp_path / "ballast")
+    return InvertedIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, gone, tmp_path / "ballast")
 
 
 @pytest.mark.parametrize("question", ["ships", "harbour ships", "ships ships closes", "the nothing kind", "unicorns"])
@@ -147,7 +147,7 @@ def test_bm25_by_hand_over_segments_with_tombstones(with_tombstones):
 
 def test_a_row_that_there_is_not_is_damage(tmp_path):
     write_lexical(tmp_path, TEXTS, 7)
-    index = LexicalIndex.open({1: tmp_path}, {1: np.arange(4)})
+    index = InvertedIndex.open({1: tmp_path}, {1: np.arange(4)})
     with pytest.raises(IndexDamagedError, match="name a passage that there is not"):
         index.search("ships", 10)
 

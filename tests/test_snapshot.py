@@ -13,8 +13,8 @@ from rag_qa.errors import (
     QuestionError,
     SnapshotError,
 )
-from rag_qa.index.local.manifest import FORMAT
 from rag_qa.index.local.segment.docstore import DocumentStore
+from rag_qa.index.records import FORMAT
 
 QUESTION = "what did HMICFRS recommend?"
 

@@ -1,21 +1,19 @@
-"""What is shown of a ranked passage: its citation, and whether there is room for it."""
-
-from collections.abc import Sequence
+"""Citations: document, offsets, page, line and section of a span of text."""
 
 from rag_qa.errors import NotFoundError
 from rag_qa.text.structure import Outline, line_of, page_of
 from rag_qa.types import Citation, Document, DocumentInfo, Passage
 
-__all__ = ["check_stretch", "cite", "cite_stretch", "within_budget"]
+__all__ = ["check_span", "cite", "cite_span"]
 
 
 def cite(document: DocumentInfo, passage: Passage) -> Citation:
-    """Where the passage stands."""
+    """The citation of a passage."""
     return _citation(document, passage.start, passage.end, passage.page, passage.line, passage.section)
 
 
-def cite_stretch(document: Document, start: int, end: int) -> Citation:
-    """Where any stretch of a document stands, which has at least one character."""
+def cite_span(document: Document, start: int, end: int) -> Citation:
+    """The citation of any span of a document that has at least one character."""
     section = Outline(document.headings).section(start)
     return _citation(document, start, end, page_of(document.pages, start), line_of(document.text, start), section)
 
@@ -37,29 +35,13 @@ def _citation(document: DocumentInfo, start: int, end: int, page: int | None, li
     )
 
 
-def check_stretch(document: Document, start: int, end: int) -> None:
-    """Sees that a document has the characters from `start` to `end`.
+def check_span(document: Document, start: int, end: int) -> None:
+    """Checks that a document has the characters from `start` to `end`.
 
     Raises:
-        NotFoundError: it has not.
+        NotFoundError: it does not.
     """
     if not 0 <= start <= end <= len(document.text):
         raise NotFoundError(
             f"start {start} and end {end} are no stretch of this document, which has {len(document.text)} characters."
         )
-
-
-def within_budget(tokens: Sequence[int], max_tokens: int | None) -> list[int]:
-    """Positions of the best passages whose tokens together stay within the budget.
-
-    Positions are taken in rank order; one that no longer fits is passed over for the next that does.
-    """
-    chosen: list[int] = []
-    left = max_tokens
-    for position, count in enumerate(tokens):
-        if left is None:
-            chosen.append(position)
-        elif count <= left:
-            chosen.append(position)
-            left -= count
-    return chosen

@@ -1,8 +1,8 @@
-"""How sure an answer is: a calibrated probability that its passages answer the question.
+"""Confidence: a calibrated probability that the passages of an answer answer the question.
 
-A logistic function of a few signs of the ranking, none of which can count against what it stands for. The calibration
-that ships is fitted by training/confidence.py; `rag-qa eval --calibrate` fits one for a collection of one's own. Each
-belongs to an encoder and to the settings that shape scores.
+A logistic function of a few features of the ranking, none with a negative coefficient. The calibration that ships is
+fitted by training/confidence.py; `rag-qa eval --calibrate` fits one for a collection of one's own. Each belongs to an
+encoder and to the settings that shape scores.
 """
 
 import os
@@ -19,13 +19,21 @@ from rag_qa.errors import WriteError
 from rag_qa.files import write_atomically
 from rag_qa.settings import Settings
 
-__all__ = ["CALIBRATION", "FIELD", "Calibration", "Signs", "bound_settings", "load_calibration", "save_calibration"]
+__all__ = [
+    "CALIBRATION",
+    "FIELD",
+    "Calibration",
+    "ConfidenceFeatures",
+    "bound_settings",
+    "load_calibration",
+    "save_calibration",
+]
 
 CALIBRATION = "calibration.json"
 """A user's own, in the folder of the index."""
 SHIPPED = "confidence.json"
 LEADING, FIELD = 5, 20
-"""Statements among which the best stands out."""
+"""Results that the best one is compared with."""
 BOUND = (
     "passage_tokens",
     "overlap_tokens",
@@ -43,24 +51,24 @@ HIGHEST_ODDS = 700  # logarithm; above, the exponential overflows
 ADVICE = "make one with `rag-qa eval --gold FILE --calibrate`"
 
 
-class Signs(Struct, frozen=True):
-    """What speaks for a question being answered, before a cross-encoder looks; the more of each the better."""
+class ConfidenceFeatures(Struct, frozen=True):
+    """Inputs of the confidence model, taken before reranking; each can only raise the confidence."""
 
     score: float
-    """Of the best statement."""
+    """Fused score of the best result."""
     lead: float
-    """By how much it is above the mean of the first five."""
+    """Difference between it and the mean of the first five."""
     field: float
-    """The same of the first twenty."""
+    """Difference between it and the mean of the first twenty."""
     sentence: float
-    """What the best sentence of the best passage shares with the question: its weight in words, and its nearness."""
+    """Best sum, over the sentences of the best passage, of the question's terms that it holds and its similarity."""
 
     @classmethod
-    def of(cls, scores: Sequence[float], sentence: float) -> "Signs":
-        """The signs of a ranking.
+    def from_scores(cls, scores: Sequence[float], sentence: float) -> "ConfidenceFeatures":
+        """The features of a ranking.
 
         Args:
-            scores: of different statements, best first; at least one, and at most FIELD count.
+            scores: of different results, best first; at least one, and at most FIELD count.
             sentence: as the field.
         """
         best = scores[0]
@@ -74,7 +82,7 @@ class Signs(Struct, frozen=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """A fitted logistic function of the signs, what it belongs to, and how it was made."""
+    """A fitted logistic function of the features, with what it belongs to and how it was made."""
 
     coefficients: dict[str, Annotated[float, Meta(ge=0, le=LARGEST)]]
     intercept: Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
@@ -88,10 +96,10 @@ class Calibration(Struct, frozen=True, kw_only=True):
     """How many it was fitted on."""
     source: str
 
-    def confidence(self, signs: Signs) -> float:
+    def confidence(self, features: ConfidenceFeatures) -> float:
         """The probability that the passages answer the question."""
-        weights = [self.coefficients[name] for name in Signs.__struct_fields__]
-        log_odds = float(np.dot(weights, signs.values)) + self.intercept
+        weights = [self.coefficients[name] for name in ConfidenceFeatures.__struct_fields__]
+        log_odds = float(np.dot(weights, features.values)) + self.intercept
         return round(float(1 / (1 + np.exp(-np.clip(log_odds, -HIGHEST_ODDS, HIGHEST_ODDS)))), DIGITS)
 
     def difference(self, encoder: str, settings: Settings) -> str | None:
@@ -125,8 +133,8 @@ def load_calibration(index: Path | None, encoder: str, settings: Settings) -> tu
         shipped = files("rag_qa.answering").joinpath(SHIPPED)
         data = own.read_bytes() if own and os.path.lexists(own) else shipped.read_bytes()
         calibration = _CALIBRATIONS.decode(data)
-        if calibration.coefficients.keys() != set(Signs.__struct_fields__):
-            raise msgspec.ValidationError("other signs")
+        if calibration.coefficients.keys() != set(ConfidenceFeatures.__struct_fields__):
+            raise msgspec.ValidationError("other features")
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None, f"The {place} cannot be read, so that there is no confidence: {ADVICE}."
     if found := calibration.difference(encoder, settings):

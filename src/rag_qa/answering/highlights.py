@@ -1,4 +1,4 @@
-"""The sentences of a passage that answer best, by a small trained scorer; how it was trained: training/README.md."""
+"""Highlights: the sentences of a passage that answer best, by a small trained scorer (training/README.md)."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from rag_qa.answering.answer_types import holds_answer, kind_of
+from rag_qa.answering.evidence import SentenceEvidence
 from rag_qa.types import Highlight, Passage
 
 if TYPE_CHECKING:
@@ -19,31 +19,33 @@ __all__ = ["FEATURES", "Scorer", "features", "mark", "scorer"]
 
 FEATURES = ("words", "nearness", "kind")
 MODEL = "highlights.json"
-NOT_TOLD = 0.5
+UNKNOWN = 0.5
 USUAL_LENGTH = 100  # characters
 ALONE = {"words": "words", "vectors": "nearness"}
 
 
 class Scorer(Struct, frozen=True):
-    """What each feature of a sentence counts for its being the answer, and how much of a passage is marked."""
+    """A log-linear model of whether a sentence answers, and how much of a passage may be marked."""
 
     coefficients: dict[str, float]
     length_cost: float
-    """What is taken off for each factor of e in the length of a sentence: marks are short where they can be."""
+    """Cost of each factor of e in the length of a sentence, which keeps marks short."""
     second: float
-    """How likely, as a share of the best, a second sentence has to be."""
+    """Least likelihood of a second sentence, as a share of that of the best."""
     most: float
-    """Share of a passage that two sentences together may make up."""
+    """Largest share of a passage that two sentences together may make up."""
 
-    def scores(self, found: "NDArray[np.float64]", lengths: Sequence[int]) -> "NDArray[np.float64]":
-        """The log odds of sentences, up to a constant.
+    def scores(self, sentences: "NDArray[np.float64]", lengths: Sequence[int]) -> "NDArray[np.float64]":
+        """The log odds of sentences, up to a constant, of shape (n,).
 
         Args:
-            found: their features, of shape (n, len(FEATURES)).
-            lengths: theirs, in characters.
+            sentences: features, of shape (n, len(FEATURES)).
+            lengths: in characters.
         """
         weights = np.array([self.coefficients[name] for name in FEATURES])
-        scores: NDArray[np.float64] = found @ weights - self.length_cost * np.log(np.asarray(lengths) / USUAL_LENGTH)
+        scores: NDArray[np.float64] = sentences @ weights - self.length_cost * np.log(
+            np.asarray(lengths) / USUAL_LENGTH
+        )
         return scores
 
 
@@ -52,7 +54,7 @@ _SCORERS = msgspec.json.Decoder(Scorer)
 
 @cache
 def scorer(name: str) -> Scorer:
-    """The trained scorer that ships, or what is left of it with one of its features, by the setting `highlights`."""
+    """The trained scorer that ships, or with one of its features only, by the setting `highlights`."""
     trained = _SCORERS.decode(files("rag_qa.answering").joinpath(MODEL).read_bytes())
     if name not in ALONE:
         return trained
@@ -60,27 +62,22 @@ def scorer(name: str) -> Scorer:
     return msgspec.structs.replace(trained, coefficients=dict.fromkeys(FEATURES, 0.0) | alone)
 
 
-def features(
-    question: str, sentences: Sequence[str], shared: Sequence[float], nearness: Sequence[float]
-) -> "NDArray[np.float64]":
-    """What speaks for each sentence of a passage being the answer, of shape (n, len(FEATURES)), from 0 to 1.
+def features(evidence: SentenceEvidence) -> "NDArray[np.float64]":
+    """The features of each of n sentences of a passage, of shape (n, len(FEATURES)), from 0 to 1."""
+    holds = [UNKNOWN if each is None else float(each) for each in evidence.holds]
+    return np.column_stack([_relative(evidence.shared), _relative(evidence.similarity), holds])
+
+
+def mark(passage: Passage, sentences: "NDArray[np.float64]", scoring: Scorer) -> list[Highlight]:
+    """Marks the best sentence of a passage, and the second if it is nearly as likely, in order of their offsets.
 
     Args:
-        question: in words.
-        sentences: of the passage.
-        shared: the weight of the question's terms that stand in each.
-        nearness: inner product of the question with each sentence's vector.
+        passage: with its sentences.
+        sentences: their features, of shape (n, len(FEATURES)).
+        scoring: the scorer.
     """
-    kind = kind_of(question)
-    held = [holds_answer(kind, text, question) for text in sentences]
-    kinds = [NOT_TOLD if each is None else float(each) for each in held]
-    return np.column_stack([_relative(shared), _relative(nearness), kinds])
-
-
-def mark(passage: Passage, found: "NDArray[np.float64]", scoring: Scorer) -> list[Highlight]:
-    """The best sentence of a passage, and the second if it is nearly as likely, in order of their offsets."""
     lengths = [end - start for start, end in passage.sentences]
-    scores = scoring.scores(found, lengths)
+    scores = scoring.scores(sentences, lengths)
     best, *others = sorted(range(len(scores)), key=lambda i: (-scores[i], i))
     room = scoring.most * (passage.end - passage.start) - lengths[best]
     likely = (i for i in others if scores[i] - scores[best] >= np.log(scoring.second))
@@ -93,6 +90,6 @@ def mark(passage: Passage, found: "NDArray[np.float64]", scoring: Scorer) -> lis
 
 
 def _relative(values: Sequence[float]) -> list[float]:
-    """Each value as a share of the largest; nothing counts for less than 0."""
+    """Each value as a share of the largest; negative values count as 0."""
     largest = max(values, default=0.0)
     return [max(value, 0.0) / largest if largest > 0 else 0.0 for value in values]

@@ -54,7 +54,7 @@ def _ask(questions: "list[BatchQuestion]", output: Path | None, engine: "Engine"
     with ExitStack() as stack:
         write, tally = _print, Tally()
         if output:
-            answers = stack.enter_context(answers_to_go_on_with(output, questions, engine.manifest.id))
+            answers = stack.enter_context(answers_to_go_on_with(output, questions, engine.info.id))
             write, tally = answers.write, answers.tally
         if tally.done:
             click.echo(f"Going on after line {tally.last}.", err=True)

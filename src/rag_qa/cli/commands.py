@@ -224,13 +224,13 @@ def acronyms(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """List the acronyms of the collection with their long forms, and where each stands."""
     with open_engine(settings_of(options)) as engine:
         if as_json:
-            print_json(engine.acronyms)
+            print_json(engine.collection.acronyms)
         else:
             from rich.console import Console
 
             from rag_qa.cli.terminal import show_acronyms
 
-            show_acronyms(engine.acronyms, Console(highlight=False, markup=False))
+            show_acronyms(engine.collection.acronyms, Console(highlight=False, markup=False))
 
 
 @cli.command()
@@ -248,11 +248,11 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 
     folders = [Path()]
     if Path(settings.index, "current").exists():
-        from rag_qa.index.local.snapshot.layout import Snapshot
+        from rag_qa.index import open_history
 
-        manifest = Snapshot.open_current(Path(settings.index)).manifest
-        folders = manifest.source_folders
-        settings = msgspec.structs.replace(settings, **msgspec.structs.asdict(manifest.settings))
+        info = open_history(settings.index).info()
+        folders = info.source_folders
+        settings = msgspec.structs.replace(settings, **msgspec.structs.asdict(info.settings))
     verification = verify_sources(decode_answer(data), folders, settings)
     if as_json:
         print_json(verification)

@@ -148,7 +148,7 @@ def _outcomes(
                 write_trec(subject.name, evaluation, trec)
             report = make_report(subject.name, subject.engine, evaluation)
             if not (changed or ablated):
-                _keep(subject.engine.snapshot.index, report)
+                _keep(subject.engine.index.folder, report)
             comparison = compare(base_of(report, bases), report) if bases else None
             outcomes.append(Outcome(report, comparison, gate.check(report) if gate else None, ablation))
     verdict = outcomes[0].gate
@@ -197,9 +197,9 @@ def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Sett
     with progress_bar() as tell:
         for subject in _subjects(collections, gold or (None if collections else GOLD), settings, tell):
             engine = subject.engine
-            known, _ = load_calibration(None, engine.manifest.encoder.digest, engine.settings)
+            known, _ = load_calibration(None, engine.info.encoder.digest, engine.settings)
             found = calibrate(subject.name, subject.gold, engine, known, tell)
-            made.append((subject.name, found, save_calibration(engine.snapshot.index, found.calibration)))
+            made.append((subject.name, found, save_calibration(engine.index.folder, found.calibration)))
     if as_json:
         shown = [found for _, found, _ in made]
         print_json(shown[0] if len(shown) == 1 else {"collections": shown})
@@ -258,7 +258,7 @@ def _subjects(
     for folder in collections:
         subject = open_collection(folder, settings, tell)
         with subject.engine as engine:
-            if lost := engine.failed():
+            if lost := engine.collection.failed():
                 click.echo(
                     f"{len(lost)} files of {folder} gave no document, as {lost[0].path}: {lost[0].reason}.", err=True
                 )

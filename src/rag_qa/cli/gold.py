@@ -11,7 +11,7 @@ from rag_qa.cli.options import ensure_default_index, index_option, json_option, 
 
 if TYPE_CHECKING:
     from rag_qa.evaluation.gold.draft import Proposal, Quoted
-    from rag_qa.index.local.snapshot.searcher import Corpus
+    from rag_qa.index.protocol import SearchIndex
 
 __all__ = ["GOLD", "check", "draft"]
 
@@ -66,19 +66,19 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
 
     from rag_qa.evaluation.gold import draft as drafting
     from rag_qa.evaluation.gold.gold_file import read_gold
-    from rag_qa.index.local.snapshot.searcher import Corpus
+    from rag_qa.index import open_index
 
     settings = settings_of(options)
     ensure_default_index(settings)
-    with closing(Corpus.open_current(Path(settings.index))) as corpus:
+    with closing(open_index(settings.index, lambda opened: opened)) as index:
         if filled:
-            done = drafting.enter(filled, gold, corpus)
+            done = drafting.enter(filled, gold, index)
             click.echo(
                 f"{len(done.added)} questions added to {gold}, {done.known} were there already; {done.empty} rows have "
                 f"no question, {done.unapproved} are not approved (“yes” in the last column)."
             )
             return
-        proposals = drafting.propose(corpus, count, read_gold(gold) if gold.is_file() else ())
+        proposals = drafting.propose(index, count, read_gold(gold) if gold.is_file() else ())
         if table:
             drafting.write_proposals(proposals, table)
             click.echo(
@@ -88,7 +88,7 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
             return
         added = 0
         for number, proposal in enumerate(proposals, start=1):
-            kept, ended = _ask_about(proposal, f"{number} of {len(proposals)}", gold, corpus)
+            kept, ended = _ask_about(proposal, f"{number} of {len(proposals)}", gold, index)
             added += kept
             if ended:
                 click.echo()
@@ -96,7 +96,7 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
         click.echo(f"{added} questions added to {gold}.")
 
 
-def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") -> tuple[bool, bool]:
+def _ask_about(proposal: "Proposal", number: str, gold: Path, index: "SearchIndex") -> tuple[bool, bool]:
     """Shows a passage and records what a person asks of it; whether there was something, and whether it was the end."""
     from rag_qa.text.printable import in_line, printable
 
@@ -112,11 +112,11 @@ def _ask_about(proposal: "Proposal", number: str, gold: Path, corpus: "Corpus") 
 
     from rag_qa.evaluation.gold.draft import Asked, add_questions
 
-    quotes, ended = _asked_quotes(proposal, corpus)
+    quotes, ended = _asked_quotes(proposal, index)
     if quotes is None:
         click.echo("Left out.")
     else:
-        (added,) = add_questions(gold, [Asked(question, quotes)], corpus)
+        (added,) = add_questions(gold, [Asked(question, quotes)], index)
         click.echo(f"Kept as {added.id}{'' if quotes else ', not answerable'}.")
     return quotes is not None, ended
 
@@ -143,7 +143,7 @@ def _asked_question(gold: Path) -> str:
         click.echo("That is gold already: ask something else.", err=True)
 
 
-def _asked_quotes(proposal: "Proposal", corpus: "Corpus") -> "tuple[list[Quoted] | None, bool]":
+def _asked_quotes(proposal: "Proposal", index: "SearchIndex") -> "tuple[list[Quoted] | None, bool]":
     """The quotes that answer: none if nothing does, None to leave the question out; and whether it was the end."""
     from rag_qa.errors import GoldError
     from rag_qa.evaluation.gold.draft import NOTHING, Quoted, place_quote
@@ -161,7 +161,7 @@ def _asked_quotes(proposal: "Proposal", corpus: "Corpus") -> "tuple[list[Quoted]
             return (quotes if quotes or quote else None), False
         quoted = Quoted(proposal.document, passage.start, passage.end, quote)
         try:
-            place_quote(quoted, corpus)
+            place_quote(quoted, index)
         except GoldError as error:
             click.echo(str(error), err=True)
         else:

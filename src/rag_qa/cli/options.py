@@ -76,9 +76,14 @@ def ensure_default_index(settings: "Settings") -> None:
     if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
         return
 
-    from rag_qa.index.local.snapshot.layout import snapshot_folders
+    from rag_qa.errors import IndexMissingError, SnapshotError
+    from rag_qa.index import open_history
 
-    if any(snapshot_folders(Path(settings.index))):
+    try:
+        open_history(settings.index).current()
+    except IndexMissingError:
+        pass  # nothing was ever indexed there
+    except SnapshotError:
         return  # `current` is lost, and opening the index says so
 
     from rag_qa.cli.terminal import progress_bar

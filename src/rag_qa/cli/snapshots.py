@@ -2,11 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rag_qa.cli.options import index_option, json_option, print_json, settings_of
+
+if TYPE_CHECKING:
+    from rag_qa.index.protocol import SnapshotHistory
 
 __all__ = ["snapshots"]
 
@@ -25,11 +28,9 @@ def snapshots() -> None:
 def list_snapshots(as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """List all snapshots, newest first."""
     from rag_qa.errors import IndexDamagedError, repair
-    from rag_qa.index.local.snapshot.history import entries
-    from rag_qa.index.local.snapshot.layout import current_name
 
-    index = _index(options)
-    found = entries(index)
+    index, history = _opened(options)
+    found = history.entries()
     if as_json:
         print_json(found)
     for entry in found if not as_json else []:
@@ -43,7 +44,7 @@ def list_snapshots(as_json: bool, **options: Any) -> None:  # noqa: ANN401
                 f"{entry.counts.passages} passages, {segments}, {_megabytes(entry.bytes)}"
             )
     if not any(entry.current for entry in found):
-        raise IndexDamagedError(f"“{current_name(index)}”, which “current” names, is not there", repair(index))
+        raise IndexDamagedError(f"“{history.current()}”, which “current” names, is not there", repair(index))
 
 
 @snapshots.command()
@@ -54,26 +55,23 @@ def show(snapshot: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show what SNAPSHOT (default: current) was made of and with."""
     from msgspec import structs
 
-    from rag_qa.index.local.manifest import read_manifest
-    from rag_qa.index.local.snapshot.history import find
-
-    folder = find(_index(options), snapshot)
-    manifest = read_manifest(folder)
+    _, history = _opened(options)
+    found = history.details(history.resolve(snapshot))
     if as_json:
-        print_json(manifest)
+        print_json(found.manifest)
         return
-    encoder, counts = manifest.encoder, manifest.counts
-    click.echo(f"snapshot   {folder.name}, the {manifest.sequence}. of this index, made {manifest.created}")
+    info = found.info
+    encoder, counts = info.encoder, info.counts
+    click.echo(f"snapshot   {found.name}, the {found.sequence}. of this index, made {info.created}")
     click.echo(f"holds      {counts.documents} documents, {counts.passages} passages, {counts.tokens} tokens")
     click.echo(f"encoder    {encoder.name} {encoder.digest}, {encoder.dimension} numbers, {encoder.window} tokens")
-    settings = structs.asdict(manifest.settings)
+    settings = structs.asdict(info.settings)
     click.echo(f"settings   {', '.join(f'{name} {value}' for name, value in settings.items() if value != '')}")
-    for segment in manifest.segments:
-        graph = segment.graph
-        how = f"graph, recall@100 {graph.recall:.4f} at effort {graph.effort}" if graph else "exact search"
+    for segment in found.segments:
+        graph = f"graph, recall@100 {segment.recall:.4f} at effort {segment.effort}" if segment.recall else None
+        how = graph or "exact search"
         click.echo(f"segment    {segment.name}, {segment.passages} passages, {how}")
-    size = sum(record.size for record in manifest.files.values())
-    click.echo(f"files      {len(manifest.files)}, {_megabytes(size)}")
+    click.echo(f"files      {found.files}, {_megabytes(found.bytes)}")
 
 
 @snapshots.command()
@@ -84,12 +82,10 @@ def show(snapshot: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
 def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Check every file of SNAPSHOT (default: current) byte for byte."""
     from rag_qa.errors import IndexDamagedError
-    from rag_qa.index.local.manifest import read_manifest
-    from rag_qa.index.local.snapshot.history import advice, entries, find, verify_snapshot
 
-    index = _index(options)
-    names = [entry.name for entry in entries(index)] if every else [find(index, snapshot).name]
-    verified = [verify_snapshot(index, index / "snapshots" / name) for name in names]
+    _, history = _opened(options)
+    names = [entry.name for entry in history.entries()] if every else [history.resolve(snapshot)]
+    verified = [history.verify(name) for name in names]
     if as_json:
         print_json(verified)
     else:
@@ -101,9 +97,9 @@ def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  
     broken = [name for each in verified for name in each.damaged]
     if broken:
         others = f", and so are {len(broken) - 1} more" if len(broken) > 1 else ""
-        raise IndexDamagedError(f"{broken[0]} is not what was written{others}", advice(index, verified))
+        raise IndexDamagedError(f"{broken[0]} is not what was written{others}", history.advice(verified))
     if not every:
-        read_manifest(index / "snapshots" / names[0])  # says what to do about one of another version
+        history.details(names[0])  # says what to do about one of another version
 
 
 @snapshots.command()
@@ -112,14 +108,13 @@ def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  
 @json_option
 def rollback(snapshot: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Let SNAPSHOT (default: the next older one) answer; a running server follows."""
-    from rag_qa.index.local.snapshot.history import roll_back
-
-    now, before = roll_back(_index(options), snapshot)
+    _, history = _opened(options)
+    now, before = history.roll_back(snapshot)
     if as_json:
-        print_json({"current": now.name, "before": before})
+        print_json({"current": now, "before": before})
     else:
-        instead = f" instead of {before}" if before not in {None, now.name} else ""
-        click.echo(f"{now.name} answers now{instead}. Indexing again goes on from it.")
+        instead = f" instead of {before}" if before not in {None, now} else ""
+        click.echo(f"{now} answers now{instead}. Indexing again goes on from it.")
 
 
 @snapshots.command()
@@ -129,11 +124,11 @@ def rollback(snapshot: str | None, as_json: bool, **options: Any) -> None:  # no
 def prune(keep: int | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Leave N snapshots, the current one and the newest others; remove those that nobody can read any more, too."""
     from rag_qa.cli.terminal import WAITING
-    from rag_qa.index.local.snapshot.history import prune_snapshots
+    from rag_qa.index import open_history
 
     settings = settings_of(options | {"keep_snapshots": keep})
     waiting = partial(click.echo, WAITING, err=True)
-    pruned = prune_snapshots(Path(settings.index), settings.keep_snapshots, waiting)
+    pruned = open_history(settings.index).prune(settings.keep_snapshots, waiting)
     if as_json:
         print_json(pruned)
     else:
@@ -147,11 +142,10 @@ def prune(keep: int | None, as_json: bool, **options: Any) -> None:  # noqa: ANN
 @json_option
 def diff(before: str, after: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Show the documents added, changed and removed from BEFORE to AFTER (default: current)."""
-    from rag_qa.index.local.snapshot import history
     from rag_qa.text.printable import printable
 
-    index = _index(options)
-    found = history.diff(index, history.find(index, before), history.find(index, after))
+    _, history = _opened(options)
+    found = history.diff(history.resolve(before), history.resolve(after))
     if as_json:
         print_json(found)
         return
@@ -163,8 +157,12 @@ def diff(before: str, after: str, as_json: bool, **options: Any) -> None:  # noq
     click.echo(f"{len(found.added)} added, {len(found.changed)} changed, {len(found.removed)} removed")
 
 
-def _index(options: dict[str, Any]) -> Path:
-    return Path(settings_of(options).index)
+def _opened(options: dict[str, Any]) -> "tuple[Path, SnapshotHistory]":
+    """The folder of the index, and its snapshots."""
+    from rag_qa.index import open_history
+
+    index = Path(settings_of(options).index)
+    return index, open_history(index)
 
 
 def _megabytes(size: int | None) -> str:

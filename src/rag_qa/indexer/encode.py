@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from msgspec import Struct
 
-from rag_qa.index.local.segment.segment import Vectors
+from rag_qa.index.records import Vectors
 from rag_qa.indexer.vector_cache import VectorCache
 from rag_qa.models.protocols import PassageEncoder
 from rag_qa.types import Passage

@@ -1,176 +1,138 @@
-"""A collection to a snapshot: documents pass through in batches, are encoded and written, and the whole is published.
+"""A plan to a snapshot: documents pass through in batches, are encoded and written, and the whole is committed.
 
 At no time is more held than some files, a batch, and the vectors of one segment.
 """
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.files import shown_path
-from rag_qa.index.local.manifest import FORMAT, Manifest
-from rag_qa.index.local.segment.segment import Vectors
-from rag_qa.index.local.snapshot.commit import new_snapshot, publish
-from rag_qa.index.local.snapshot.document_table import ContentsWriter
-from rag_qa.index.local.snapshot.layout import Snapshot
-from rag_qa.index.local.snapshot.searcher import Corpus
-from rag_qa.index.local.snapshot.writer import SnapshotWriter
+from rag_qa.index.records import FORMAT, SnapshotInfo
 from rag_qa.indexer.encode import CachedEncoder
-from rag_qa.indexer.plan import SOME, Collection, Previous, Progress
+from rag_qa.indexer.plan import Plan, renamed
 from rag_qa.models.export import ExportedEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.types import ChunkedDocument, Counts, EncoderRecord, Passage
+from rag_qa.types import ChunkedDocument, Counts, EncoderRecord, IndexedFile
 
-__all__ = ["Built", "make_snapshot"]
+if TYPE_CHECKING:
+    from rag_qa.index import Progress
+    from rag_qa.index.protocol import IndexWriter, SearchIndex
+
+__all__ = ["Outcome", "run"]
 
 BATCH = 2048  # passages that are encoded and written together
-STAGING = "staging.sqlite"
+CHECKED_TEXTS = 32  # passages that a new export of the encoder is compared on
 
 
-class Built(Struct, frozen=True):
-    """The snapshot that there is now, or would be, and for how many passages something had to be encoded."""
+class Outcome(Struct, frozen=True):
+    """The snapshot that there is after a run, or would be after a dry one."""
 
-    snapshot: str
+    files: list[IndexedFile]
+    """What became of every file, by path."""
+    snapshot: str | None
+    """Its id; None where there is no document, and the index is as it was."""
     counts: Counts
-    encoded: int
+    encoded: int = 0
+    """Passages of which something was, or would be, encoded."""
 
 
-class _Foreseen:
-    """Takes what a dry run would write, in the place of `SnapshotWriter`."""
-
-    def __init__(self, contents: ContentsWriter) -> None:
-        self._contents = contents
-
-    def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:
-        """Counts documents that are not written."""
-        deque(vectors, maxlen=0)
-        for stored in documents:
-            self._contents.add(stored, segment=0, place=0, first_row=0)
-
-
-def make_snapshot(
-    collection: Collection,
-    previous: Previous | None,
-    index: Path,
+def run(
+    plan: Plan,
+    writer: "IndexWriter",
     settings: Settings,
     encoder: SentenceEncoder,
-    tell: Progress,
+    progress: "Progress",
     *,
     dry_run: bool = False,
     cache: Path | None = None,
-) -> Built | None:
-    """Encodes what is new and publishes the collection, unless it is the one in use; None where it is empty.
+) -> Outcome:
+    """Carries out a plan; where nothing has changed, nothing is committed.
 
-    The vectors already made are in `cache`: by default that of the index, which it shares with no other.
+    Args:
+        plan: what is new and what is taken over.
+        writer: takes the documents; a dry run's only counts.
+        settings: of the index.
+        encoder: makes the vectors.
+        progress: called with stages and counts.
+        dry_run: encode nothing, and write nothing.
+        cache: where vectors that were made before are looked up and kept; by default that of the index.
     """
     with ExitStack() as held:
-        exported = ExportedEncoder(encoder, index, tell)
-        encoding = held.enter_context(CachedEncoder(exported, cache or index / "cache", tell))
-        held.enter_context(closing(collection.new))
-        if dry_run:
-            contents = ContentsWriter(None)
-            held.callback(contents.discard)
-            _take(collection, previous, contents, _Foreseen(contents), encoding.foresee, settings)
-            return _built(collection, previous, contents, encoder, encoding, settings)
+        exported = ExportedEncoder(encoder, writer.folder, progress)
+        encoding = held.enter_context(CachedEncoder(exported, cache or writer.folder / "cache", progress))
+        files = [*plan.known, *(file.now for file in plan.reused)]
+        documents = held.enter_context(closing(plan.ingest(files.append)))
+        texts: list[str] = []
+        for batch in _batches(documents, min(BATCH, settings.segment_passages)):
+            passages = [passage for document in batch for passage in document.passages]
+            texts += [passage.text for passage in passages[: CHECKED_TEXTS - len(texts)]]
+            writer.add(batch, encoding.foresee(passages) if dry_run else encoding.encode(passages))
+        files.sort(key=lambda file: file.path)
 
-        folder = held.enter_context(new_snapshot(index))
-        staging = folder.folder / STAGING
-        contents = ContentsWriter(staging)
-        held.callback(contents.discard)
-        writer = SnapshotWriter(folder, contents, previous.corpus if previous else None, settings, tell)
-        held.callback(writer.discard)
-        texts = _take(collection, previous, contents, writer, encoding.encode, settings)
-        built = _built(collection, previous, contents, encoder, encoding, settings)
-        if built is None:
-            return None
-        if previous is not None:
-            texts = texts or previous.some_texts()
-        exported.ensure(texts)
-        if previous is not None and previous.is_same(collection):
-            return built
-        encoding.keep()
-        tell("writing", 0, 1)
-        segments, linked = writer.finish(collection.files)
-        contents.discard()
-        staging.unlink()
-        manifest = Manifest(
-            id=built.snapshot,
-            sequence=0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            working_directory=shown_path(Path.cwd()),
-            paths=collection.paths,
-            settings=settings.for_index(),
-            encoder=EncoderRecord(
-                encoder.name, encoder.digest, encoder.model_digest, encoder.precision, writer.dimension, encoder.window
-            ),
-            counts=built.counts,
-            segments=segments,
-        )
-        publish(index, folder.folder, manifest, linked, settings.keep_snapshots, _check)
-        tell("writing", 1, 1)
-        return built
+        previous = writer.previous
+        if previous is not None and plan.is_done(files, previous):
+            if not dry_run:
+                exported.ensure(texts or _first_texts(previous))
+            return Outcome(files, previous.info.id, previous.info.counts)
+        _take_over(plan, writer)
+        counts = writer.counts()
+        if not counts.documents:
+            return Outcome(files, None, counts)
+        identity = _content_digest(writer.digests(), encoder, settings.for_index())
+        if not dry_run:
+            exported.ensure(texts or (_first_texts(previous) if previous else []))
+            encoding.keep()
+            progress("writing", 0, 1)
+            writer.commit(files, _info(identity, counts, plan, encoder, settings), settings.keep_snapshots)
+            progress("writing", 1, 1)
+        return Outcome(files, identity, counts, encoding.touched)
 
 
-def _take(
-    collection: Collection,
-    previous: Previous | None,
-    contents: ContentsWriter,
-    writer: SnapshotWriter | _Foreseen,
-    encode: Callable[[Sequence[Passage]], Iterable[Vectors]],
-    settings: Settings,
-) -> list[str]:
-    """Takes all documents through to `writer` and `contents`, unless nothing has changed; gives some new texts."""
-    texts: list[str] = []
-    for batch in _batches(collection.new, min(BATCH, settings.segment_passages)):
-        passages = [passage for stored in batch for passage in stored.passages]
-        texts += [passage.text for passage in passages[: SOME - len(texts)]]
-        writer.add(batch, encode(passages))
-    if previous is not None and not previous.is_same(collection):
-        for stored, vectors in previous.moved(collection.reused):
-            writer.add([stored], [vectors])
-        contents.keep(previous.unmoved(collection.reused))
-    return texts
+def _take_over(plan: Plan, writer: "IndexWriter") -> None:
+    """Takes over the documents of files that are as they were, under the names that they have now."""
+    for file in plan.reused:
+        if file.moved:
+            writer.rename(file.before.path, lambda document, now=file.now: renamed(document, now))  # type: ignore[misc]
+    writer.keep({file.now.path for file in plan.reused if not file.moved})
 
 
-def _built(
-    collection: Collection,
-    previous: Previous | None,
-    contents: ContentsWriter,
-    encoder: SentenceEncoder,
-    encoding: CachedEncoder,
-    settings: Settings,
-) -> Built | None:
-    """What the documents that were taken make, or None where there are none."""
-    if previous is not None and previous.is_same(collection):
-        return Built(previous.manifest.id, previous.manifest.counts, encoded=0)
-    counts = Counts(*contents.totals())
-    identity = _content_digest(contents.digests(), encoder, settings.for_index())
-    return Built(identity, counts, encoding.touched) if counts.documents else None
+def _first_texts(index: "SearchIndex") -> list[str]:
+    """The texts of the first passages of a snapshot."""
+    rows = range(min(CHECKED_TEXTS, index.info.counts.passages))
+    return [passage.text for _, passage in index.passages(rows)]
 
 
-def _check(snapshot: Snapshot) -> None:
-    """Sees that a snapshot can be opened; where it cannot, it was not written as it should have been."""
-    try:
-        Corpus.open(snapshot).close()
-    except IndexDamagedError as error:
-        raise WriteError(snapshot.folder, error.what) from None
+def _info(identity: str, counts: Counts, plan: Plan, encoder: SentenceEncoder, settings: Settings) -> SnapshotInfo:
+    """The facts about a new snapshot, but for those that the engine fills in."""
+    return SnapshotInfo(
+        id=identity,
+        name="",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        counts=counts,
+        encoder=EncoderRecord(
+            encoder.name, encoder.digest, encoder.model_digest, encoder.precision, dimension=0, window=encoder.window
+        ),
+        settings=settings.for_index(),
+        working_directory=shown_path(Path.cwd()),
+        paths=plan.paths,
+    )
 
 
 def _batches(documents: Iterable[ChunkedDocument], size: int) -> Iterator[list[ChunkedDocument]]:
     """Documents in lists that have so many passages or little more."""
     batch: list[ChunkedDocument] = []
     passages = 0
-    for stored in documents:
-        batch.append(stored)
-        passages += len(stored.passages)
+    for document in documents:
+        batch.append(document)
+        passages += len(document.passages)
         if passages >= size:
             yield batch
             batch, passages = [], 0

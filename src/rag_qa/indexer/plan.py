@@ -1,24 +1,19 @@
-"""What to read: the files under the paths, compared with the snapshot in use, read only where they differ from it."""
+"""The plan of a run: which files are taken over from the previous snapshot, and which are parsed and chunked."""
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from rag_qa.errors import IndexDamagedError, SnapshotError
-from rag_qa.files import damaged, file_sha256, shown_path
-from rag_qa.index.local.manifest import Manifest
-from rag_qa.index.local.segment.segment import Vectors
-from rag_qa.index.local.snapshot.document_table import Placed
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.files import file_sha256, shown_path
 from rag_qa.ingest.chunk_ahead import chunk_ahead, make_chunker
 from rag_qa.ingest.chunker import CHUNKER_VERSION
-from rag_qa.ingest.parsers.dispatch import ParsedFile, parser_digest
+from rag_qa.ingest.parsers.dispatch import parser_digest
 from rag_qa.ingest.parsers.ocr import check_ocr
 from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.ingest.sources import SourceFile, Sources
@@ -27,13 +22,12 @@ from rag_qa.settings import Settings
 from rag_qa.text.acronyms.mentions import MENTIONS_VERSION
 from rag_qa.types import ChunkedDocument, Document, FailedFile, IndexedFile, document_id
 
-__all__ = ["Collection", "Previous", "Progress", "collect", "collection_of"]
+if TYPE_CHECKING:
+    from rag_qa.index import Progress
+    from rag_qa.index.protocol import SearchIndex
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage ("comparing", "reading", "encoding", "merging", …), what is done and what there is."""
+__all__ = ["Plan", "Reused", "plan_documents", "plan_files", "renamed"]
 
-SOME = 32
-"""Passages that a new export of the encoder is compared on."""
 SPLITTERS = ("semantic-text-splitter", "sentencex", "tokenizers", "tiktoken")
 
 
@@ -49,170 +43,131 @@ class Reused(Struct, frozen=True):
         return (self.before.path, self.before.source) != (self.now.path, self.now.source)
 
 
-class Previous:
-    """The snapshot in use, as what need not be read again."""
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a run does with every file."""
 
-    def __init__(self, corpus: Corpus) -> None:
-        self.corpus = corpus
-        self.files = corpus.files()
-        self._by_path = {file.path: file for file in self.files}
-        self._by_content = {_content(file): file for file in self.files if file.sha256}
+    known: list[IndexedFile]
+    """Files of which all is known beforehand; those that cannot be read are among them."""
+    reused: list[Reused]
+    ingest: Callable[[Callable[[IndexedFile], None]], Generator[ChunkedDocument]]
+    """Parses and chunks the other files, once, and hands what became of each to its argument."""
+    paths: tuple[str, ...] = ()
+    """The paths of the collection, as they were named."""
 
-    @classmethod
-    def open(cls, index: Path) -> Self:
-        """The current snapshot, of which every file is read.
+    def is_done(self, files: list[IndexedFile], previous: "SearchIndex | None") -> bool:
+        """Whether the previous snapshot holds just these files, in the places and with the names that they have now.
 
-        Raises:
-            IndexMissingError: there is none.
-            IndexDamagedError, IndexMismatchError: nothing can be built on it.
+        Args:
+            files: what became of all files, by path.
+            previous: the snapshot in use, if there is one.
         """
-        corpus = Corpus.open_current(index)
-        try:
-            if wrong := damaged(corpus.snapshot.folder, corpus.manifest.files):
-                raise IndexDamagedError(f"{corpus.snapshot.folder / wrong[0]} is not what was written")
-            return cls(corpus)
-        except SnapshotError:
-            corpus.close()
-            raise
+        if previous is None:
+            return False
+        named = previous.info.working_directory, previous.info.paths
+        return previous.files() == files and named == (shown_path(Path.cwd()), self.paths)
 
-    @property
-    def manifest(self) -> Manifest:
-        """What the snapshot is made of."""
-        return self.corpus.manifest
+
+def plan_files(
+    sources: Sources, previous: "SearchIndex | None", settings: Settings, encoder: SentenceEncoder, progress: "Progress"
+) -> Plan:
+    """Compares files with the previous snapshot: those of the same bytes, made with the same inputs, are taken over.
+
+    Raises:
+        SettingsError: OCR is on without Tesseract, or the passages would be longer than the encoder's window.
+    """
+    if settings.ocr:
+        check_ocr(settings.ocr_language)
+    chunker = make_chunker(encoder, settings)
+    inputs = _Inputs(encoder, settings)
+    before = _PreviousFiles(previous)
+    known = [IndexedFile(path=failed.path, source=failed.path, reason=failed.reason) for failed in sources.failed]
+    reused: list[Reused] = []
+    to_parse: dict[str, IndexedFile] = {}
+    for done, file in enumerate(sources.files):
+        progress("comparing", done, len(sources.files))
+        now = _look_at(file)
+        same = before.find(now)
+        if now.reason is not None:
+            known.append(now)
+        elif same is not None and same.inputs_digest == inputs.digest(same.reason):
+            reused.append(Reused(same, _as_now(same, now)))
+        else:
+            to_parse[now.path] = now
+    progress("comparing", len(sources.files), len(sources.files))
+
+    def parse(on_file: Callable[[IndexedFile], None]) -> Generator[Document]:
+        wanted = [file for file in sources.files if file.document in to_parse]
+        with ParserPool(settings) as pool:
+            for done, (file, parsed) in enumerate(pool.read(wanted)):
+                progress("reading", done, len(to_parse))
+                now = to_parse[file.document]
+                if parsed.sha256:  # of the bytes that were parsed, should the file have changed meanwhile
+                    now = msgspec.structs.replace(now, sha256=parsed.sha256, sidecar_sha256=parsed.sidecar_sha256)
+                digest = inputs.digest(parsed.reason) if parsed.lasting else ""
+                on_file(msgspec.structs.replace(now, inputs_digest=digest, reason=parsed.reason, broken=parsed.broken))
+                yield from parsed.documents
+        progress("reading", len(to_parse), len(to_parse))
+
+    return Plan(
+        known=known,
+        reused=reused,
+        ingest=lambda on_file: chunk_ahead(parse(on_file), chunker),
+        paths=sources.paths,
+    )
+
+
+def plan_documents(
+    documents: Iterable[Document],
+    previous: "SearchIndex | None",
+    settings: Settings,
+    encoder: SentenceEncoder,
+    progress: "Progress",
+) -> Plan:
+    """Compares documents that are at hand with the previous snapshot.
+
+    They are gone through twice, so that they need not be held: they must be the same each time.
+    """
+    chunker = make_chunker(encoder, settings)
+    digest = _Inputs(encoder, settings).digest(None)
+    before = _PreviousFiles(previous)
+    known: list[IndexedFile] = []
+    reused: list[Reused] = []
+    to_chunk: set[str] = set()
+    for each in documents:
+        now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, inputs_digest=digest)
+        same = before.find(now)
+        if same is not None and same.path == now.path and same.inputs_digest == digest:
+            reused.append(Reused(same, now))
+        else:
+            known.append(now)
+            to_chunk.add(each.path)
+
+    def read() -> Generator[Document]:
+        new = (document for document in documents if document.path in to_chunk)
+        for done, document in enumerate(new):
+            progress("cutting", done, len(to_chunk))
+            yield document
+        progress("cutting", len(to_chunk), len(to_chunk))
+
+    return Plan(known=known, reused=reused, ingest=lambda _: chunk_ahead(read(), chunker))
+
+
+class _PreviousFiles:
+    """The files of the previous snapshot, by path and by content."""
+
+    def __init__(self, index: "SearchIndex | None") -> None:
+        files = index.files() if index else []
+        self._by_path = {file.path: file for file in files}
+        self._by_content = {_content(file): file for file in files if file.sha256}
 
     def find(self, now: IndexedFile) -> IndexedFile | None:
         """The file with this content, the one of the same path if possible."""
         same = self._by_path.get(now.path)
         return same if same is not None and _content(same) == _content(now) else self._by_content.get(_content(now))
 
-    def is_same(self, collection: "Collection") -> bool:
-        """Whether its files are all there were, lie where they lay, and are named as they were."""
-        place = self.manifest.working_directory, self.manifest.paths
-        return self.files == collection.files and place == (shown_path(Path.cwd()), collection.paths)
 
-    def unmoved(self, reused: Iterable[Reused]) -> Iterator[Placed]:
-        """The documents of those files that have the names they had."""
-        paths = {file.now.path for file in reused if not file.moved}
-        return (placed for placed in self.corpus.each_placed() if placed.file in paths)
-
-    def moved(self, reused: Iterable[Reused]) -> Iterator[tuple[ChunkedDocument, Vectors]]:
-        """The documents of those files that have other names now, under these, with their vectors."""
-        for file in reused:
-            if file.moved:
-                for placed in self.corpus.of_file(file.before.path):
-                    stored, vectors = self.corpus.stored(placed)
-                    yield msgspec.structs.replace(stored, document=_moved(stored.document, file.now)), vectors
-
-    def some_texts(self) -> list[str]:
-        """The texts of the first passages."""
-        rows = range(min(SOME, self.manifest.counts.passages))
-        return [passage.text for _, passage in self.corpus.passages(rows)]
-
-    def close(self) -> None:
-        """Closes the snapshot."""
-        self.corpus.close()
-
-
-class Collection:
-    """What the new snapshot is to hold: documents to take over, and documents to read, which can be read once."""
-
-    def __init__(
-        self,
-        files: list[IndexedFile],
-        reused: list[Reused],
-        new: Generator[ChunkedDocument],
-        paths: tuple[str, ...] = (),
-    ) -> None:
-        self._files = files
-        self.paths = paths
-        """What the collection is made of, as it was named."""
-        self.reused = reused
-        self.new = new
-        """The documents that are no longer or not yet what a snapshot has, cut, as they come."""
-
-    @property
-    def files(self) -> list[IndexedFile]:
-        """Every file, by path; complete when all new documents have come."""
-        return sorted([*self._files, *(file.now for file in self.reused)], key=lambda file: file.path)
-
-
-def collect(
-    sources: Sources, previous: Previous | None, settings: Settings, encoder: SentenceEncoder, tell: Progress
-) -> Collection:
-    """Compares the files with the previous snapshot; what differs is read and cut when it is asked for.
-
-    Raises:
-        SettingsError: OCR is on without Tesseract, or the passages would be longer than what the encoder reads.
-    """
-    if settings.ocr:
-        check_ocr(settings.ocr_language)
-    chunker = make_chunker(encoder, settings)
-    readings = _Readings(encoder, settings)
-    files = [IndexedFile(path=failed.path, source=failed.path, reason=failed.reason) for failed in sources.failed]
-    reused: list[Reused] = []
-    to_read: dict[str, IndexedFile] = {}
-    for done, file in enumerate(sources.files):
-        tell("comparing", done, len(sources.files))
-        now = _look_at(file)
-        before = previous.find(now) if previous else None
-        if now.reason is not None:
-            files.append(now)
-        elif before is not None and before.inputs_digest == readings.of(before.reason):
-            reused.append(Reused(before, _as_now(before, now)))
-        else:
-            to_read[now.path] = now
-    tell("comparing", len(sources.files), len(sources.files))
-
-    def read() -> Generator[Document]:
-        with ParserPool(settings) as pool:
-            wanted = [file for file in sources.files if file.document in to_read]
-            for done, (file, read) in enumerate(pool.read(wanted)):
-                tell("reading", done, len(to_read))
-                reading = readings.of(read.reason) if read.lasting else ""
-                files.append(_as_read(to_read[file.document], read, reading))
-                yield from read.documents
-        tell("reading", len(to_read), len(to_read))
-
-    return Collection(files, reused, chunk_ahead(read(), chunker), sources.paths)
-
-
-def collection_of(
-    documents: Iterable[Document],
-    previous: Previous | None,
-    settings: Settings,
-    encoder: SentenceEncoder,
-    tell: Progress,
-) -> Collection:
-    """The collection of documents that are at hand; those of the previous snapshot are taken over.
-
-    They are gone through twice, so that they need not be held: they must be the same each time.
-    """
-    chunker = make_chunker(encoder, settings)
-    reading = _Readings(encoder, settings).of(None)
-    files: list[IndexedFile] = []
-    reused: list[Reused] = []
-    to_cut: set[str] = set()
-    for each in documents:
-        now = IndexedFile(path=each.path, source=each.source, sha256=each.sha256, inputs_digest=reading)
-        before = previous.find(now) if previous else None
-        if before is not None and before.path == now.path and before.inputs_digest == reading:
-            reused.append(Reused(before, now))
-        else:
-            files.append(now)
-            to_cut.add(each.path)
-
-    def read() -> Generator[Document]:
-        new = (document for document in documents if document.path in to_cut)
-        for done, document in enumerate(new):
-            tell("cutting", done, len(to_cut))
-            yield document
-        tell("cutting", len(to_cut), len(to_cut))
-
-    return Collection(files, reused, chunk_ahead(read(), chunker))
-
-
-class _Readings:
-    """What documents and passages depend on besides the bytes of the file."""
+class _Inputs:
+    """All that documents and passages depend on besides the bytes of the file."""
 
     def __init__(self, encoder: SentenceEncoder, settings: Settings) -> None:
         libraries = [version(name) for name in SPLITTERS]
@@ -224,12 +179,12 @@ class _Readings:
             encoder.digest,
             settings.for_index(),
         )
-        self._read = _digest(made_with)
+        self._parsed = _digest(made_with)
         self._failed = _digest((made_with, settings.read_seconds, settings.read_memory_mb))
 
-    def of(self, reason: str | None) -> str:
-        """The digest for a file that was read, or that failed: then the limits count as well."""
-        return self._read if reason is None else self._failed
+    def digest(self, reason: str | None) -> str:
+        """The digest for a file that was parsed, or that failed for a reason: then the limits count as well."""
+        return self._parsed if reason is None else self._failed
 
 
 def _look_at(file: SourceFile) -> IndexedFile:
@@ -241,16 +196,9 @@ def _look_at(file: SourceFile) -> IndexedFile:
         return IndexedFile(path=file.document, source=file.source, reason=reason)
     sidecar = None
     if file.sidecar is not None:
-        with suppress(OSError):  # reading the file tells of it
+        with suppress(OSError):  # parsing the file tells of it
             sidecar = file_sha256(file.sidecar)
     return IndexedFile(path=file.document, source=file.source, sha256=digest, sidecar_sha256=sidecar)
-
-
-def _as_read(now: IndexedFile, read: ParsedFile, reading: str) -> IndexedFile:
-    """A file with what became of it; the digests are those of the bytes that were read, if any were."""
-    if read.sha256:
-        now = msgspec.structs.replace(now, sha256=read.sha256, sidecar_sha256=read.sidecar_sha256)
-    return msgspec.structs.replace(now, inputs_digest=reading, reason=read.reason, broken=read.broken)
 
 
 def _as_now(before: IndexedFile, now: IndexedFile) -> IndexedFile:
@@ -261,7 +209,7 @@ def _as_now(before: IndexedFile, now: IndexedFile) -> IndexedFile:
     return msgspec.structs.replace(before, path=now.path, source=now.source, broken=broken)
 
 
-def _moved(document: Document, file: IndexedFile) -> Document:
+def renamed(document: Document, file: IndexedFile) -> Document:
     """A document under the name that its file has now."""
     path = file.path if document.record is None else f"{file.path}#{document.record}"
     return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Candidates to statements: what says the same as a better one is told with it, and not again."""
+"""Hits that say the same as a better one become its duplicates."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,21 +10,21 @@ from rag_qa.text.duplicates import LIKELY, likeness, same_statement
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["collapse"]
+__all__ = ["group_duplicates"]
 
 
-def collapse(
+def group_duplicates(
     signatures: "NDArray[np.uint32]", texts: Callable[[Sequence[int]], Sequence[str]], most: int
 ) -> list[list[int]]:
-    """The first `most` different statements of a ranking.
+    """Groups the passages of a ranking that say the same, until there are `most` groups.
 
     Args:
-        signatures: MinHashes of the candidates, best first, of shape (n, 64).
-        texts: gives the texts of the candidates at some positions; asked only for those that are alike.
-        most: how many statements.
+        signatures: MinHashes of the passages, best first, of shape (n, 64).
+        texts: gives the texts of the passages at some positions; called only for those with like signatures.
+        most: how many groups.
 
     Returns:
-        For each statement the positions of the candidates that make it, the best of them first.
+        For each group the positions of its passages, the best of them first.
     """
     left = np.arange(len(signatures))
     groups: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Candidates to one ranking: a weighted sum of how near a passage is, and how much of the question's words it covers.
+"""Candidates to one ranking: a weighted sum of a passage's similarity to the question and its coverage of the terms.
 
 No score is stretched to fit the candidates: as in the theoretical min-max scaling of Bruch, Gai and Ingber, "An
 Analysis of Fusion Functions for Hybrid Retrieval" (2023), each is divided by the largest value it could have, so that
@@ -8,70 +8,72 @@ a question of which nothing is found has low scores only.
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import Struct
+
+from rag_qa.settings import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Weights", "fuse", "order"]
+__all__ = ["Hit", "Weights", "fuse", "order"]
 
 SCORE_DIGITS = 6  # scores that differ less are equal: encoding in another batch changes the seventh digit
+# Chosen by cross-validation over six collections: docs/decisions/0014-fusion.md.
+OWN_SHARE, NEIGHBOURS_SHARE = 0.4, 0.6
 
 
 class Weights(Struct, frozen=True):
-    """What each part of the score counts; together 1."""
+    """Weights of the parts of a score; together 1."""
 
     dense: float
     bm25: float
     own: float
     """Of the share of the question's terms that the passage holds."""
-    near: float
-    """The same with its neighbours."""
+    neighbours: float
+    """Of the share that it holds with its neighbours."""
 
     @classmethod
-    def of(cls, dense: float, *, coverage: bool) -> "Weights":
-        """Weights with so much for the dense score; coverage has the rest, or BM25 without it."""
-        # Chosen by cross-validation over six collections: docs/decisions/0014-fusion.md.
-        bm25, own, near = (0.0, 0.4, 0.6) if coverage else (1.0, 0.0, 0.0)
-        return cls(dense, bm25 * (1 - dense), own * (1 - dense), near * (1 - dense))
+    def from_settings(cls, settings: Settings) -> "Weights":
+        """Weights in which coverage has what the dense score leaves, or BM25 where coverage does not count."""
+        dense, rest = settings.dense_weight, 1 - settings.dense_weight
+        if settings.word_coverage:
+            return cls(dense, 0.0, OWN_SHARE * rest, NEIGHBOURS_SHARE * rest)
+        return cls(dense, rest, 0.0, 0.0)
 
 
-class Candidate(Struct, frozen=True):
-    """A passage's row number with its fused score in 0..1 and what it was made of."""
+class Hit(Struct, frozen=True):
+    """A passage's row with its fused score in 0..1, and the scores that it was made of."""
 
     row: int
     score: float
     dense: float
-    lexical: float
-    reading: int = 0
-    """Which reading of the question it has its score by."""
-
-    def with_score(self, score: float) -> "Candidate":
-        """The same with another score."""
-        return structs.replace(self, score=score)
+    bm25: float
+    variant: int = 0
+    """Number of the query's variant by which it has its score."""
 
 
 def fuse(
     dense: "NDArray[np.floating[Any]]",
-    lexical: "NDArray[np.float64]",
+    bm25: "NDArray[np.float64]",
     coverage: "NDArray[np.float64]",
-    highest: float,
+    bm25_max: float,
     weights: Weights,
     factor: float = 1.0,
 ) -> "NDArray[np.float64]":
-    """The scores of n candidates by one reading of a question, of shape (n,).
+    """The scores of n candidates by one variant of a query, of shape (n,).
 
     Args:
-        dense: their inner products, of shape (n,).
-        lexical: their BM25 scores, of shape (n,); 0 for those that share no word with the question.
-        coverage: how much of the question's words they cover, alone and with their neighbours, of shape (2, n).
-        highest: the largest BM25 score that a passage can have.
-        weights: what each part counts.
-        factor: what this reading's scores count.
+        dense: inner products, of shape (n,).
+        bm25: BM25 scores, of shape (n,); 0 for candidates that share no term with the variant.
+        coverage: shares of the variant's terms that the candidates hold, alone and with their neighbours, of shape
+            (2, n).
+        bm25_max: the largest BM25 score that a passage can have.
+        weights: of these parts.
+        factor: of the variant.
     """
-    score = weights.dense * np.maximum(dense, 0.0) + weights.own * coverage[0] + weights.near * coverage[1]
-    if highest:
-        score = score + weights.bm25 * lexical / highest
+    score = weights.dense * np.maximum(dense, 0.0) + weights.own * coverage[0] + weights.neighbours * coverage[1]
+    if bm25_max:
+        score = score + weights.bm25 * bm25 / bm25_max
     scores: NDArray[np.float64] = np.round(factor * score, SCORE_DIGITS)
     return scores
 
@@ -80,22 +82,22 @@ def order(
     rows: "NDArray[np.int64]",
     scores: "NDArray[np.float64]",
     dense: "NDArray[np.floating[Any]]",
-    lexical: "NDArray[np.float64]",
-) -> list[Candidate]:
-    """Candidates best first, each by the reading that scores it highest, of equal ones the first.
+    bm25: "NDArray[np.float64]",
+) -> list[Hit]:
+    """Hits best first, each by the variant that scores it highest, of equal ones the first.
 
     Equal scores are ordered by row, which is by document and offset.
 
     Args:
         rows: of n passages, of shape (n,).
-        scores: by each of m readings, of shape (m, n).
-        dense: inner products that they were made of, of the same shape.
-        lexical: the same of BM25 scores.
+        scores: by each of m variants, of shape (m, n).
+        dense: inner products that the scores were made of, of the same shape.
+        bm25: BM25 scores that the scores were made of, of the same shape.
     """
     every = np.arange(len(rows))
-    reading = scores.argmax(axis=0)
-    best = scores[reading, every]
-    parts = (np.round(made_of[reading, every].astype(np.float64), SCORE_DIGITS) for made_of in (dense, lexical))
+    variant = scores.argmax(axis=0)
+    best = scores[variant, every]
+    parts = (np.round(part[variant, every].astype(np.float64), SCORE_DIGITS) for part in (dense, bm25))
     ordered = np.lexsort((rows, -best))
-    columns = (column[ordered].tolist() for column in (rows, best, *parts, reading))
-    return [Candidate(*values) for values in zip(*columns, strict=True)]
+    columns = (column[ordered].tolist() for column in (rows, best, *parts, variant))
+    return [Hit(*values) for values in zip(*columns, strict=True)]

@@ -1,4 +1,4 @@
-"""A second look at the best passages with a cross-encoder, which reads question and passage together.
+"""A second score of the best results by a cross-encoder, which reads question and passage together.
 
 It is off by default. How much of the ranking it reaches depends on the time that it may take.
 """
@@ -6,32 +6,61 @@ It is off by default. How much of the ranking it reaches depends on the time tha
 import time
 from collections.abc import Callable, Sequence
 
-from rag_qa.models.protocols import Reranker
+from msgspec import structs
 
-__all__ = ["combined", "rerank"]
+from rag_qa.models.protocols import Reranker
+from rag_qa.retrieval.query import Query
+from rag_qa.retrieval.retriever import Results
+from rag_qa.retrieval.searcher import Searcher
+
+__all__ = ["combined", "rerank", "score_in_time"]
 
 BATCH = 4  # passages scored between two looks at the clock
 RERANKED_WEIGHT = 0.9
 SCORE_DIGITS = 7  # one more than fused scores have, whose order a tenth of them then keeps
 
 
-def rerank(
+def rerank(query: Query, results: Results, searcher: Searcher) -> Results:
+    """Ranks results by the reranker's scores too; the same results where there is no reranker.
+
+    Raises:
+        RerankerError: the model fails.
+    """
+    if searcher.reranker is None:
+        return results
+    settings = searcher.settings
+    texts = [result.passage.in_context for result in results.fused[: settings.rerank_depth]]
+    scores = score_in_time(query.question, texts, searcher.reranker, settings.rerank_seconds)
+    scores += [None] * (len(results.fused) - len(scores))
+    ranked = [
+        structs.replace(
+            result,
+            hit=structs.replace(result.hit, score=combined(result.hit.score, score)),
+            reranked=score,
+        )
+        for result, score in zip(results.fused, scores, strict=True)
+    ]
+    ranked.sort(key=lambda result: (-result.hit.score, result.hit.row))
+    return structs.replace(results, ranked=tuple(ranked))
+
+
+def score_in_time(
     question: str,
     texts: Sequence[str],
     reranker: Reranker,
     seconds: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float | None]:
-    """The reranker's score of each text, in 0..1; None for those that it did not reach in time.
+    """Scores texts in 0..1 as long as there is time; None for those that were not reached.
 
-    They are scored in batches, the best first. The first batch is always scored; another is begun only if it would
+    Texts are scored in batches, the best first. The first batch is always scored; another is begun only if it would
     end in time, were it to take as long as the one before it.
 
     Args:
         question: in words.
         texts: of the passages, the best first.
-        reranker: what scores them.
-        seconds: how long it may take.
+        reranker: scores them.
+        seconds: the most time that it may take.
         clock: gives the time in seconds.
     """
     scores: list[float | None] = [None] * len(texts)
@@ -49,7 +78,7 @@ def rerank(
 def combined(fused: float, reranked: float | None) -> float:
     """The final score in 0..1 of a passage with this fused score.
 
-    One that the reranker did not reach counts as if it had scored 0: it keeps its place among those, which all come
-    after the ones that were reached.
+    A passage that the reranker did not reach counts as if it had scored 0: it keeps its place among those, and comes
+    after all that were reached.
     """
     return round((1 - RERANKED_WEIGHT) * fused + RERANKED_WEIGHT * (reranked or 0.0), SCORE_DIGITS)

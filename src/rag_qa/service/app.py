@@ -134,7 +134,7 @@ async def _before(request: Request[Any, Any, State]) -> Response[None] | None:
 
 def _observed(load: Callable[[], Engine]) -> Engine:
     engine = load()
-    observe_snapshot(engine.manifest)
+    observe_snapshot(engine.info)
     return engine
 
 

@@ -66,13 +66,13 @@ class Jobs:
             ConflictError: a job runs already, or the snapshot does not say what it was made of.
         """
         self.check_idle()
-        manifest = engine.manifest
-        if not manifest.paths:
+        info = engine.info
+        if not info.paths:
             raise ConflictError(
                 "The index does not say what it was made of, as older ones do not: run `rag-qa index PATH` once."
             )
-        index = str(engine.snapshot.index.resolve())
-        order = Order(manifest.working_directory, manifest.paths, index, engine.settings)
+        index = str(engine.index.folder.resolve())
+        order = Order(info.working_directory, info.paths, index, engine.settings)
         job = Job(id=secrets.token_hex(6), state="running", started=_now())
         self._put(job)
         for old in list(self._jobs)[:-KEPT]:

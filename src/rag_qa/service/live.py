@@ -14,7 +14,7 @@ from litestar.datastructures import State
 
 from rag_qa.engine import Engine
 from rag_qa.errors import RagQaError
-from rag_qa.index.local.snapshot.layout import current_name
+from rag_qa.index import open_history
 from rag_qa.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def engine_opener(settings: Settings) -> Callable[[], Engine]:
     def load() -> Engine:
         nonlocal reranker
         engine = Engine.open(settings.index, settings, reranker=reranker)
-        reranker = engine.reranker
+        reranker = engine.searcher.reranker
         return engine
 
     return load
@@ -69,7 +69,7 @@ class LiveEngine:
             index: folder of the index.
             load: opens the engine of the current snapshot.
         """
-        self._index = index
+        self._history = open_history(index)
         self._load = load
         self._lock = Lock()
         self._lent = _Lent(load())
@@ -110,14 +110,14 @@ class LiveEngine:
         if time.monotonic() < self._not_before:
             return
         try:
-            if current_name(self._index) == self._lent.engine.snapshot.name:
+            if self._history.current() == self._lent.engine.info.name:
                 return
             new = _Lent(self._load())
         except Exception as error:
             self._not_before = time.monotonic() + SECONDS_BETWEEN_TRIES
             if repr(error) != self._refused:
                 ours = isinstance(error, OSError | RagQaError)
-                name = self._lent.engine.snapshot.name
+                name = self._lent.engine.info.name
                 LOGGER.error("snapshot %s still answers: %s", name, error, exc_info=None if ours else error)
             self._refused = repr(error)
             return
@@ -127,7 +127,7 @@ class LiveEngine:
             old.retired = True
         self._give_back(old)
         self._refused = ""
-        LOGGER.info("snapshot %s answers", new.engine.snapshot.name)
+        LOGGER.info("snapshot %s answers", new.engine.info.name)
 
     def close(self) -> None:
         """Closes the engine; nothing is lent afterwards."""

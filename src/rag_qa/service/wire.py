@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from rag_qa.answering.citations import check_stretch, cite_stretch
+from rag_qa.answering.citations import check_span, cite_span
 from rag_qa.answering.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
@@ -165,9 +165,9 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, engine: Engine, offset: int, limit: int) -> "DocumentPage":
         """So many documents of an engine, from the `offset`-th on."""
-        shown = [DocumentEntry.of(info, passages) for info, passages in engine.documents(offset, limit)]
-        total = engine.manifest.counts.documents
-        return cls(snapshot=engine.manifest.id, total=total, offset=offset, documents=shown)
+        shown = [DocumentEntry.of(info, passages) for info, passages in engine.collection.documents(offset, limit)]
+        total = engine.info.counts.documents
+        return cls(snapshot=engine.info.id, total=total, offset=offset, documents=shown)
 
 
 class DocumentStretch(Struct, frozen=True, kw_only=True):
@@ -188,14 +188,14 @@ class DocumentStretch(Struct, frozen=True, kw_only=True):
             NotFoundError: no document has this id.
             InputError: the document has no such stretch.
         """
-        document = engine.document(document_id)
+        document = engine.collection.document(document_id)
         wanted = len(document.text) if end is None else end
-        check_stretch(document, start, wanted)
+        check_span(document, start, wanted)
         stop = min(wanted, start + longest)
         return cls(
-            snapshot=engine.manifest.id,
+            snapshot=engine.info.id,
             text=document.text[start:stop],
-            citation=cite_stretch(document, start, stop),
+            citation=cite_span(document, start, stop),
             characters=len(document.text),
             cut=stop < wanted,
         )
@@ -231,13 +231,13 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, engine: Engine) -> "SnapshotView":
         """What concerns a client of an engine and its snapshot."""
-        manifest, calibration = engine.manifest, engine.calibration
+        info, calibration = engine.info, engine.calibration
         return cls(
-            id=manifest.id,
-            created=manifest.created,
-            encoder=manifest.encoder,
-            counts=manifest.counts,
-            failed=tuple(engine.failed()),
+            id=info.id,
+            created=info.created,
+            encoder=info.encoder,
+            counts=info.counts,
+            failed=tuple(engine.collection.failed()),
             calibration=CalibrationView.of(calibration) if calibration else None,
             calibration_problem=engine.calibration_problem,
         )

@@ -70,7 +70,7 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
     Raises:
         InputError: there is no such stage.
     """
-    window = engine.manifest.encoder.window
+    window = engine.info.encoder.window
     found = [
         Variant("search", "dense only", {"dense_weight": 1.0}),
         Variant("search", "lexical only", {"dense_weight": 0.0}),
@@ -90,7 +90,7 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
     ]
     if engine.settings.reranker:
         found.append(Variant("reranking", "none", {"reranker": ""}))
-    if any(segment.graph for segment in engine.manifest.segments):
+    if engine.info.approximate:
         found.append(Variant("graph", "exact search", {"exact_search": True}))
     known = list(dict.fromkeys(variant.stage for variant in found))
     if unknown := [stage for stage in stages if stage not in known]:
@@ -130,7 +130,7 @@ def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> t
         for variant in (default, *chosen)
     ]
     answerable = sum(question.answerable for question in evaluation.questions)
-    return evaluation, Ablation(subject.name, subject.engine.manifest.id, answerable, rows)
+    return evaluation, Ablation(subject.name, subject.engine.info.id, answerable, rows)
 
 
 def _values(evaluation: Evaluation) -> dict[str, list[float]]:
@@ -143,7 +143,7 @@ def _values(evaluation: Evaluation) -> dict[str, list[float]]:
 def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStack) -> Engine:
     if not variant.reindexed:
         return engine.with_settings(**variant.settings)
-    index = engine.snapshot.index
+    index = engine.index.folder
     if not os.access(index, os.W_OK):
         raise InputError(
             f"The stage {variant.stage} needs an index of its own in “{index / FOLDER}”, which cannot be written: "
@@ -151,9 +151,9 @@ def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStac
         )
     settings = structs.replace(engine.settings, **variant.settings, keep_snapshots=1)
     folder = index / FOLDER / "-".join(f"{name}-{value}" for name, value in variant.settings.items())
-    _share_encoder(engine.snapshot.encoder, folder)
+    _share_encoder(engine.index.encoder_folder, folder)
     index_documents(_Documents(engine), folder, settings, progress, cache=index / "cache")
-    return held.enter_context(Engine.open(folder, settings, engine.encoder))
+    return held.enter_context(Engine.open(folder, settings, engine.searcher.encoder))
 
 
 class _Documents:
@@ -163,8 +163,8 @@ class _Documents:
         self._engine = engine
 
     def __iter__(self) -> Iterator[Document]:
-        for info, _ in self._engine.documents():
-            document = self._engine.document(info.id)
+        for info, _ in self._engine.collection.documents():
+            document = self._engine.collection.document(info.id)
             yield structs.replace(document, sha256=hashlib.sha256(msgspec.msgpack.encode(document)).hexdigest())
 
 

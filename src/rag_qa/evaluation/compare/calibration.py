@@ -12,14 +12,16 @@ from msgspec import Struct
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from rag_qa.answering.confidence import FIELD, Calibration, Signs, bound_settings
+from rag_qa.answering.confidence import FIELD, Calibration, ConfidenceFeatures, bound_settings
+from rag_qa.answering.evidence import weigh
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.gold.gold_file import GoldQuestion, locate
 from rag_qa.evaluation.results import Abstention, Span
 from rag_qa.evaluation.run.abstention import judge_abstention
 from rag_qa.evaluation.run.evaluate import DEFAULT_K
-from rag_qa.retrieval.retriever import Statements
+from rag_qa.retrieval.query import read_query
+from rag_qa.retrieval.retriever import Results, retrieve
 from rag_qa.types import document_id
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Example(Struct, frozen=True):
     """The signs of a question, and whether its passages answer it."""
 
     question: str
-    signs: Signs
+    features: ConfidenceFeatures
     right: bool
     answerable: bool
 
@@ -58,7 +60,10 @@ class Model(Struct, frozen=True):
     @classmethod
     def of(cls, calibration: Calibration) -> "Model":
         """That of a calibration."""
-        return cls(tuple(calibration.coefficients[name] for name in Signs.__struct_fields__), calibration.intercept)
+        return cls(
+            tuple(calibration.coefficients[name] for name in ConfidenceFeatures.__struct_fields__),
+            calibration.intercept,
+        )
 
     def confidences(self, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
         """The probabilities of signs' values of shape (n, signs)."""
@@ -67,7 +72,10 @@ class Model(Struct, frozen=True):
 
     def named(self) -> dict[str, float]:
         """The coefficients by sign."""
-        return {name: round(value, 6) for name, value in zip(Signs.__struct_fields__, self.coefficients, strict=True)}
+        return {
+            name: round(value, 6)
+            for name, value in zip(ConfidenceFeatures.__struct_fields__, self.coefficients, strict=True)
+        }
 
 
 class Calibrated(Struct, frozen=True):
@@ -116,7 +124,7 @@ def calibrate(
         )
     prior = Model.of(known) if known else None
     confidences = _cross_validated(found, prior)
-    values = np.array([each.signs.values for each in found])
+    values = np.array([each.features.values for each in found])
     model = fit(values, right, prior=prior)
     threshold = threshold_of(confidences, right)
     answered = confidences >= threshold
@@ -125,7 +133,7 @@ def calibrate(
         coefficients=model.named(),
         intercept=round(model.intercept, 6),
         threshold=threshold,
-        encoder=engine.manifest.encoder.model,
+        encoder=engine.info.encoder.model,
         settings=bound_settings(engine.settings),
         questions=len(found),
         source=name,
@@ -161,15 +169,17 @@ def examples(
     for done, question in enumerate(chosen):
         progress("asking", done, len(chosen))
         evidence = spans[question.id]
-        statements = engine.finder.statements(question.question, FIELD, None)
+        query = read_query(question.question, engine.searcher)
+        results = retrieve(query, None, FIELD, engine.searcher)
         if hide:
-            allowed = _without(evidence, statements, engine)
-            statements = engine.finder.statements(question.question, FIELD, allowed)
-        if statements.found:
-            best = [place for each in statements.found[:DEFAULT_K] for place in each.places]
+            results = retrieve(query, None, FIELD, engine.searcher, _rows_of(evidence, results, engine))
+        features = weigh(query, results, 0, engine.index).features
+        if features is not None:
+            best = [span for result in results.fused[:DEFAULT_K] for span in result.spans]
             right = any(span.overlaps(*place) for span in evidence for place in best)
-            signs = engine.finder.signs(statements)
-            found.append(Example(question.id, signs, right and question.answerable, question.answerable and not hide))
+            found.append(
+                Example(question.id, features, right and question.answerable, question.answerable and not hide)
+            )
     progress("asking", len(chosen), len(chosen))
     return found
 
@@ -226,7 +236,7 @@ def threshold_of(
 
 def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[np.float64]":
     """The confidence of each example by a model that was fitted on the examples of other questions."""
-    values = np.array([each.signs.values for each in found])
+    values = np.array([each.features.values for each in found])
     right = np.array([each.right for each in found])
     names = sorted({each.question for each in found})
     folds = len(names) if len(names) <= LEFT_OUT_ALONE else FOLDS
@@ -242,23 +252,23 @@ def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[
     return confidences
 
 
-def _without(evidence: Sequence[Span], statements: Statements, engine: Engine) -> "NDArray[np.bool_]":
-    """For each row whether it may be found, where evidence is hidden."""
-    copies = [
+def _rows_of(evidence: Sequence[Span], results: Results, engine: Engine) -> list[int]:
+    """Rows of the passages that hold evidence, of their neighbours, and of results that say the same."""
+    duplicates = [
         Span(*place)
-        for found in statements.found
-        if any(span.overlaps(*place) for place in found.places for span in evidence)
-        for place in found.places
+        for result in results.fused
+        if any(span.overlaps(*place) for place in result.spans for span in evidence)
+        for place in result.spans
     ]
-    hidden = [*evidence, *copies]
-    allowed = np.ones(engine.manifest.counts.passages, dtype=np.bool_)
-    for document in {span.document for span in hidden}:
-        identity = document_id(document)
-        rows = engine.rows(identity)
-        for place, passage in enumerate(engine.passages(identity)):
-            if any(span.overlaps(document, passage.start, passage.end) for span in hidden):
-                allowed[rows[max(0, place - 1) : place + 2]] = False
-    return allowed
+    hidden = [*evidence, *duplicates]
+    rows: set[int] = set()
+    for path in {span.document for span in hidden}:
+        identity = document_id(path)
+        own = engine.collection.rows(identity)
+        for place, passage in enumerate(engine.collection.passages(identity)):
+            if any(span.overlaps(path, passage.start, passage.end) for span in hidden):
+                rows.update(own[max(0, place - 1) : place + 2])
+    return sorted(rows)
 
 
 def _logistic(odds: "NDArray[np.float64]") -> "NDArray[np.float64]":

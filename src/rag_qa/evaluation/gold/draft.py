@@ -18,13 +18,15 @@ from msgspec import Struct
 from rag_qa.errors import GoldError, InputError
 from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, places_of, read_gold
 from rag_qa.files import write_atomically
-from rag_qa.index.local.snapshot.searcher import Corpus
 from rag_qa.retrieval.query import check_question
 from rag_qa.settings import Settings
+from rag_qa.text.analysis import analyze
 from rag_qa.types import Passage, document_id
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rag_qa.index.protocol import SearchIndex
 
 __all__ = [
     "LONGEST",
@@ -47,6 +49,7 @@ TERMS = 40
 COLUMNS = ("document", "start", "end", "passage", "question", "quote", "approved")
 APPROVALS = {"yes", "y", "x", "true", "1"}
 LONGEST = Settings().max_question_characters
+READ_TOGETHER = 1000  # passages
 NOTHING = "-"
 """In the place of a quote: nothing in the documents answers."""
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -88,7 +91,7 @@ class Entered(Struct, frozen=True):
     """Questions that were gold already."""
 
 
-def propose(corpus: Corpus, wanted: int, known: Sequence[GoldQuestion] = ()) -> list[Proposal]:
+def propose(index: "SearchIndex", wanted: int, known: Sequence[GoldQuestion] = ()) -> list[Proposal]:
     """Informative passages that differ from one another, and from the evidence of questions there are already.
 
     Chosen one after the other, as in maximal marginal relevance (Carbonell and Goldstein 1998): the passage with the
@@ -96,15 +99,15 @@ def propose(corpus: Corpus, wanted: int, known: Sequence[GoldQuestion] = ()) -> 
     from the nearest one that is taken.
 
     Args:
-        corpus: the opened snapshot.
+        index: the opened snapshot.
         wanted: how many.
         known: gold questions about it.
     """
-    found = list(_passages(corpus))
+    found = list(_passages(index))
     if not found:
         return []
     vectors = np.stack([vector for _, vector in found])
-    information = np.array([_information(corpus, proposal.passage) for proposal, _ in found])
+    information = np.array([_information(index, proposal.passage) for proposal, _ in found])
     information /= max(information.max(), np.finfo(float).tiny)
     free = np.ones(len(found))
     for place in _evidence_places([proposal for proposal, _ in found], known):
@@ -121,7 +124,7 @@ def propose(corpus: Corpus, wanted: int, known: Sequence[GoldQuestion] = ()) -> 
     return chosen
 
 
-def add_questions(path: Path, asked: Sequence[Asked], corpus: Corpus) -> list[GoldQuestion]:
+def add_questions(path: Path, asked: Sequence[Asked], index: "SearchIndex") -> list[GoldQuestion]:
     """Adds questions to a gold file, which is made if need be; all of them, or none where one cannot be used.
 
     Raises:
@@ -133,7 +136,7 @@ def add_questions(path: Path, asked: Sequence[Asked], corpus: Corpus) -> list[Go
     added: list[GoldQuestion] = []
     for each in asked:
         check_question(each.question, LONGEST)
-        evidence = tuple(dict.fromkeys(place_quote(quoted, corpus) for quoted in each.quotes))
+        evidence = tuple(dict.fromkeys(place_quote(quoted, index) for quoted in each.quotes))
         added.append(GoldQuestion(_free_id(known), each.question.strip(), bool(evidence), evidence))
         known.add(added[-1].id)
     joint = "" if not before or before.endswith("\n") else "\n"
@@ -142,7 +145,7 @@ def add_questions(path: Path, asked: Sequence[Asked], corpus: Corpus) -> list[Go
     return added
 
 
-def place_quote(quoted: Quoted, corpus: Corpus) -> Evidence:
+def place_quote(quoted: Quoted, index: "SearchIndex") -> Evidence:
     """The quote as it stands in its document, whatever white space it was given with.
 
     Where it stands there more than once, the place in the passage is meant.
@@ -150,14 +153,14 @@ def place_quote(quoted: Quoted, corpus: Corpus) -> Evidence:
     Raises:
         GoldError: the document is not indexed, or the quote does not stand in it.
     """
-    placed = corpus.placed(document_id(quoted.document))
-    if placed is None:
+    document = index.document(document_id(quoted.document))
+    if document is None:
         raise GoldError(f"“{quoted.document}” is not in the index.")
     words = quoted.quote.split()
     if not any(character.isalnum() for character in quoted.quote):
         raise GoldError("A quote needs a letter or a digit.")
     pattern = re.compile(r"\s+".join(map(re.escape, words)))
-    text = corpus.document(placed).text
+    text = document.text
     places = list(pattern.finditer(text))
     inside = [each for each in places if quoted.start <= each.start() and each.end() <= quoted.end]
     if not places or (len(places) > 1 and not inside):
@@ -185,7 +188,7 @@ def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
     write_atomically(path, f"\ufeff{table.getvalue()}")  # without the mark, spreadsheets take UTF-8 for something else
 
 
-def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
+def enter(table: Path, gold: Path, index: "SearchIndex") -> Entered:
     """Takes the approved rows of a filled-in table into a gold file; all of them, or none where one is wrong.
 
     Rows with the same question become one question with several quotes; `-` as the quote says that nothing in the
@@ -213,7 +216,7 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
                     )
                 if row["quote"].strip() != NOTHING:
                     quotes.append(_quoted(row))
-                    place_quote(quotes[-1], corpus)
+                    place_quote(quotes[-1], index)
                 else:
                     unanswered.add(question)
                 if quotes and question in unanswered:
@@ -222,29 +225,25 @@ def enter(table: Path, gold: Path, corpus: Corpus) -> Entered:
                 raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
     known = {question.question for question in read_gold(gold)} & asked.keys() if gold.is_file() else set()
     new = [Asked(question, quotes) for question, quotes in asked.items() if question not in known]
-    return Entered(add_questions(gold, new, corpus) if new else [], empty, unapproved, len(known))
+    return Entered(add_questions(gold, new, index) if new else [], empty, unapproved, len(known))
 
 
-def _passages(corpus: Corpus) -> "Iterator[tuple[Proposal, NDArray[np.float32]]]":
+def _passages(index: "SearchIndex") -> "Iterator[tuple[Proposal, NDArray[np.float32]]]":
     """All passages with their vectors, or a sample of as many as are considered."""
-    total = corpus.manifest.counts.passages
-    taken = np.ones(total, dtype=bool)
+    total = index.info.counts.passages
+    rows = np.arange(total)
     if total > CONSIDERED:
-        taken[:] = False
-        taken[np.random.default_rng(0).choice(total, CONSIDERED, replace=False)] = True
-    row = 0
-    for placed in corpus.each_placed():
-        if taken[row : row + placed.passages].any():
-            stored, vectors = corpus.stored(placed)
-            for number, passage in enumerate(stored.passages):
-                if taken[row + number]:
-                    yield Proposal(stored.document.path, passage), vectors.passages[number]
-        row += placed.passages
+        rows = np.sort(np.random.default_rng(0).choice(total, CONSIDERED, replace=False))
+    for first in range(0, len(rows), READ_TOGETHER):
+        some = rows[first : first + READ_TOGETHER].tolist()
+        for (document, passage), vector in zip(index.passages(some), index.passage_vectors(some), strict=True):
+            yield Proposal(document.path, passage), vector
 
 
-def _information(corpus: Corpus, passage: Passage) -> float:
-    rarity = sorted(corpus.lexical.rarity(passage.text).values(), reverse=True)
-    return sum(rarity[:TERMS])
+def _information(index: "SearchIndex", passage: Passage) -> float:
+    """The sum of the idf of its rarest terms."""
+    idf = sorted(index.idf(set(analyze(passage.text))).values(), reverse=True)
+    return sum(idf[:TERMS])
 
 
 def _evidence_places(proposals: Sequence[Proposal], known: Sequence[GoldQuestion]) -> list[int]:

@@ -154,7 +154,7 @@ class _Texts:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._ids = {info.path: info.id for info, _ in engine.documents()}
+        self._ids = {info.path: info.id for info, _ in engine.collection.documents()}
         self._held: tuple[str, str] | None = None
 
     def get(self, path: str) -> str | None:
@@ -162,7 +162,7 @@ class _Texts:
         if path not in self._ids:
             return None
         if self._held is None or self._held[0] != path:
-            self._held = path, self._engine.document(self._ids[path]).text
+            self._held = path, self._engine.collection.document(self._ids[path]).text
         return self._held[1]
 
 

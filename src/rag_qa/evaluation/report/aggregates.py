@@ -45,15 +45,15 @@ def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
     settings, questions = structs.asdict(engine.settings), evaluation.questions
     return Report(
         collection=name,
-        snapshot=engine.manifest.id,
+        snapshot=engine.info.id,
         documents=_documents_digest(engine),
         settings={field: settings[field] for field in (*IndexSettings.__struct_fields__, *ANSWERING_SETTINGS)}
-        | {"encoder_digest": engine.manifest.encoder.digest},
+        | {"encoder_digest": engine.info.encoder.digest},
         versions={"rag_qa": __version__, "python": platform.python_version()}
         | {library: version(library) for library in LIBRARIES},
         counts={
-            "documents": engine.manifest.counts.documents,
-            "passages": engine.manifest.counts.passages,
+            "documents": engine.info.counts.documents,
+            "passages": engine.info.counts.passages,
             "questions": len(questions),
             "answerable": sum(question.answerable for question in questions),
         },
@@ -101,6 +101,6 @@ def _percentile(share: int, values: "NDArray[np.float64]") -> float:
 def _documents_digest(engine: Engine) -> str:
     """Equal for the same documents, whatever the settings."""
     digest = hashlib.sha256()
-    for info, _ in engine.documents():
+    for info, _ in engine.collection.documents():
         digest.update(f"{info.path}\0{info.sha256}\n".encode())
     return digest.hexdigest()[:16]

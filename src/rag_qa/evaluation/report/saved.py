@@ -43,4 +43,4 @@ def kept_report(index: Path, engine: Engine) -> Report | None:
         return None
     settings = structs.asdict(engine.settings)
     same = all(settings[name] == value for name, value in report.settings.items() if name in settings)
-    return report if same and report.snapshot == engine.manifest.id else None
+    return report if same and report.snapshot == engine.info.id else None

@@ -13,7 +13,8 @@ from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved, Spa
 from rag_qa.evaluation.run.judge import copies_of, item_of, judge, relevant_passages, text_measures
 from rag_qa.evaluation.run.measures import ranking_measures
 from rag_qa.evaluation.run.spans import TokenGrid
-from rag_qa.retrieval.query import check_question
+from rag_qa.retrieval.query import check_question, read_query
+from rag_qa.retrieval.retriever import search
 from rag_qa.types import Answer, document_id
 
 __all__ = ["ask_in_turns", "evaluate_collection", "evaluate_gold"]
@@ -77,7 +78,7 @@ def evaluate_gold(
     qrels = {question.id: every[question.id] for question in questions if question.answerable}
     if lost := [question for question, passages in qrels.items() if not passages]:
         raise GoldError(f"No passage holds anything of the quotes of question {lost[0]}: quote words.")
-    tokens = TokenGrid(lambda document: engine.document(document_id(document)).text)
+    tokens = TokenGrid(lambda document: engine.collection.document(document_id(document)).text)
     runs: dict[str, list[tuple[str, float]]] = {}
     found: dict[str, list[Retrieved]] = {}
     for done, question in enumerate(questions):
@@ -142,15 +143,16 @@ def _ask(engine: Engine, question: str, k: int) -> Answer:
 def _best_passages(engine: Engine, question: str, relevant: Mapping[str, int]) -> list[Retrieved]:
     """The best passage of each document that was found, best first."""
     best: dict[str, Retrieved] = {}
-    for each in engine.find(engine.rank(question).candidates):
-        path, passage = each.document.path, each.passage
+    hits = search(read_query(question, engine.searcher), engine.settings.depth, None, engine.searcher).hits
+    for hit, (document, passage) in zip(hits, engine.index.passages([hit.row for hit in hits]), strict=True):
+        path = document.path
         if path not in best:
             best[path] = Retrieved(
                 rank=len(best) + 1,
                 document=path,
                 start=passage.start,
                 end=passage.end,
-                score=each.candidate.score,
+                score=hit.score,
                 relevant=path in relevant,
                 text=passage.text,
             )

@@ -17,8 +17,8 @@ def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> di
     """By question, every passage of the index that overlaps an evidence quote, with grade 1."""
     wanted = {span.document for found in spans.values() for span in found}
     passages: dict[str, list[Place]] = {
-        info.path: [(info.path, passage.start, passage.end) for passage in engine.passages(info.id)]
-        for info, _ in engine.documents()
+        info.path: [(info.path, passage.start, passage.end) for passage in engine.collection.passages(info.id)]
+        for info, _ in engine.collection.documents()
         if info.path in wanted
     }
     return {

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
-from rag_qa.files import FileRecord, named_path
+from rag_qa.files import FileRecord
+from rag_qa.index.records import FORMAT, SnapshotInfo
 from rag_qa.settings import IndexSettings
 from rag_qa.types import Counts, EncoderRecord
 
 __all__ = ["FORMAT", "MANIFEST", "Graph", "Manifest", "Segment", "read_manifest", "segment_name", "write_manifest"]
 
-FORMAT = 7
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EIO}
 """Numbers of errors that speak of the file; others, such as of permissions, are no damage."""
 MANIFEST = "manifest.json"
@@ -72,10 +72,23 @@ class Manifest(Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...]
     files: dict[str, FileRecord] = {}
 
-    @property
-    def source_folders(self) -> list[Path]:
-        """Where sources with a relative path may lie: from where the index was built, or from here."""
-        return [named_path(self.working_directory), Path()]
+    def info(self, name: str) -> SnapshotInfo:
+        """The facts that do not depend on how a snapshot is kept.
+
+        Args:
+            name: the name of its folder, in which the digest of this manifest stands.
+        """
+        return SnapshotInfo(
+            id=self.id,
+            name=name,
+            created=self.created,
+            counts=self.counts,
+            encoder=self.encoder,
+            settings=self.settings,
+            working_directory=self.working_directory,
+            paths=self.paths,
+            approximate=any(segment.graph for segment in self.segments),
+        )
 
 
 class _Version(Struct, frozen=True):

@@ -5,19 +5,20 @@ from collections.abc import Iterable
 from functools import cached_property
 from threading import Lock
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rag_qa.filters import Filters, matcher
 from rag_qa.types import DocumentInfo
 
-__all__ = ["Catalogue"]
+__all__ = ["MetadataIndex"]
 
 MOST_KEPT = 32  # sets of passages that are kept for filters that were used before
 FACETS = ("format", "language")
 
 
-class Catalogue:
+class MetadataIndex:
     """What filters look at, of every document of a snapshot; safe to share between threads."""
 
     def __init__(self, documents: Iterable[tuple[DocumentInfo, int]]) -> None:
@@ -26,7 +27,7 @@ class Catalogue:
         self._documents = [info for info, _ in counted]
         self._ends = np.cumsum([0, *(passages for _, passages in counted)])
         self._fields = {"title"}.union(*(info.metadata for info in self._documents))
-        self._kept: dict[str, NDArray[np.bool_]] = {}
+        self._kept: dict[bytes, NDArray[np.bool_]] = {}
         self._lock = Lock()
 
     @cached_property
@@ -45,7 +46,7 @@ class Catalogue:
             UnknownFieldError: a filter names a metadata field that no document has.
             QuestionError: a filter cannot be understood.
         """
-        key = repr(filters)
+        key = msgspec.msgpack.encode(filters)
         with self._lock:
             if key in self._kept:
                 return self._kept[key]

@@ -16,7 +16,8 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from rag_qa.errors import ConflictError, IndexDamagedError, IndexMismatchError, NotFoundError
 from rag_qa.files import named_path
-from rag_qa.index.local.snapshot.history import Entry, entries, roll_back
+from rag_qa.index import open_history
+from rag_qa.index.records import Entry
 from rag_qa.service.api import examples
 from rag_qa.service.api.parameters import refuse_unknown
 from rag_qa.service.api.responses import answers, problems
@@ -114,7 +115,7 @@ async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], s
 async def snapshots(request: Request[Any, Any, State], state: State) -> list[Entry]:
     """All snapshots of the index, the newest first."""
     refuse_unknown(request)
-    return await to_end(state.administering, entries, Path(state.settings.index))
+    return await to_end(state.administering, open_history(state.settings.index).entries)
 
 
 @post(
@@ -210,7 +211,7 @@ def _roll_back(state: State, named: str) -> RolledBack:
     if not named.strip():
         raise NotFoundError("There is no snapshot without a name: GET /admin/snapshots names those there are.")
     try:
-        _, before = roll_back(Path(state.settings.index), named)
+        _, before = open_history(state.settings.index).roll_back(named)
     except (NotFoundError, ConflictError) as error:  # what follows is for the command line
         raise type(error)(f"{str(error).partition(':')[0]}: GET /admin/snapshots names those there are.") from None
     except IndexDamagedError as error:
@@ -220,7 +221,7 @@ def _roll_back(state: State, named: str) -> RolledBack:
         raise ConflictError("The snapshot is of another version of rag_qa: choose another.") from None
     live.look(at_once=True)
     with live.lend() as engine:
-        return RolledBack(current=engine.snapshot.name, before=before)
+        return RolledBack(current=engine.info.name, before=before)
 
 
 def _begin(state: State, name: str, announced: int) -> Upload:
@@ -232,8 +233,8 @@ def _begin(state: State, name: str, announced: int) -> Upload:
     """
     folder = ManagedFolder(state.settings)
     with lent_engine(state) as engine:
-        manifest = engine.manifest
-    indexed = [(named_path(manifest.working_directory) / named_path(path)).resolve() for path in manifest.paths]
+        info = engine.info
+    indexed = [(named_path(info.working_directory) / named_path(path)).resolve() for path in info.paths]
     if not any(folder.root.is_relative_to(path) for path in indexed):
         raise ConflictError("The managed folder is not among what the index is made of: index it with `rag-qa index`.")
     folder.check_size(announced)

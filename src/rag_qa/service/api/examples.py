@@ -4,7 +4,7 @@ import msgspec
 
 from rag_qa.answering.verification import CheckedCitation, Verification
 from rag_qa.filters import Filters
-from rag_qa.index.local.snapshot.history import Entry
+from rag_qa.index.records import Entry
 from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts
 from rag_qa.service.http.problems import Problem
 from rag_qa.service.jobs import Job

@@ -10,7 +10,7 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Op
 from litestar.params import Body, FromPath, Parameter
 from litestar.response import File
 
-from rag_qa.answering.citations import check_stretch
+from rag_qa.answering.citations import check_span
 from rag_qa.answering.references import FORMS
 from rag_qa.answering.verification import Verification
 from rag_qa.engine import Engine
@@ -137,7 +137,7 @@ async def ask_batch(
     with lent_engine(state) as engine:
         await to_end(None, _check, engine, data.questions)
         results = [await to_end(None, _result, engine, each) for each in data.questions]
-        return Batch(engine.manifest.id, results)
+        return Batch(engine.info.id, results)
 
 
 def _check(engine: Engine, questions: list[AskRequest]) -> None:
@@ -202,7 +202,7 @@ def document(request: Request[Any, Any, State], document_id: FromPath[str], stat
     """A document's description, with the starts of its pages and headings."""
     refuse_unknown(request)
     with lent_engine(state) as engine:
-        return DocumentDetail.of_snapshot(engine.manifest.id, *engine.info(document_id))
+        return DocumentDetail.of_snapshot(engine.info.id, *engine.collection.info(document_id))
 
 
 @get(
@@ -225,9 +225,9 @@ def document_text(
     """
     refuse_unknown(request, "start", "end")
     with lent_engine(state) as engine:
-        snapshot, document = engine.manifest.id, engine.document(document_id)
+        snapshot, document = engine.info.id, engine.collection.document(document_id)
     stop = len(document.text) if end is None else end
-    check_stretch(document, start, stop)
+    check_span(document, start, stop)
     return Response(document.text[start:stop], media_type=MediaType.TEXT, headers={SNAPSHOT_HEADER: snapshot})
 
 
@@ -252,7 +252,7 @@ def document_reference(
     if form not in FORMS:
         raise InputError(f"form is “{form[:40]}”: it must be one of {', '.join(FORMS)}.")
     with lent_engine(state) as engine:
-        reference = engine.reference(document_id, start, end)
+        reference = engine.collection.reference(document_id, start, end)
     written = FORMS[form].write(reference)
     return Response(written, media_type=FORMS[form].media_type, headers={SNAPSHOT_HEADER: reference.snapshot})
 
@@ -268,8 +268,8 @@ def document_file(request: Request[Any, Any, State], document_id: FromPath[str],
     """The file, if it still has the bytes that were indexed; a PDF to be shown, any other to be kept."""
     refuse_unknown(request)
     with lent_engine(state) as engine:
-        info, _ = engine.info(document_id)
-        path = engine.source_file(info)
+        info, _ = engine.collection.info(document_id)
+        path = engine.collection.source_file(info)
     shown = info.metadata.get("format") == "pdf"
     return File(
         path,

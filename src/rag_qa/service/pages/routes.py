@@ -16,7 +16,7 @@ from rag_qa.errors import InputError, NotFoundError
 from rag_qa.evaluation.names import GROUPS
 from rag_qa.evaluation.report.saved import kept_report
 from rag_qa.filters import Filters, metadata_filters
-from rag_qa.index.local.snapshot.history import diff, entries, find
+from rag_qa.index import open_history
 from rag_qa.service.ask import asked
 from rag_qa.service.http.authentication import OPEN
 from rag_qa.service.http.problems import detail_of
@@ -80,7 +80,7 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
             results=[_result(engine, answer, passage) for passage in answer.passages] if answer else [],
             defined=[(each, _defined(each)) for each in answer.expansions] if answer else [],
             filtered=[name for name in FILTERS if name in given],
-            counts=engine.manifest.counts,
+            counts=engine.info.counts,
             facets=_facets(engine),
             k=k,
             choices=sorted({*COUNTS, k}),
@@ -96,10 +96,10 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
     quote, wanted = _words("quote", given, LONGEST_QUOTE), _words("find", given, LONGEST_SEARCH)
     with lent_engine(state) as engine:
         try:
-            document = engine.document(document_id)
+            document = engine.collection.document(document_id)
         except NotFoundError as error:
             return _gone(request, engine, error, given, quote)
-        snapshot = engine.manifest.id
+        snapshot = engine.info.id
         newer = given.get("snapshot", [snapshot])[0] != snapshot
         asked = bool(quote) or end > 0
         cited = what_became_of(document, start, end, quote, newer=newer) if asked else None
@@ -138,23 +138,23 @@ def collection(request: Request[Any, Any, State], state: State) -> Response[str]
     given = _given(request.query_params)
     offset = _whole("offset", given, 0)
     with lent_engine(state) as engine:
-        index = engine.snapshot.index
-        snapshots = entries(index)
+        index = engine.index.folder
+        history = open_history(index)
+        snapshots = history.entries()
         compared = None
         if before := given.get("before", [""])[0]:
             if before not in {entry.name for entry in snapshots}:
                 raise NotFoundError(f"There is no snapshot “{before[:80]}” any more: choose one of the collection's.")
-            compared = diff(index, find(index, before), engine.snapshot.folder)
+            compared = history.diff(history.resolve(before), engine.info.name)
         return rendered(
             "collection.html",
             request,
-            manifest=engine.manifest,
-            name=engine.snapshot.name,
-            documents=engine.documents(offset, LISTED),
+            snapshot=engine.info,
+            documents=engine.collection.documents(offset, LISTED),
             offset=offset,
             listed=LISTED,
             facets=_facets(engine),
-            failed=engine.failed(),
+            failed=engine.collection.failed(),
             snapshots=snapshots,
             report=kept_report(index, engine),
             groups=GROUPS,
@@ -197,7 +197,7 @@ def _gone(
     elsewhere: dict[str, tuple[DocumentInfo, str]] = {}
     question = quote[: engine.settings.max_question_characters]
     for passage in engine.ask(question).passages if question.strip() else []:
-        document = engine.document(passage.citation.id)
+        document = engine.collection.document(passage.citation.id)
         if span := nearest(document.text, quote, passage.citation.start):
             place = {"start": span[0], "end": span[1], "quote": document.text[slice(*span)]}
             elsewhere[document.id] = document, f"/read/{document.id}?{query(place)}#cited"
@@ -207,14 +207,14 @@ def _gone(
 
 def _has_file(engine: Engine, document: DocumentInfo) -> bool:
     try:
-        engine.source_file(document)
+        engine.collection.source_file(document)
     except NotFoundError:
         return False
     return True
 
 
 def _facets(engine: Engine) -> dict[str, list[tuple[str, int]]] | None:
-    return engine.facets() if engine.manifest.counts.documents <= FACETED else None
+    return engine.collection.facets() if engine.info.counts.documents <= FACETED else None
 
 
 def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str,
         for other in answer.passages
         if other.citation.id == cited.id and other.rank != passage.rank
     ]
-    info, _ = engine.info(cited.id)
+    info, _ = engine.collection.info(cited.id)
     best = passage.highlights[0].text if passage.highlights else passage.text
     web = web_address(info.metadata)
     return {

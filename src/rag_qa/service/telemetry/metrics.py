@@ -7,7 +7,7 @@ from litestar.plugins.prometheus import PrometheusConfig, PrometheusController, 
 from litestar.types import Send
 from prometheus_client import Counter, Gauge, Histogram
 
-from rag_qa.index.local.manifest import Manifest
+from rag_qa.index.records import SnapshotInfo
 from rag_qa.types import Answer
 
 __all__ = ["REFUSED", "Metrics", "observe_answer", "observe_queue", "observe_snapshot", "requests_observed"]
@@ -74,9 +74,9 @@ def observe_queue(queue: Queue) -> None:
     QUEUE.set_function(lambda: queue.there)
 
 
-def observe_snapshot(manifest: Manifest) -> None:
+def observe_snapshot(info: SnapshotInfo) -> None:
     """Tells which snapshot answers."""
     SNAPSHOT.clear()
-    SNAPSHOT.labels(manifest.id).set(1)
-    DOCUMENTS.set(manifest.counts.documents)
-    PASSAGES.set(manifest.counts.passages)
+    SNAPSHOT.labels(info.id).set(1)
+    DOCUMENTS.set(info.counts.documents)
+    PASSAGES.set(info.counts.passages)

@@ -90,7 +90,7 @@ class DocumentStore(CheckedDatabase):
         """The document at this place, with its text; errors as `infos`."""
         return self._whole(place)[0]
 
-    def stored(self, place: int) -> ChunkedDocument:
+    def chunked(self, place: int) -> ChunkedDocument:
         """The document at this place with its passages, as it was written; errors as `infos`."""
         document, rows = self._whole(place)
         (mentions,) = self.mentions([place])
@@ -137,17 +137,17 @@ class StoreWriter(DatabaseWriter):
         self.passages = 0
         """How many there are so far: the row of the next one."""
 
-    def add(self, stored: ChunkedDocument) -> tuple[int, int]:
+    def add(self, chunked: ChunkedDocument) -> tuple[int, int]:
         """Writes a document; gives its place and the row of its first passage."""
         place, first_row = self._places, self.passages
-        document, passages = stored.document, stored.passages
+        document, passages = chunked.document, chunked.passages
         info = msgspec.msgpack.encode(_StoredInfo(document.info, _sha256(document.text), document.breaks))
         described = checksum(place, first_row, len(passages), info)
         self.insert("documents", [(place, first_row, len(passages), info, described, document.text)])
         encoded = ((row, msgspec.msgpack.encode(passage)) for row, passage in enumerate(passages, start=first_row))
         self.insert("passages", ((row, place, data, checksum(row, data, described)) for row, data in encoded))
-        if stored.mentions != NO_MENTIONS:
-            mentions = msgspec.msgpack.encode(stored.mentions)
+        if chunked.mentions != NO_MENTIONS:
+            mentions = msgspec.msgpack.encode(chunked.mentions)
             self.insert("mentions", [(place, mentions, checksum(place, mentions))])
         self._places += 1
         self.passages += len(passages)

@@ -1,4 +1,4 @@
-"""Lexical search: BM25 over stemmed English words, in all segments at once. The only file that imports tantivy.
+"""Lexical search: BM25 over stemmed English words, in all segments at once.
 
 BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text that a person typed is never parsed as
 query syntax; a repeated term counts as often as it stands there.
@@ -11,8 +11,7 @@ import errno
 import json
 import math
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,15 +22,15 @@ import tantivy
 from tantivy import Occur, Query, SchemaBuilder
 
 from rag_qa.errors import IndexDamagedError, WriteError
-from rag_qa.text.analysis import analyze, question_terms, stems
+from rag_qa.text.analysis import question_terms, stems
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HIGHEST_TERM", "Gone", "LexicalIndex", "LexicalWriter"]
+__all__ = ["BM25_BOUND", "Gone", "InvertedIndex", "InvertedIndexWriter"]
 
 K1 = 1.2  # tantivy's
-HIGHEST_TERM = K1 + 1
+BM25_BOUND = K1 + 1
 """The largest BM25 score of a term, times its rarity."""
 TEXT, ROW = "text", "row"
 META = "meta.json"
@@ -56,7 +55,7 @@ class Gone(Protocol):
         ...
 
 
-class LexicalWriter:
+class InvertedIndexWriter:
     """Writes the index of a segment; every method raises WriteError where it cannot."""
 
     def __init__(self, folder: Path, segment: int = 0) -> None:
@@ -116,7 +115,7 @@ class LexicalWriter:
             raise WriteError(self._folder, error) from None
 
 
-class LexicalIndex:
+class InvertedIndex:
     """Words of all segments by row number; safe to share between threads."""
 
     def __init__(
@@ -136,8 +135,8 @@ class LexicalIndex:
         rows: "Mapping[int, NDArray[np.int64]]",
         gone: Gone | None = None,
         ballast: Path | None = None,
-    ) -> "LexicalIndex":
-        """Opens what `LexicalWriter` wrote; nothing is written to the folders, which may be read-only.
+    ) -> "InvertedIndex":
+        """Opens what `InvertedIndexWriter` wrote; nothing is written to the folders, which may be read-only.
 
         Args:
             folders: that of each segment, by its number.
@@ -166,15 +165,16 @@ class LexicalIndex:
                 index.config_reader(reload_policy="manual")
                 return cls(index, rows, gone, where)
 
-    def search(self, question: str, depth: int, allowed: "NDArray[np.bool_] | None" = None) -> dict[int, float]:
+    def search(
+        self, terms: Mapping[str, int], depth: int, allowed: "NDArray[np.bool_] | None" = None
+    ) -> dict[int, float]:
         """The `depth` rows with the largest BM25 score, best first, equal ones by row.
 
         Args:
-            question: in words.
+            terms: of the question, with how often each stands there.
             depth: how many rows.
             allowed: for each row whether it may be found; the scores are the same as without.
         """
-        terms = Counter(analyze(question))
         if not terms:
             return {}
         query = Query.boolean_query(
@@ -190,9 +190,9 @@ class LexicalIndex:
             found = self._findable(self._hits(query, total), allowed)
         return dict(sorted(found, key=lambda hit: (-hit[1], hit[0]))[:depth])
 
-    def rarity(self, question: str) -> dict[str, float]:
-        """Each term of the question with its inverse document frequency as in BM25 (Robertson and Zaragoza 2009)."""
-        return {term: _rarity(self._live, self._frequency(term)) for term in set(analyze(question))}
+    def idf(self, terms: Collection[str]) -> dict[str, float]:
+        """The inverse document frequency of each term, as in BM25 (Robertson and Zaragoza 2009)."""
+        return {term: _idf(self._live, self._frequency(term)) for term in terms}
 
     def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
         """Rows with their scores, best first; -1 for passages that are gone."""
@@ -222,14 +222,14 @@ class LexicalIndex:
         """By what a term's weight in tantivy's statistics falls short of that among the passages that are left."""
         if not self._gone or not self._gone.passages:
             return 1.0
-        by_tantivy = _rarity(self._searcher.num_docs, self._frequency(term, gone=True))
-        return _rarity(self._live, self._frequency(term)) / by_tantivy
+        by_tantivy = _idf(self._searcher.num_docs, self._frequency(term, gone=True))
+        return _idf(self._live, self._frequency(term)) / by_tantivy
 
     def _term(self, term: str, weight: float) -> Query:
         return Query.boost_query(Query.term_query(self._index.schema, TEXT, term, index_option="freq"), weight)
 
 
-def _rarity(passages: int, frequency: int) -> float:
+def _idf(passages: int, frequency: int) -> float:
     return math.log(1 + (passages - frequency + 0.5) / (frequency + 0.5))
 
 

@@ -13,23 +13,22 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from rag_qa.errors import IndexDamagedError, WriteError
 from rag_qa.index.local.manifest import Segment
 from rag_qa.index.local.segment.docstore import DocumentStore, StoreWriter
-from rag_qa.index.local.segment.inverted import LexicalWriter
+from rag_qa.index.local.segment.inverted import InvertedIndexWriter
 from rag_qa.index.local.segment.sentence_vectors import SentenceVectors, SentenceWriter
-from rag_qa.index.local.segment.signatures import Signatures, SignatureWriter
+from rag_qa.index.local.segment.signatures import SignatureWriter, open_signatures
 from rag_qa.index.local.segment.term_sets import TermSets, TermWriter
 from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
+from rag_qa.index.records import Vectors
 from rag_qa.types import ChunkedDocument
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OpenSegment", "SegmentWriter", "Vectors", "lexical_folder", "open_store"]
+__all__ = ["OpenSegment", "SegmentWriter", "lexical_folder", "open_store"]
 
 DOCUMENTS, LEXICAL = "documents.sqlite", "lexical"
 MEASURED_QUESTIONS = 100
@@ -45,15 +44,6 @@ def open_store(folder: Path) -> DocumentStore:
     return DocumentStore(folder / DOCUMENTS)
 
 
-class Vectors(Struct, frozen=True):
-    """Unit vectors of consecutive passages in context, float32, and of all their sentences in order, float16."""
-
-    passages: "NDArray[np.float32]"
-    sentences: "NDArray[np.float16]"
-    counts: Sequence[int]
-    """How many sentences each passage has."""
-
-
 class OpenSegment:
     """A segment to read from; safe to share between threads."""
 
@@ -63,7 +53,7 @@ class OpenSegment:
         vectors: VectorIndex,
         sentences: SentenceVectors,
         terms: TermSets,
-        signatures: Signatures,
+        signatures: "NDArray[np.uint32]",
         store: DocumentStore,
     ) -> None:
         self.segment = segment
@@ -83,15 +73,15 @@ class OpenSegment:
         vectors = VectorIndex.open(folder, segment.passages, dimension, segment.graph)
         sentences = SentenceVectors.open(folder, segment.passages, dimension)
         terms = TermSets.open(folder, segment.passages)
-        signatures = Signatures.open(folder, segment.passages)
+        signatures = open_signatures(folder, segment.passages)
         store = open_store(folder)  # last: it alone has to be closed
         return cls(segment, vectors, sentences, terms, signatures, store)
 
-    def stored(self, place: int, rows: range) -> tuple[ChunkedDocument, Vectors]:
+    def chunked(self, place: int, rows: range) -> tuple[ChunkedDocument, Vectors]:
         """A document with its passages, as it was written, and their vectors."""
-        stored = self.store.stored(place)
-        counts = [len(passage.sentences) for passage in stored.passages]
-        return stored, Vectors(self.vectors.vectors(rows), self.sentences.vectors(rows), counts)
+        chunked = self.store.chunked(place)
+        counts = [len(passage.sentences) for passage in chunked.passages]
+        return chunked, Vectors(self.vectors.vectors(rows), self.sentences.vectors(rows), counts)
 
     def close(self) -> None:
         """Closes its files."""
@@ -122,7 +112,7 @@ class SegmentWriter:
             on_error.callback(self._terms.discard)
             self._signatures = SignatureWriter(folder)
             on_error.callback(self._signatures.discard)
-            self._lexical = LexicalWriter(folder / LEXICAL, number)
+            self._lexical = InvertedIndexWriter(folder / LEXICAL, number)
             on_error.pop_all()
 
     @property
@@ -141,12 +131,12 @@ class SegmentWriter:
         Returns:
             The place and first row of each.
         """
-        places = [self._store.add(stored) for stored in documents]
+        places = [self._store.add(each) for each in documents]
         for part in vectors:
             self._vectors.add(part.passages)
             self._sentences.add(part.sentences, part.counts)
-        for stored in documents:
-            for place, passage in enumerate(stored.passages):
+        for chunked in documents:
+            for place, passage in enumerate(chunked.passages):
                 self._signatures.add(passage.text)
                 self._terms.add(self._lexical.add(passage.in_context), first=place == 0)
         return places

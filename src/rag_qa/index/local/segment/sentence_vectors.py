@@ -13,7 +13,7 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import save_array
-from rag_qa.index.local.segment.inner_product import inner_products
+from rag_qa.index.local.segment.arrays import HALF, inner_products, positions_of, read_vectors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["SentenceVectors", "SentenceWriter"]
 
 VECTORS, STARTS = "sentences.f16", "sentence_starts.npy"
-HALF = np.dtype(np.float16)
 
 
 class SentenceVectors:
@@ -51,38 +50,31 @@ class SentenceVectors:
 
     def best(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
         """The inner products of m queries with the nearest sentence of each of n passages, of shape (m, n); n > 0."""
-        sentences, first = self._of(rows)
-        nearest: NDArray[np.float32] = np.maximum.reduceat(self._scores(sentences, queries), first, axis=1)
+        scores, first = self._scores(queries, rows)
+        nearest: NDArray[np.float32] = np.maximum.reduceat(scores, first, axis=1)
         return nearest
 
     def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "list[NDArray[np.float32]]":
         """For each of n passages the inner products of m queries with its sentences, of shape (m, sentences)."""
-        sentences, first = self._of(rows)
-        return np.split(self._scores(sentences, queries), first[1:], axis=1)
+        scores, first = self._scores(queries, rows)
+        return np.split(scores, first[1:], axis=1)
 
     def vectors(self, rows: range) -> "NDArray[np.float16]":
         """The vectors of all sentences of consecutive passages, of shape (sentences, dimension); read, not mapped."""
         first, end = int(self._starts[rows.start]), int(self._starts[rows.stop])
         dimension = self._vectors.shape[1]
-        count = (end - first) * dimension
-        found = np.fromfile(self._path, HALF, count, offset=first * dimension * HALF.itemsize)
-        if found.size < count:
-            raise IndexDamagedError(f"{self._path} is truncated")
-        return found.reshape(-1, dimension)
+        return read_vectors(self._path, first * dimension * HALF.itemsize, end - first, dimension)
 
-    def _of(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-        """The sentences of n passages one after the other, and where among them each passage begins."""
-        starts, counts = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
-        first = np.cumsum(counts) - counts
-        return np.arange(counts.sum()) + np.repeat(starts - first, counts), first
-
-    def _scores(self, sentences: "NDArray[np.int64]", queries: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Inner products, of shape (len(queries), len(sentences))."""
+    def _scores(
+        self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]"
+    ) -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
+        """Inner products with the sentences of n passages, of shape (m, sentences), and each passage's first one."""
+        sentences, counts = positions_of(self._starts, rows)
         with np.errstate(invalid="ignore"):
             scores = inner_products(queries, self._vectors[sentences].astype(np.float32))
         if not np.isfinite(scores).all():
             raise IndexDamagedError(f"{self._path} holds what is no number")
-        return scores
+        return scores, np.cumsum(counts) - counts
 
 
 class SentenceWriter:

@@ -12,37 +12,26 @@ from rag_qa.text.duplicates import LENGTH, signature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SignatureWriter", "Signatures"]
+__all__ = ["SignatureWriter", "open_signatures"]
 
 FILE = "signatures.u32"
 NUMBER = np.dtype("<u4")
 
 
-class Signatures:
-    """The signatures of a segment, in a memory-mapped file; safe to share between threads."""
+def open_signatures(folder: Path, passages: int) -> "NDArray[np.uint32]":
+    """The signatures of a segment, of shape (passages, 64), mapped into memory.
 
-    def __init__(self, signatures: "NDArray[np.uint32]") -> None:
-        self._signatures = signatures
-
-    @classmethod
-    def open(cls, folder: Path, passages: int) -> "Signatures":
-        """Opens what `SignatureWriter` wrote.
-
-        Raises:
-            IndexDamagedError: it cannot be read, or does not belong to so many passages.
-        """
-        path = folder / FILE
-        try:
-            signatures = np.memmap(path, dtype=NUMBER, mode="r")
-        except (OSError, ValueError):
-            raise IndexDamagedError(f"{path} cannot be read") from None
-        if signatures.size != passages * LENGTH:
-            raise IndexDamagedError(f"{path} does not belong to the {passages} passages of its segment")
-        return cls(signatures.reshape(-1, LENGTH))
-
-    def of(self, rows: "NDArray[np.int64]") -> "NDArray[np.uint32]":
-        """The signatures of n passages, of shape (n, 64)."""
-        return self._signatures[rows]
+    Raises:
+        IndexDamagedError: they cannot be read, or do not belong to so many passages.
+    """
+    path = folder / FILE
+    try:
+        signatures = np.memmap(path, dtype=NUMBER, mode="r")
+    except (OSError, ValueError):
+        raise IndexDamagedError(f"{path} cannot be read") from None
+    if signatures.size != passages * LENGTH:
+        raise IndexDamagedError(f"{path} does not belong to the {passages} passages of its segment")
+    return signatures.reshape(-1, LENGTH)
 
 
 class SignatureWriter:

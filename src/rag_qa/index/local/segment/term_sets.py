@@ -14,6 +14,7 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.files import save_array
+from rag_qa.index.local.segment.arrays import positions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,17 +69,15 @@ class TermSets:
 
     def _neighbours(self, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """The rows before and after each in its document; where there is none, the row itself."""
-        return rows - ~self._firsts[rows], rows + ~self._lasts[rows]
+        return np.where(self._firsts[rows], rows, rows - 1), np.where(self._lasts[rows], rows, rows + 1)
 
     def _holding(self, terms: Sequence[str], rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":
         """Whether each of the rows holds each of the terms, of shape (rows, terms)."""
-        starts, lengths = self._starts[rows], self._starts[rows + 1] - self._starts[rows]
-        of_row = np.repeat(np.arange(len(rows)), lengths)
-        within = np.arange(len(of_row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        found = self._terms[np.repeat(starts, lengths) + within]
+        positions, counts = positions_of(self._starts, rows)
+        checksums, row_of = self._terms[positions], np.repeat(np.arange(len(rows)), counts)
         holding = np.zeros((len(rows), len(terms)), dtype=np.bool_)
-        for column, checksum in enumerate(map(_checksum, terms)):
-            holding[of_row[found == checksum], column] = True
+        for column, term in enumerate(terms):
+            holding[row_of[checksums == _checksum(term)], column] = True
         return holding
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from rag_qa.index.local.segment.inverted import LexicalWriter
+from rag_qa.index.local.segment.inverted import InvertedIndexWriter
 from rag_qa.text.analysis import stems
 
 __all__ = ["Tombstones", "write_ballast"]
@@ -72,7 +72,7 @@ def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> 
 
     ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
     filled = round(words * (gone.passages + ballast) / passages) - gone.words
-    writer = LexicalWriter(folder)
+    writer = InvertedIndexWriter(folder)
     for text in [f"{BALLAST} " * filled, *[""] * (ballast - 1)]:
         writer.add(text)
     writer.seal()

@@ -15,7 +15,7 @@ import numpy as np
 
 from rag_qa.errors import IndexDamagedError
 from rag_qa.index.local.manifest import Graph
-from rag_qa.index.local.segment.inner_product import inner_products
+from rag_qa.index.local.segment.arrays import HALF, inner_products, read_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["VectorIndex", "VectorWriter"]
 
 VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
-HALF = np.dtype("<f2")
 THREADS = faiss.omp_get_max_threads()
 """That a graph may be built with."""
 READ_TOGETHER = 16_384  # vectors
@@ -143,10 +142,12 @@ class VectorIndex:
         """The vectors of consecutive rows, of shape (len(rows), dimension); read, not mapped: they may be very many."""
         dimension, size = self._flat.d, self._flat.d * HALF.itemsize
         header = self._path.stat().st_size - self._flat.ntotal * size  # the vectors are the end of the file
-        found = np.fromfile(self._path, HALF, len(rows) * dimension, offset=header + rows.start * size)
-        if found.size < len(rows) * dimension:
-            raise IndexDamagedError(f"{self._path} is truncated")
-        return found.reshape(-1, dimension).astype(np.float32)
+        return read_vectors(self._path, header + rows.start * size, len(rows), dimension).astype(np.float32)
+
+    def vectors_of(self, rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
+        """The vectors of n rows, of shape (n, dimension)."""
+        vectors: NDArray[np.float32] = self._flat.reconstruct_batch(rows)
+        return vectors
 
     def _check_finite(self, scores: "NDArray[np.float32]") -> None:
         if not np.isfinite(scores).all():

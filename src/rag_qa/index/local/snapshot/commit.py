@@ -74,7 +74,7 @@ def publish(
     linked: Mapping[str, FileRecord],
     keep: int,
     check: Callable[[Snapshot], None],
-) -> None:
+) -> Snapshot:
     """Seals a written folder with its manifest, makes it current and removes the oldest snapshots. Needs `writing`.
 
     Args:
@@ -110,6 +110,7 @@ def publish(
         raise
     with suppress(OSError):  # what is not removed now is removed the next time
         prune(index, keep)
+    return snapshot
 
 
 def make_current(snapshot: Snapshot) -> None:

@@ -19,7 +19,7 @@ from rag_qa.errors import InputError
 from rag_qa.index.local.sqlite_file import CheckedDatabase, DatabaseWriter, checksum
 from rag_qa.types import ChunkedDocument, IndexedFile
 
-__all__ = ["Contents", "ContentsWriter", "Layout", "Placed"]
+__all__ = ["DocumentLocation", "DocumentTable", "DocumentTableWriter", "Layout"]
 
 STAGING = """
 CREATE TABLE documents (
@@ -44,7 +44,7 @@ READ_TOGETHER = 10_000  # documents
 _FILES = msgspec.msgpack.Decoder(IndexedFile)
 
 
-class Placed(Struct, frozen=True):
+class DocumentLocation(Struct, frozen=True):
     """A document, and where it lies; the fields are the columns of the table."""
 
     id: str
@@ -78,7 +78,7 @@ class Layout(Struct, frozen=True):
     """The row of each document's first passage among all passages, in order."""
 
 
-class Contents(CheckedDatabase):
+class DocumentTable(CheckedDatabase):
     """Reads the list of files and documents; safe to share between threads.
 
     Every method raises IndexDamagedError where a row is not what was written.
@@ -92,12 +92,12 @@ class Contents(CheckedDatabase):
             files.append(_FILES.decode(file))
         return files
 
-    def documents(self, offset: int = 0, limit: int | None = None) -> list[Placed]:
+    def documents(self, offset: int = 0, limit: int | None = None) -> list[DocumentLocation]:
         """The documents in order, from the `offset`-th on."""
         end = sys.maxsize if limit is None else min(offset + limit, sys.maxsize)
         return self._select("number >= ? AND number < ?", min(offset, end), end)
 
-    def each(self) -> Iterator[Placed]:
+    def each(self) -> Iterator[DocumentLocation]:
         """The documents in order, of which only some are held at a time."""
         for first in count(step=READ_TOGETHER):
             some = self.documents(first, READ_TOGETHER)
@@ -105,41 +105,41 @@ class Contents(CheckedDatabase):
             if len(some) < READ_TOGETHER:
                 return
 
-    def document(self, document_id: str) -> Placed | None:
+    def document(self, document_id: str) -> DocumentLocation | None:
         """A document by its id, or None if there is none."""
         return next(iter(self._select("id = ?", document_id)), None)
 
-    def of_file(self, path: str) -> list[Placed]:
+    def of_file(self, path: str) -> list[DocumentLocation]:
         """The documents of a file, in order."""
         return self._select("file = ?", path)
 
-    def in_segment(self, segment: int) -> list[Placed]:
+    def in_segment(self, segment: int) -> list[DocumentLocation]:
         """The documents that lie in a segment, in order."""
         return self._select("segment = ?", segment)
 
-    def _select(self, where: str, *values: object) -> list[Placed]:
+    def _select(self, where: str, *values: object) -> list[DocumentLocation]:
         statement = f"SELECT number, {COLUMNS}, checksum FROM documents WHERE {where} ORDER BY number"  # noqa: S608
-        placed: list[Placed] = []
+        locations: list[DocumentLocation] = []
         for number, *columns, expected in self.query(statement, values):
             self.check(expected, number, *columns)
-            placed.append(Placed(*columns))
-        return placed
+            locations.append(DocumentLocation(*columns))
+        return locations
 
 
-class ContentsWriter(DatabaseWriter):
+class DocumentTableWriter(DatabaseWriter):
     """Collects documents in any order and writes them in theirs; where there is nothing to write, in memory."""
 
     def __init__(self, staging: Path | None) -> None:
         super().__init__(staging or ":memory:", STAGING)
 
-    def add(self, stored: ChunkedDocument, segment: int, place: int, first_row: int) -> None:
+    def add(self, chunked: ChunkedDocument, segment: int, place: int, first_row: int) -> None:
         """Adds a document that was written to a segment.
 
         Raises:
             InputError: another document has the same name.
         """
-        document = stored.document
-        placed = Placed(
+        document = chunked.document
+        location = DocumentLocation(
             id=document.id,
             path=document.path,
             file=document.file,
@@ -147,28 +147,22 @@ class ContentsWriter(DatabaseWriter):
             segment=segment,
             place=place,
             first_row=first_row,
-            passages=len(stored.passages),
-            tokens=stored.tokens,
-            digest=stored.digest,
+            passages=len(chunked.passages),
+            tokens=chunked.tokens,
+            digest=chunked.digest,
         )
-        self.keep([placed])
+        self.keep([location])
 
-    def keep(self, documents: Iterable[Placed]) -> None:
+    def keep(self, documents: Iterable[DocumentLocation]) -> None:
         """Adds documents that stay where they lie; errors as `add`."""
-        path = ""
-
-        def rows() -> Iterator[tuple[object, ...]]:
-            nonlocal path
-            for placed in documents:
-                path = placed.path
-                yield msgspec.structs.astuple(placed)
-
-        try:
-            self.insert("documents", rows())
-        except sqlite3.IntegrityError:
-            raise InputError(
-                f"Two documents would both be called “{path}”, a file and a record of a feed: rename the file."
-            ) from None
+        for location in documents:
+            try:
+                self.insert("documents", [msgspec.structs.astuple(location)])
+            except sqlite3.IntegrityError:
+                raise InputError(
+                    f"Two documents would both be called “{location.path}”, a file and a record of a feed: rename the "
+                    "file."
+                ) from None
 
     def move(self, document_id: str, segment: int, place: int, first_row: int) -> None:
         """Tells that a document was copied to another segment."""
@@ -177,10 +171,10 @@ class ContentsWriter(DatabaseWriter):
             (segment, place, first_row, document_id),
         )
 
-    def in_segment(self, segment: int) -> list[Placed]:
+    def in_segment(self, segment: int) -> list[DocumentLocation]:
         """The documents that lie in a segment, in the order of their places."""
         statement = f"SELECT {COLUMNS} FROM documents WHERE segment = ? ORDER BY place"  # noqa: S608 - a constant
-        return [Placed(*row) for row in self.execute(statement, [segment])]
+        return [DocumentLocation(*row) for row in self.execute(statement, [segment])]
 
     def live(self) -> dict[int, int]:
         """The number of passages that each segment's documents have."""

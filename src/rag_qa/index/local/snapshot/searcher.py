@@ -1,58 +1,75 @@
-"""An opened snapshot: its segments as one collection, in which every passage has one row number.
+"""An opened snapshot: its segments as one collection, searched by row.
 
 Rows count the passages of all documents in their order (document_table.py), whichever segment they lie in.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from rag_qa.errors import IndexDamagedError
-from rag_qa.index.local.manifest import Manifest, Segment
-from rag_qa.index.local.segment.inverted import LexicalIndex
-from rag_qa.index.local.segment.segment import OpenSegment, Vectors, lexical_folder
-from rag_qa.index.local.segment.tombstones import Tombstones
-from rag_qa.index.local.snapshot.document_table import Contents, Placed
+from rag_qa.filters import Filters
+from rag_qa.index.local.metadata_index import MetadataIndex
+from rag_qa.index.local.segment.inverted import BM25_BOUND, InvertedIndex
+from rag_qa.index.local.segment.segment import OpenSegment
+from rag_qa.index.local.snapshot.document_table import DocumentLocation, DocumentTable
 from rag_qa.index.local.snapshot.layout import Snapshot, open_current
-from rag_qa.text.acronyms.lexicon import Acronym, Lexicon
+from rag_qa.index.local.snapshot.parts import open_inverted, read_acronyms, read_rows
+from rag_qa.index.records import Candidates, SearchOptions, SnapshotInfo
+from rag_qa.text.acronyms.lexicon import Acronym
 from rag_qa.text.duplicates import LENGTH
-from rag_qa.types import ChunkedDocument, Document, DocumentInfo, IndexedFile, Passage
+from rag_qa.types import Document, DocumentInfo, IndexedFile, Passage
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from rag_qa.index.protocol import SearchIndex
 
-__all__ = ["Corpus", "read_tombstones"]
+__all__ = ["SnapshotSearcher", "open_snapshot"]
 
 Number = TypeVar("Number", np.float32, np.float64, np.uint32)
-
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_ACRONYMS = msgspec.msgpack.Decoder(tuple[Acronym, ...])
+Opened = TypeVar("Opened")
 
 
-class Corpus:
-    """Reads a snapshot; safe to share between threads. Every method raises IndexDamagedError where it is damaged."""
+def open_snapshot(index: Path, then: "Callable[[SearchIndex], Opened]") -> Opened:
+    """Opens the current snapshot and hands it over; as `rag_qa.index.open_index`."""
+
+    def opened(snapshot: Snapshot) -> Opened:
+        searcher = SnapshotSearcher.open(snapshot)
+        try:
+            return then(searcher)
+        except BaseException:
+            searcher.close()
+            raise
+
+    return open_current(index, opened)
+
+
+class SnapshotSearcher:
+    """Searches one snapshot and reads from it; the local engine's `SearchIndex`."""
+
+    bm25_bound = BM25_BOUND
 
     def __init__(
         self,
         snapshot: Snapshot,
-        contents: Contents,
+        table: DocumentTable,
         segments: Sequence[OpenSegment],
-        rows: "Mapping[int, NDArray[np.int64]]",
-        lexical: LexicalIndex,
+        rows: Mapping[int, NDArray[np.int64]],
+        inverted: InvertedIndex,
         acronyms: Sequence[Acronym],
     ) -> None:
         self.snapshot = snapshot
-        self.lexical = lexical
+        self.info: SnapshotInfo = snapshot.manifest.info(snapshot.name)
         self.acronyms = acronyms
-        """With their long forms."""
-        self.lexicon = Lexicon(acronyms)
-        self._contents = contents
-        self._segments = {each.segment.number: each for each in segments}
+        self.table = table
+        self.segments = {each.segment.number: each for each in segments}
+        self._inverted = inverted
         self._rows = rows
         self._live = {number: there >= 0 for number, there in rows.items()}
         self._whole = {number for number, live in self._live.items() if live.all()}
@@ -63,232 +80,218 @@ class Corpus:
             found = there[self._live[number]]
             self._segment_of[found] = number
             self._row_in_segment[found] = np.flatnonzero(self._live[number])
+        self._lock = Lock()
+        self._metadata: MetadataIndex | None = None
 
     @classmethod
-    def open_current(cls, index: Path) -> Self:
-        """Opens the snapshot that answers; errors as `Snapshot.open_current`."""
-        return open_current(index, cls.open)
-
-    @classmethod
-    def open(cls, snapshot: Snapshot) -> Self:
-        """Opens a snapshot.
+    def open(cls, snapshot: Snapshot) -> "SnapshotSearcher":
+        """Opens the parts of a snapshot.
 
         Raises:
-            IndexDamagedError: its parts cannot be read, or do not belong together.
+            IndexDamagedError: they cannot be read, or do not belong together.
         """
         manifest = snapshot.manifest
-        rows = {segment.number: _rows(snapshot, segment) for segment in manifest.segments}
+        rows = {segment.number: read_rows(snapshot, segment) for segment in manifest.segments}
         every = np.concatenate([there[there >= 0] for there in rows.values()])
         if not np.array_equal(np.sort(every), np.arange(manifest.counts.passages)):
             raise IndexDamagedError(f"The segments of {snapshot.folder} do not make up its passages")
-        lexical, acronyms = _lexical(snapshot, rows), _acronyms(snapshot)
+        inverted, acronyms = open_inverted(snapshot, rows), read_acronyms(snapshot)
         with ExitStack() as on_error:
             segments: list[OpenSegment] = []
             for segment in manifest.segments:
                 segments.append(OpenSegment.open(snapshot.segment(segment.name), segment, manifest.encoder.dimension))
                 on_error.callback(segments[-1].close)
-            contents = Contents(snapshot.contents)
+            table = DocumentTable(snapshot.contents)
             on_error.pop_all()
-        return cls(snapshot, contents, segments, rows, lexical, acronyms)
+        return cls(snapshot, table, segments, rows, inverted, acronyms)
 
     @property
-    def manifest(self) -> Manifest:
-        """What the snapshot is made of."""
-        return self.snapshot.manifest
+    def folder(self) -> Path:
+        """The folder of the index."""
+        return self.snapshot.index
 
-    def near(
+    @property
+    def encoder_folder(self) -> Path:
+        """The folder of the exported encoder."""
+        return self.snapshot.encoder
+
+    def idf(self, terms: Collection[str]) -> dict[str, float]:
+        """The inverse document frequency of each term among the passages left."""
+        return self._inverted.idf(terms)
+
+    def search(
         self,
-        query: "NDArray[np.float32]",
-        depth: int,
-        allowed: "NDArray[np.bool_] | None" = None,
-        *,
-        exact: bool = False,
-    ) -> dict[int, float]:
-        """The `depth` rows whose vectors have the largest inner product, best first, equal ones by row.
+        vectors: NDArray[np.float32],
+        terms: Sequence[Mapping[str, int]],
+        shares: Sequence[Mapping[str, float]],
+        options: SearchOptions,
+        filters: Filters | None = None,
+    ) -> Candidates:
+        """Finds candidates by vectors and by terms, and scores them all by both; as `SearchIndex.search`."""
+        allowed = self._allowed(filters, options.without)
+        if allowed is not None and not allowed.any():
+            return Candidates.none(len(vectors))
+        started = time.perf_counter()
+        by_vector = [self._nearest(vector, options, allowed) for vector in vectors] if options.dense else []
+        between = time.perf_counter()
+        by_terms = [self._inverted.search(each, options.depth, allowed) if options.bm25 else {} for each in terms]
+        ended = time.perf_counter()
+        rows = np.array(sorted({row for hits in (*by_vector, *by_terms) for row in hits}), dtype=np.int64)
+        if not len(rows):
+            return Candidates.none(len(vectors))
+        return Candidates(
+            rows=rows,
+            dense=self._dense(vectors, rows, sentences=options.sentences),
+            bm25=np.array([[hits.get(row, 0.0) for row in rows.tolist()] for hits in by_terms]),
+            coverage=self._filled(
+                (len(shares), 2), np.float64, rows, lambda part, own: part.terms.coverage(shares, own)
+            ),
+            dense_ms=(between - started) * 1000,
+            bm25_ms=(ended - between) * 1000,
+        )
 
-        Args:
-            query: a unit vector of shape (dimension,).
-            depth: how many rows.
-            allowed: for each row whether it may be found.
-            exact: compare with every vector, also where there is a graph.
-        """
-        hits: list[tuple[int, float]] = []
-        for number, segment in self._segments.items():
-            findable = None if number in self._whole else self._live[number]
-            if allowed is not None:
-                findable = self._live[number] & allowed[self._rows[number]]
-            found = segment.vectors.search(query, depth, findable, exact=exact)
-            hits += [(int(self._rows[number][row]), score) for row, score in found.items()]
-        return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0]))[:depth])
-
-    def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        """The inner products of m queries with n rows, of shape (m, n)."""
-        found = np.empty((len(queries), len(rows)), dtype=np.float32)
-        return self._filled(found, rows, lambda segment, inner: segment.vectors.scores(queries, inner))
-
-    def nearest_sentences(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "NDArray[np.float32]":
-        """The inner products of m queries with the nearest sentence of each of n rows, of shape (m, n)."""
-        found = np.empty((len(queries), len(rows)), dtype=np.float32)
-        return self._filled(found, rows, lambda segment, inner: segment.sentences.best(queries, inner))
-
-    def sentence_scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "list[NDArray[np.float32]]":
-        """For each of n rows the inner products of m queries with its sentences, of shape (m, sentences)."""
-        segments, inner = self._segment_of[rows], self._row_in_segment[rows]
-        found: dict[int, NDArray[np.float32]] = {}
-        for number in np.unique(segments):
-            here = np.flatnonzero(segments == number)
-            scores = self._segments[int(number)].sentences.scores(queries, inner[here])
-            found |= zip(here.tolist(), scores, strict=True)
-        return [found[place] for place in range(len(rows))]
-
-    def coverage(self, weights: Sequence[Mapping[str, float]], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """How much of m questions n rows cover, alone and with neighbours, of shape (m, 2, n); as `TermSets`."""
-        found = np.empty((len(weights), 2, len(rows)))
-        return self._filled(found, rows, lambda segment, inner: segment.terms.coverage(weights, inner))
-
-    def signatures(self, rows: Sequence[int]) -> "NDArray[np.uint32]":
+    def signatures(self, rows: Sequence[int]) -> NDArray[np.uint32]:
         """The MinHash signatures of n rows, of shape (n, 64)."""
-        found = np.empty((LENGTH, len(rows)), dtype=np.uint32)
-        wanted = np.asarray(rows, dtype=np.int64)
-        return self._filled(found, wanted, lambda segment, inner: segment.signatures.of(inner).T).T
+        return self._filled((LENGTH,), np.uint32, rows, lambda part, own: part.signatures[own].T).T
 
     def passages(self, rows: Sequence[int]) -> list[tuple[DocumentInfo, Passage]]:
-        """The passages of the rows, in the order of `rows`, each with its document."""
-        inner: dict[int, list[int]] = defaultdict(list)
+        """The passages of rows with their documents, in the order of `rows`."""
+        own: dict[int, list[int]] = defaultdict(list)
         for row in rows:
-            inner[int(self._segment_of[row])].append(int(self._row_in_segment[row]))
+            own[int(self._segment_of[row])].append(int(self._row_in_segment[row]))
         found = {
-            (number, own): passage
-            for number, wanted in inner.items()
-            for own, passage in zip(wanted, self._segments[number].store.passages(wanted), strict=True)
+            (number, place): passage
+            for number, places in own.items()
+            for place, passage in zip(places, self.segments[number].store.passages(places), strict=True)
         }
         return [found[int(self._segment_of[row]), int(self._row_in_segment[row])] for row in rows]
 
+    def sentence_scores(self, vectors: NDArray[np.float32], rows: Sequence[int]) -> list[NDArray[np.float32]]:
+        """For each of n rows, the inner products of m vectors with its sentences, of shape (m, sentences)."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        segments, own = self._segment_of[wanted], self._row_in_segment[wanted]
+        found: dict[int, NDArray[np.float32]] = {}
+        for number in np.unique(segments):
+            here = np.flatnonzero(segments == number)
+            scores = self.segments[int(number)].sentences.scores(vectors, own[here])
+            found |= zip(here.tolist(), scores, strict=True)
+        return [found[place] for place in range(len(wanted))]
+
+    def passage_vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """The vectors of n rows, of shape (n, d)."""
+        dimension = (self.info.encoder.dimension,)
+        return self._filled(dimension, np.float32, rows, lambda part, own: part.vectors.vectors_of(own).T).T
+
+    def check_filters(self, filters: Filters) -> None:
+        """Raises what `search` would raise for these filters."""
+        self._metadata_index().check(filters)
+
+    def facets(self) -> dict[str, list[tuple[str, int]]]:
+        """Formats and languages of the documents, each with the number of documents, the most frequent first."""
+        return self._metadata_index().facets
+
     def files(self) -> list[IndexedFile]:
-        """All files, those that gave no document among them, by path."""
-        return self._contents.files()
+        """All files by path, those that gave no document among them."""
+        return self.table.files()
 
     def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
         """The documents in order, from the `offset`-th on, each with its number of passages."""
-        placed = self._contents.documents(offset, limit)
-        return [(info, each.passages) for info, each in zip(self._infos(placed), placed, strict=True)]
+        locations = self.table.documents(offset, limit)
+        return [(info, each.passages) for info, each in zip(self._infos(locations), locations, strict=True)]
 
-    def placed(self, document_id: str) -> Placed | None:
-        """Where a document lies, or None if the id is unknown."""
-        return self._contents.document(document_id)
+    def document_info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
+        """A document without its text, and its rows; None where no document has this id."""
+        location = self.table.document(document_id)
+        if location is None:
+            return None
+        (info,) = self._infos([location])
+        first = int(self._rows[location.segment][location.first_row]) if location.passages else 0
+        return info, range(first, first + location.passages)
 
-    def of_file(self, path: str) -> list[Placed]:
-        """Where the documents of a file lie, in order."""
-        return self._contents.of_file(path)
-
-    def in_segment(self, segment: int) -> list[Placed]:
-        """The documents that lie in a segment, in order."""
-        return self._contents.in_segment(segment)
-
-    def each_placed(self) -> Iterator[Placed]:
-        """Where every document lies, in order; only some are held at a time."""
-        return self._contents.each()
-
-    def info(self, placed: Placed) -> DocumentInfo:
-        """A document without its text."""
-        (info,) = self._infos([placed])
-        return info
-
-    def document(self, placed: Placed) -> Document:
-        """A document with its text."""
-        document = self._segment(placed).store.document(placed.place)
-        self._check(placed, document)
+    def document(self, document_id: str) -> Document | None:
+        """A document with its text; None where no document has this id."""
+        location = self.table.document(document_id)
+        if location is None:
+            return None
+        document = self.segments[location.segment].store.document(location.place)
+        self.check_location(location, document)
         return document
 
-    def passages_of(self, placed: Placed) -> list[Passage]:
-        """The passages of a document in order."""
-        return [passage for _, passage in self._segment(placed).store.passages(placed.rows)]
-
-    def rows_of(self, placed: Placed) -> list[int]:
-        """The rows of a document's passages in order."""
-        rows: list[int] = self._rows[placed.segment][placed.rows.start : placed.rows.stop].tolist()
-        return rows
-
-    def stored(self, placed: Placed) -> tuple[ChunkedDocument, Vectors]:
-        """A document with its passages, as it was written, and their vectors."""
-        stored, vectors = self._segment(placed).stored(placed.place, placed.rows)
-        self._check(placed, stored.document)
-        return stored, vectors
+    def check_location(self, location: DocumentLocation, info: DocumentInfo) -> None:
+        """Raises IndexDamagedError where another document lies at a location."""
+        if location.id != info.id:
+            raise self.table.damaged()
 
     def close(self) -> None:
         """Closes the files; nothing can be read afterwards."""
-        self._contents.close()
-        for segment in self._segments.values():
+        self.table.close()
+        for segment in self.segments.values():
             segment.close()
-        self._segments.clear()  # and with them what is mapped into memory
+        self.segments.clear()  # and with them what is mapped into memory
 
-    def _infos(self, placed: Sequence[Placed]) -> list[DocumentInfo]:
-        """Documents in their order, read segment by segment."""
-        places: dict[int, list[int]] = defaultdict(list)
-        for each in placed:
-            places[each.segment].append(each.place)
-        found = {
-            (number, place): info
-            for number, inner in places.items()
-            for place, info in zip(inner, self._segments[number].store.infos(inner), strict=True)
-        }
-        infos = [found[each.segment, each.place] for each in placed]
-        for each, info in zip(placed, infos, strict=True):
-            self._check(each, info)
-        return infos
+    def _allowed(self, filters: Filters | None, without: Sequence[int]) -> NDArray[np.bool_] | None:
+        """Whether each row may be found, of shape (passages,); None where all may."""
+        allowed = None if filters is None or filters == Filters() else self._metadata_index().allowed(filters)
+        if without:
+            allowed = np.ones(len(self._segment_of), dtype=np.bool_) if allowed is None else allowed.copy()
+            allowed[list(without)] = False
+        return allowed
 
-    def _segment(self, placed: Placed) -> OpenSegment:
-        return self._segments[placed.segment]
+    def _metadata_index(self) -> MetadataIndex:
+        """Made when the first filter is used, for it reads the descriptions of all documents."""
+        with self._lock:
+            if self._metadata is None:
+                self._metadata = MetadataIndex(self.documents())
+            return self._metadata
 
-    def _check(self, placed: Placed, info: DocumentInfo) -> None:
-        if placed.id != info.id:
-            raise self._contents.damaged()
+    def _nearest(
+        self, vector: NDArray[np.float32], options: SearchOptions, allowed: NDArray[np.bool_] | None
+    ) -> dict[int, float]:
+        """The `depth` rows with the largest inner product, best first, equal ones by row."""
+        hits: list[tuple[int, float]] = []
+        for number, segment in self.segments.items():
+            findable = None if number in self._whole else self._live[number]
+            if allowed is not None:
+                findable = self._live[number] & allowed[self._rows[number]]
+            found = segment.vectors.search(vector, options.depth, findable, exact=options.exact)
+            hits += [(int(self._rows[number][own]), score) for own, score in found.items()]
+        return dict(sorted(hits, key=lambda hit: (-hit[1], hit[0]))[: options.depth])
+
+    def _dense(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], *, sentences: bool) -> NDArray[np.float32]:
+        """Inner products of shape (m, n), with the passage or its nearest sentence, whichever is larger."""
+        whole = self._filled((len(vectors),), np.float32, rows, lambda part, own: part.vectors.scores(vectors, own))
+        if not sentences:
+            return whole
+        nearest = self._filled((len(vectors),), np.float32, rows, lambda part, own: part.sentences.best(vectors, own))
+        return np.maximum(whole, nearest)
 
     def _filled(
         self,
-        found: "NDArray[Number]",
-        rows: "NDArray[np.int64]",
-        call: "Callable[[OpenSegment, NDArray[np.int64]], NDArray[Number]]",
-    ) -> "NDArray[Number]":
-        """An array whose last axis is that of the rows, filled by a function of a segment's own rows."""
-        segments, inner = self._segment_of[rows], self._row_in_segment[rows]
+        shape: tuple[int, ...],
+        kind: type[Number],
+        rows: Sequence[int] | NDArray[np.int64],
+        values: Callable[[OpenSegment, NDArray[np.int64]], NDArray[Number]],
+    ) -> NDArray[Number]:
+        """An array of `shape` and the rows as its last axis, filled by a function of a segment and rows within it."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        filled = np.empty((*shape, len(wanted)), dtype=kind)
+        segments, own = self._segment_of[wanted], self._row_in_segment[wanted]
         for number in np.unique(segments):
             here = segments == number
-            found[..., here] = call(self._segments[int(number)], inner[here])
-        return found
+            filled[..., here] = values(self.segments[int(number)], own[here])
+        return filled
 
-
-def _acronyms(snapshot: Snapshot) -> tuple[Acronym, ...]:
-    try:
-        return _ACRONYMS.decode(snapshot.acronyms.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        raise IndexDamagedError(f"{snapshot.acronyms} cannot be read") from None
-
-
-def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:
-    """What passages that are gone add to the statistics of the words, by the name of their segment."""
-    if not snapshot.tombstones.is_file():
-        return {}
-    try:
-        return msgspec.msgpack.decode(snapshot.tombstones.read_bytes(), type=dict[str, Tombstones])
-    except msgspec.DecodeError:
-        raise IndexDamagedError(f"{snapshot.tombstones} cannot be read") from None
-
-
-def _rows(snapshot: Snapshot, segment: Segment) -> "NDArray[np.int64]":
-    path = snapshot.rows(segment.name)
-    try:
-        rows: NDArray[np.int64] = np.load(path)
-    except (OSError, ValueError, EOFError):
-        raise IndexDamagedError(f"{path} cannot be read") from None
-    if rows.shape != (segment.passages,):
-        raise IndexDamagedError(f"{path} does not belong to the {segment.passages} passages of its segment")
-    return rows
-
-
-def _lexical(snapshot: Snapshot, rows: "Mapping[int, NDArray[np.int64]]") -> LexicalIndex:
-    folders = {segment.number: lexical_folder(snapshot.segment(segment.name)) for segment in snapshot.manifest.segments}
-    gone = Tombstones.sum(read_tombstones(snapshot).values())
-    if gone.passages != sum(int(np.count_nonzero(there < 0)) for there in rows.values()):
-        raise IndexDamagedError(f"{snapshot.tombstones} does not belong to the passages that are gone")
-    return LexicalIndex.open(folders, rows, gone, snapshot.ballast if snapshot.ballast.is_dir() else None)
+    def _infos(self, locations: Sequence[DocumentLocation]) -> list[DocumentInfo]:
+        """Documents in their order, read segment by segment."""
+        places: dict[int, list[int]] = defaultdict(list)
+        for each in locations:
+            places[each.segment].append(each.place)
+        found = {
+            (number, place): info
+            for number, own in places.items()
+            for place, info in zip(own, self.segments[number].store.infos(own), strict=True)
+        }
+        infos = [found[each.segment, each.place] for each in locations]
+        for each, info in zip(locations, infos, strict=True):
+            self.check_location(each, info)
+        return infos

@@ -13,12 +13,14 @@ import numpy as np
 
 from rag_qa.files import FileRecord, link, make_folder, save_array
 from rag_qa.index.local.manifest import Segment, segment_name
-from rag_qa.index.local.segment.segment import SegmentWriter, Vectors, open_store
+from rag_qa.index.local.segment.segment import SegmentWriter, open_store
 from rag_qa.index.local.segment.tombstones import Tombstones, write_ballast
-from rag_qa.index.local.snapshot.document_table import ContentsWriter, Layout
+from rag_qa.index.local.snapshot.document_table import DocumentTableWriter, Layout
 from rag_qa.index.local.snapshot.layout import SnapshotFolder
 from rag_qa.index.local.snapshot.merge_policy import to_merge
-from rag_qa.index.local.snapshot.searcher import Corpus, read_tombstones
+from rag_qa.index.local.snapshot.parts import read_tombstones
+from rag_qa.index.local.snapshot.previous import PreviousSnapshot
+from rag_qa.index.records import Vectors
 from rag_qa.settings import Settings
 from rag_qa.text.acronyms.lexicon import resolve
 from rag_qa.types import ChunkedDocument, IndexedFile, Mentions
@@ -38,28 +40,28 @@ class SnapshotWriter:
     def __init__(
         self,
         folder: SnapshotFolder,
-        contents: ContentsWriter,
-        previous: Corpus | None,
+        table: DocumentTableWriter,
+        previous: PreviousSnapshot | None,
         settings: Settings,
-        tell: Callable[[str, int, int], None],
+        progress: Callable[[str, int, int], None],
     ) -> None:
         """Begins a snapshot.
 
         Args:
             folder: where to.
-            contents: is told of every document that is added; the caller tells it of those that stay where they lie.
+            table: takes every document that is added; the caller adds those that stay where they lie.
             previous: the snapshot that those lie in.
             settings: sizes of segments.
-            tell: told how far merging is.
+            progress: called with how far merging is.
         """
         self._folder = folder
-        self._contents = contents
+        self._table = table
         self._previous = previous
-        self.dimension = previous.manifest.encoder.dimension if previous else 0
+        self.dimension = previous.snapshot.manifest.encoder.dimension if previous else 0
         """Of the vectors; known when there are some."""
         self._settings = settings
-        self._tell = tell
-        self._before = {each.number: each for each in previous.manifest.segments} if previous else {}
+        self._progress = progress
+        self._before = {each.number: each for each in previous.snapshot.manifest.segments} if previous else {}
         self._sealed: list[Segment] = []
         self._open: SegmentWriter | None = None
 
@@ -71,8 +73,8 @@ class SnapshotWriter:
             WriteError: they cannot be written.
         """
         number, places = self._append(documents, vectors)
-        for stored, (place, first_row) in zip(documents, places, strict=True):
-            self._contents.add(stored, number, place, first_row)
+        for chunked, (place, first_row) in zip(documents, places, strict=True):
+            self._table.add(chunked, number, place, first_row)
 
     def finish(self, files: Sequence[IndexedFile]) -> tuple[tuple[Segment, ...], dict[str, FileRecord]]:
         """Merges segments that have become too small or too holey, and writes all else.
@@ -85,16 +87,16 @@ class SnapshotWriter:
         """
         self._merge()
         self._seal()
-        live = self._contents.live()
+        live = self._table.live()
         kept = [segment for number, segment in self._before.items() if number in live]
         segments = sorted([*kept, *self._sealed], key=lambda segment: segment.number)
         linked: dict[str, FileRecord] = {}
         for segment in kept:
             linked |= self._link(segment)
-        self._write_rows(segments, self._contents.layout())
+        self._write_rows(segments, self._table.layout())
         self._write_tombstones(segments, {each.number: each for each in kept}, live)
         self._write_acronyms(segments)
-        self._contents.write(self._folder.contents, files)
+        self._table.write(self._folder.contents, files)
         return tuple(segments), linked
 
     def discard(self) -> None:
@@ -115,34 +117,34 @@ class SnapshotWriter:
 
     def _seal(self) -> None:
         if self._open is not None:
-            self._tell("joining", self._open.passages, self._open.passages)
+            self._progress("joining", self._open.passages, self._open.passages)
             self._sealed.append(self._open.seal(self._settings.graph_passages))
             self.dimension = self._open.dimension
             self._open = None
 
     def _merge(self) -> None:
-        live = self._contents.live()
+        live = self._table.live()
         sizes = {number: (live[number], segment.passages) for number, segment in self._before.items() if number in live}
         fresh = sum(live.values()) - sum(size for size, _ in sizes.values())
         merged = to_merge(sizes, fresh, self._settings.segment_passages)
         total = sum(live[number] for number in merged)
         done = 0
         for number in merged:
-            for placed in self._contents.in_segment(number):
-                self._tell("merging", done, total)
-                stored, vectors = self._of_previous.stored(placed)
-                target, [(place, first_row)] = self._append([stored], [vectors])
-                self._contents.move(placed.id, target, place, first_row)
-                done += placed.passages
+            for location in self._table.in_segment(number):
+                self._progress("merging", done, total)
+                chunked, vectors = self._base.chunked(location)
+                target, [(place, first_row)] = self._append([chunked], [vectors])
+                self._table.move(location.id, target, place, first_row)
+                done += location.passages
 
     @property
-    def _of_previous(self) -> Corpus:
+    def _base(self) -> PreviousSnapshot:
         assert self._previous is not None  # noqa: S101 - there are segments to keep
         return self._previous
 
     def _link(self, segment: Segment) -> dict[str, FileRecord]:
         """Links a segment's files; gives what they look like."""
-        snapshot = self._of_previous.snapshot
+        snapshot = self._base.snapshot
         place = snapshot.segment(segment.name).relative_to(snapshot.folder).as_posix()
         records = {name: of for name, of in snapshot.manifest.files.items() if name.startswith(f"{place}/")}
         for name in records:
@@ -160,10 +162,10 @@ class SnapshotWriter:
 
         def mentions() -> Iterator[tuple[str, Mentions]]:
             for segment in segments:
-                placed = self._contents.in_segment(segment.number)
+                locations = self._table.in_segment(segment.number)
                 with closing(open_store(self._folder.segment(segment.name))) as store:
-                    for first in range(0, len(placed), READ_TOGETHER):
-                        some = placed[first : first + READ_TOGETHER]
+                    for first in range(0, len(locations), READ_TOGETHER):
+                        some = locations[first : first + READ_TOGETHER]
                         said = store.mentions([each.place for each in some])
                         yield from zip((each.path for each in some), said, strict=True)
 
@@ -172,20 +174,20 @@ class SnapshotWriter:
     def _write_tombstones(
         self, segments: Sequence[Segment], kept: Mapping[int, Segment], live: Mapping[int, int]
     ) -> None:
-        """Writes what passages that are gone still add to the statistics of the words, and what outweighs it."""
-        holey = [segment for number, segment in kept.items() if live[number] < segment.passages]
-        if not holey:
+        """Writes the BM25 statistics of deleted passages, and the ballast index that cancels them."""
+        thinned = [segment for number, segment in kept.items() if live[number] < segment.passages]
+        if not thinned:
             return
-        before = read_tombstones(self._of_previous.snapshot)
-        gone = {segment.name: before.get(segment.name) or Tombstones() for segment in holey}
-        for segment in holey:
-            left = {placed.id for placed in self._contents.in_segment(segment.number)}
-            removed = (placed for placed in self._of_previous.in_segment(segment.number) if placed.id not in left)
-            gone[segment.name].add(
-                passage.in_context for placed in removed for passage in self._of_previous.passages_of(placed)
+        before = read_tombstones(self._base.snapshot)
+        deleted = {segment.name: before.get(segment.name) or Tombstones() for segment in thinned}
+        for segment in thinned:
+            left = {location.id for location in self._table.in_segment(segment.number)}
+            removed = (each for each in self._base.table.in_segment(segment.number) if each.id not in left)
+            deleted[segment.name].add(
+                passage.in_context for location in removed for passage in self._base.passages(location)
             )
-        self._folder.tombstones.write_bytes(msgspec.msgpack.encode(gone))
-        total = Tombstones.sum(gone.values())
+        self._folder.tombstones.write_bytes(msgspec.msgpack.encode(deleted))
+        total = Tombstones.sum(deleted.values())
         words = sum(segment.words for segment in segments) - total.words
         if words > 0:
             make_folder(self._folder.ballast)
