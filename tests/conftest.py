@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from indexes import copy_index, link_encoder
+from support.engines import ENGINES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, in the environment of the process that started them
@@ -38,6 +39,23 @@ settings.load_profile("same every time")
 
 ROOT = Path(__file__).parent.parent
 SEEDS = ROOT / "seeds"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--index-engine",
+        action="append",
+        default=[],
+        metavar="MODULE:FACTORY",
+        help="another engine for index_contract.py",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The conformance suite runs over every engine."""
+    if "engine_named" in metafunc.fixturenames:
+        named = [*ENGINES, *metafunc.config.getoption("--index-engine")]
+        metafunc.parametrize("engine_named", named, ids=[each.rpartition(":")[2] for each in named])
 
 
 @pytest.fixture(scope="session")
