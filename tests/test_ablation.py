@@ -8,6 +8,8 @@ from rag_qa.evaluation.compare.ablation import FOLDER, Variant, ablate, variants
 from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.evaluation.run.subjects import gold_subject
 from rag_qa.evaluation.statistics import adjusted
+from rag_qa.retrieval.query import read_query
+from rag_qa.retrieval.retriever import search
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +42,9 @@ def test_every_variant_is_compared_with_the_default(ablated, report):
 def test_an_index_of_a_variant_is_kept_and_does_not_touch_the_one_that_answers(ablated):
     index, _, _ = ablated
     with Engine.open(index / FOLDER / "passage_tokens-100") as small, Engine.open(index) as engine:
-        assert small.manifest.settings.passage_tokens == 100
-        assert engine.manifest.settings.passage_tokens == 140
-        assert small.manifest.counts.documents == engine.manifest.counts.documents
+        assert small.info.settings.passage_tokens == 100
+        assert engine.info.settings.passage_tokens == 140
+        assert small.info.counts.documents == engine.info.counts.documents
     assert not (index / FOLDER / "passage_tokens-100" / "cache").exists()  # it shares that of its index
 
 
@@ -79,20 +81,25 @@ def test_variants_leave_out_what_is_the_default(engine):
 
 def test_switches_switch_stages_off(engine):
     question = "Which hashtag stands for protecting every survivor?"
-    dense = engine.with_settings(dense_weight=1.0).rank(question).candidates
-    assert {candidate.lexical for candidate in dense} == {0.0}
-    assert [candidate.row for candidate in dense] == sorted(
-        (candidate.row for candidate in dense), key=lambda row: -next(c.dense for c in dense if c.row == row)
+
+    def hits(**changes):
+        searcher = engine.with_settings(**changes).searcher
+        return search(read_query(question, searcher), 100, None, searcher).hits
+
+    dense = hits(dense_weight=1.0)
+    assert {hit.bm25 for hit in dense} == {0.0}
+    assert [hit.row for hit in dense] == sorted(
+        (hit.row for hit in dense), key=lambda row: -next(each.dense for each in dense if each.row == row)
     )
-    words = engine.with_settings(dense_weight=0.0).rank(question).candidates
+    words = hits(dense_weight=0.0)
     assert 0 < len(words) < len(dense)  # only passages that share a word
-    assert all(c.lexical > 0 for c in words)
-    bm25 = engine.with_settings(dense_weight=0.0, word_coverage=False).rank(question).candidates
-    assert [c.lexical for c in bm25] == sorted((c.lexical for c in bm25), reverse=True)
-    whole = engine.with_settings(sentence_scores=False).rank(question).candidates
-    both = {candidate.row: candidate.dense for candidate in engine.rank(question).candidates}
-    assert all(both[candidate.row] >= candidate.dense for candidate in whole)
-    assert any(both[candidate.row] > candidate.dense for candidate in whole)
+    assert all(hit.bm25 > 0 for hit in words)
+    bm25 = hits(dense_weight=0.0, word_coverage=False)
+    assert [hit.bm25 for hit in bm25] == sorted((hit.bm25 for hit in bm25), reverse=True)
+    whole = hits(sentence_scores=False)
+    both = {hit.row: hit.dense for hit in hits()}
+    assert all(both[hit.row] >= hit.dense for hit in whole)
+    assert any(both[hit.row] > hit.dense for hit in whole)
 
 
 def test_ablation_on_the_command_line(index_copy, few_gold, tmp_path, rag_qa_main):

@@ -1,6 +1,7 @@
 import pytest
 
-from rag_qa.answering.citations import cite, within_budget
+from rag_qa.answering.citations import cite
+from rag_qa.answering.compose import within_budget
 from rag_qa.text.structure import sentences
 from rag_qa.types import DocumentInfo, Passage
 

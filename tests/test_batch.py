@@ -248,7 +248,7 @@ def asked(engine, tmp_path_factory):
     remembered = Remembered(engine)
 
     def asked(path):
-        with answers_to_go_on_with(path, questions, engine.manifest.id) as answers:
+        with answers_to_go_on_with(path, questions, engine.info.id) as answers:
             done = answers.tally.done
             for question in questions[done:]:
                 answers.write(ask_one(question, remembered))
@@ -313,7 +313,7 @@ def test_a_file_that_is_not_this_batchs_is_left_alone(batch, out, tmp_path, chan
 def test_one_run_at_a_time_writes_an_output(batch, out, engine, tmp_path):
     (tmp_path / "link.jsonl").symlink_to(out.name)
     questions = read_questions(lines(BATCH).encode(), "", BatchOptions())
-    with answers_to_go_on_with(out, questions, engine.manifest.id):
+    with answers_to_go_on_with(out, questions, engine.info.id):
         code, _, told = batch("--output", "link.jsonl")
         assert code == 2
         assert told == (

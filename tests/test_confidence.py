@@ -10,18 +10,21 @@ from rag_qa import build
 from rag_qa.answering.confidence import (
     CALIBRATION,
     Calibration,
-    Signs,
+    ConfidenceFeatures,
     bound_settings,
     load_calibration,
     save_calibration,
 )
 from rag_qa.engine import Engine
 from rag_qa.errors import GoldError, WriteError
-from rag_qa.evaluation.compare.calibration import Model, _without, calibrate, examples, fit, threshold_of
+from rag_qa.evaluation.compare.calibration import Model, _rows_of, calibrate, examples, fit, threshold_of
 from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, load_gold, locate
+from rag_qa.index.records import SearchOptions
+from rag_qa.retrieval.query import read_query
+from rag_qa.retrieval.retriever import retrieve
 from rag_qa.settings import Settings
 
-NAMES = Signs.__struct_fields__
+NAMES = ConfidenceFeatures.__struct_fields__
 
 
 def silent(*_):
@@ -41,19 +44,19 @@ def made(**changes):
     return Calibration(**values | changes)
 
 
-def test_signs_by_hand():
-    signs = Signs.of([0.9, 0.5, 0.4, 0.4, 0.3, 0.1], sentence=1.2)
-    assert signs.values == pytest.approx((0.9, 0.9 - 0.5, 0.9 - 2.6 / 6, 1.2))
-    assert Signs.of([0.4], 0.0).values == (0.4, 0.0, 0.0, 0.0)
+def test_features_by_hand():
+    features = ConfidenceFeatures.from_scores([0.9, 0.5, 0.4, 0.4, 0.3, 0.1], sentence=1.2)
+    assert features.values == pytest.approx((0.9, 0.9 - 0.5, 0.9 - 2.6 / 6, 1.2))
+    assert ConfidenceFeatures.from_scores([0.4], 0.0).values == (0.4, 0.0, 0.0, 0.0)
     many = [1.0] + [0.0] * 30  # only the first twenty count
-    assert Signs.of(many, 0).field == pytest.approx(1 - 1 / 20)
+    assert ConfidenceFeatures.from_scores(many, 0).field == pytest.approx(1 - 1 / 20)
 
 
 def test_confidence_by_hand():
-    signs = Signs(0.5, 0.25, 0.3, 1.0)
-    assert made().confidence(signs) == round(1 / (1 + np.exp(4 - 0.5 - 0.5 - 0.5)), 4)
-    assert made(intercept=1000.0).confidence(signs) == 1.0
-    assert made(intercept=-1e9).confidence(signs) == 0.0
+    features = ConfidenceFeatures(0.5, 0.25, 0.3, 1.0)
+    assert made().confidence(features) == round(1 / (1 + np.exp(4 - 0.5 - 0.5 - 0.5)), 4)
+    assert made(intercept=1000.0).confidence(features) == 1.0
+    assert made(intercept=-1e9).confidence(features) == 0.0
 
 
 @given(*[st.floats(0, 1)] * 4, st.integers(0, 3), st.floats(0, 1))
@@ -61,11 +64,11 @@ def test_more_of_a_sign_never_makes_less_sure(score, lead, field, sentence, whic
     values = [score, lead, field, sentence]
     better = list(values)
     better[which] += more
-    assert made().confidence(Signs(*better)) >= made().confidence(Signs(*values))
+    assert made().confidence(ConfidenceFeatures(*better)) >= made().confidence(ConfidenceFeatures(*values))
 
 
 def test_what_ships_belongs_to_the_defaults(engine):
-    calibration, problem = load_calibration(None, engine.manifest.encoder.model, Settings())
+    calibration, problem = load_calibration(None, engine.info.encoder.model, Settings())
     assert problem is None
     assert calibration.questions > 500
     assert engine.calibration_problem is None
@@ -81,7 +84,7 @@ def test_what_ships_belongs_to_the_defaults(engine):
 )
 def test_a_calibration_for_something_else_is_ignored_with_a_sentence(index_copy, change, told):
     with Engine.open(index_copy) as engine:
-        fitting = made(encoder=engine.manifest.encoder.model)
+        fitting = made(encoder=engine.info.encoder.model)
     (index_copy / CALIBRATION).write_bytes(msgspec.json.encode(msgspec.structs.replace(fitting, **change)))
     with Engine.open(index_copy) as engine:
         answer = engine.ask("what did HMICFRS recommend?")
@@ -144,7 +147,7 @@ def test_a_question_about_something_else_is_not_answered(rag_qa_main, seeds_inde
 
 
 def test_a_fit_by_hand():
-    """Two signs of which only the first tells: its slope is the log odds ratio, the other's is not negative."""
+    """Two features of which only the first tells: its slope is the log odds ratio, the other's is not negative."""
     values = np.array([[1.0, 1.0]] * 8 + [[0.0, 1.0]] * 8 + [[1.0, 0.0]] * 8 + [[0.0, 0.0]] * 8)
     right = np.array(([True] * 6 + [False] * 2 + [True] * 2 + [False] * 6) * 2)
     model = fit(values, right, pull=0.0)
@@ -188,7 +191,7 @@ def test_hidden_evidence_is_not_found(engine, root):
     assert [each.question for each in hidden] == [each.question for each in found] == [each.id for each in questions]
     assert all(each.right for each in found)
     assert not any(each.right or each.answerable for each in hidden)
-    assert all(one.signs.score < other.signs.score for one, other in zip(hidden, found, strict=True))
+    assert all(one.features.score < other.features.score for one, other in zip(hidden, found, strict=True))
 
 
 def test_what_lies_beside_hidden_evidence_and_its_copies_are_hidden_too(tmp_path, with_encoder):
@@ -204,12 +207,18 @@ def test_what_lies_beside_hidden_evidence_and_its_copies_are_hidden_too(tmp_path
         "q", "What is the Northgate harbour fee?", answerable=True, evidence=(Evidence("a.txt", quote),)
     )
     with Engine.open(index) as engine:
-        statements = engine.finder.statements(gold.question, 20, None)
+        query = read_query(gold.question, engine.searcher)
+        results = retrieve(query, None, 20, engine.searcher)
         (evidence,) = locate([gold], engine)["q"]
-        left = engine.finder.statements(gold.question, 20, _without([evidence], statements, engine)).found
-        weights = engine.finder.search.read(gold.question).readings[0].weights
-        near = engine._corpus.coverage([weights], np.array([each.candidate.row for each in left]))[0, 1]
-    assert any("Northgate" in each.passage.text for each in statements.found)
+        hidden = _rows_of([evidence], results, engine)
+        left = retrieve(query, None, 20, engine.searcher, hidden).fused
+        (variant,) = query.variants
+        options = SearchOptions(depth=20, without=tuple(hidden))
+        found = engine.index.search(query.vectors, [variant.terms], [variant.shares], options)
+        rows = [each.hit.row for each in left]
+        near = found.coverage[0, 1, np.isin(found.rows, rows)]
+        assert len(near) == len(rows)
+    assert any("Northgate" in each.passage.text for each in results.fused)
     assert left
     assert not any("Northgate" in each.passage.text for each in left)
     assert not near.any()
@@ -222,7 +231,7 @@ def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
     assert "Fitted on 68 questions; answered from 0." in out
     assert f"Kept as {index_copy / CALIBRATION}" in out
     with Engine.open(index_copy) as engine:
-        calibration, problem = load_calibration(index_copy, engine.manifest.encoder.model, engine.settings)
+        calibration, problem = load_calibration(index_copy, engine.info.encoder.model, engine.settings)
         assert problem is None
         assert calibration.source == str(gold)
         answer = engine.ask("Who brought the super-complaint?")
@@ -233,7 +242,7 @@ def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
 
 def test_without_unanswerable_questions_evidence_is_hidden(engine, root):
     questions = [each for each in load_gold(root / "eval" / "gold.jsonl") if each.answerable]
-    known, _ = load_calibration(None, engine.manifest.encoder.model, engine.settings)
+    known, _ = load_calibration(None, engine.info.encoder.model, engine.settings)
     found = calibrate("gold", questions[:20], engine, known, silent)
     assert found.answered >= 0.9
     assert found.abstention.metrics["auroc"].value > 0.6

@@ -17,9 +17,8 @@ from structures import HashEncoder
 from rag_qa import Engine, build
 from rag_qa.errors import BusyError, WriteError
 from rag_qa.files import damaged
+from rag_qa.index import open_history, open_index
 from rag_qa.index.local.snapshot.commit import writing
-from rag_qa.index.local.snapshot.history import entries, verify_snapshot
-from rag_qa.index.local.snapshot.searcher import Corpus
 from rag_qa.settings import Settings
 
 QUESTION = "Which ship arrives?"
@@ -40,12 +39,12 @@ def write(folder, numbers, word="arrives"):
 def check_whole(index, snapshots):
     """Opens, verifies and asks; what answers is one of these snapshots."""
     with Engine.open(index) as engine:
-        assert engine.manifest.id in snapshots
-        assert not verify_snapshot(index, engine.snapshot.folder).damaged
+        assert engine.info.id in snapshots
+        assert not open_history(index).verify(engine.info.name).damaged
         for passage in engine.ask(QUESTION).passages:
-            text = engine.document(passage.citation.id).text
+            text = engine.collection.document(passage.citation.id).text
             assert text[passage.citation.start : passage.citation.end] == passage.text
-        return engine.manifest.id
+        return engine.info.id
 
 
 class Disk:
@@ -148,10 +147,10 @@ def test_power_fails_at_any_moment(tmp_path, with_encoder, encoder_of_hashes, mo
     seen = []
 
     def check(crashed):
-        corpus = Corpus.open_current(crashed)
+        corpus = open_index(crashed, lambda index: index)
         corpus.close()
-        assert not damaged(corpus.snapshot.folder, corpus.manifest.files)
-        seen.append(corpus.manifest.id)
+        assert not damaged(corpus.snapshot.folder, corpus.snapshot.manifest.files)
+        seen.append(corpus.info.id)
 
     disk = Disk(index, tmp_path / "crashed", check)
     with monkeypatch.context() as patch:
@@ -209,7 +208,7 @@ def test_killed_at_any_moment(tmp_path, with_encoder, encoder_of_hashes):
     subprocess.run(command, check=True, timeout=60)
     seconds = time.monotonic() - started
     chance = random.Random(0)
-    snapshots = {entries(index)[0].name.split("-")[0]}
+    snapshots = {open_history(index).entries()[0].name.split("-")[0]}
     for _ in range(3):
         write(folder, chance.sample(range(300), 60), chance.choice(["sails", "sinks", "waits"]))
         for path in chance.sample(sorted(folder.iterdir()), 10):

@@ -6,44 +6,45 @@ import pytest
 from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.gold.draft import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
 from rag_qa.evaluation.gold.gold_file import load_gold, locate
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index import open_index
+from rag_qa.types import document_id
 
 DOCUMENT = "004_cd7c5bba8cc9e53d.txt"
 
 
 @pytest.fixture(scope="module")
-def corpus(seeds_index):
-    corpus = Corpus.open_current(seeds_index)
-    yield corpus
-    corpus.close()
+def index(seeds_index):
+    index = open_index(seeds_index, lambda index: index)
+    yield index
+    index.close()
 
 
-def test_proposals_differ_and_come_from_all_documents(corpus):
-    proposals = propose(corpus, 6)
+def test_proposals_differ_and_come_from_all_documents(index):
+    proposals = propose(index, 6)
     assert len({(each.document, each.passage.start) for each in proposals}) == 6
-    assert {each.document for each in proposals[:4]} == {info.path for info, _ in corpus.documents()}
-    assert propose(corpus, 6) == proposals
-    assert len(propose(corpus, 100)) == 19
+    assert {each.document for each in proposals[:4]} == {info.path for info, _ in index.documents()}
+    assert propose(index, 6) == proposals
+    assert len(propose(index, 100)) == 19
 
 
-def test_what_is_asked_about_already_is_proposed_last(corpus, root):
-    first = propose(corpus, 1)[0]
+def test_what_is_asked_about_already_is_proposed_last(index, root):
+    first = propose(index, 1)[0]
     quote = first.passage.text.split("\n")[0]
-    gold = add_questions_of(first, quote, corpus)
-    again = propose(corpus, 16, gold)
+    gold = add_questions_of(first, quote, index)
+    again = propose(index, 16, gold)
     assert first not in again[:10]
 
 
-def add_questions_of(proposal, quote, corpus):
+def add_questions_of(proposal, quote, index):
     import tempfile
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
         quoted = Quoted(proposal.document, proposal.passage.start, proposal.passage.end, quote)
-        return add_questions(Path(folder, "gold.jsonl"), [Asked("what?", [quoted])], corpus)
+        return add_questions(Path(folder, "gold.jsonl"), [Asked("what?", [quoted])], index)
 
 
-def test_informative_passages_come_before_empty_words(corpus, with_encoder, tmp_path, monkeypatch):
+def test_informative_passages_come_before_empty_words(with_encoder, tmp_path, monkeypatch):
     from rag_qa import build
 
     folder = tmp_path / "papers"
@@ -52,17 +53,17 @@ def test_informative_passages_come_before_empty_words(corpus, with_encoder, tmp_
     (folder / "facts.txt").write_text("In 1987 Ingrid Solberg measured 43 metres of ice at Kongsfjord with a sonar.")
     index = with_encoder()
     build([folder], index)
-    opened = Corpus.open_current(index)
+    opened = open_index(index, lambda opened: opened)
     assert propose(opened, 1)[0].document == "facts.txt"
     opened.close()
 
 
-def test_a_quote_is_placed_in_the_passage_it_was_taken_from(corpus):
-    text = next(corpus.document(placed).text for placed in corpus.each_placed() if placed.path == DOCUMENT)
+def test_a_quote_is_placed_in_the_passage_it_was_taken_from(index):
+    text = index.document(document_id(DOCUMENT)).text
     first, last = text.index("HMICFRS"), text.rindex("HMICFRS")
     assert first != last
-    assert place_quote(Quoted(DOCUMENT, last - 10, last + 50, "HMICFRS"), corpus).start == last
-    once = place_quote(Quoted(DOCUMENT, 0, len(text), " changes to law\nand policy "), corpus)
+    assert place_quote(Quoted(DOCUMENT, last - 10, last + 50, "HMICFRS"), index).start == last
+    once = place_quote(Quoted(DOCUMENT, 0, len(text), " changes to law\nand policy "), index)
     assert (once.quote, once.start) == ("changes to law and policy", None)
     for quote, message in {
         "unicorns": "does not stand in",
@@ -71,16 +72,16 @@ def test_a_quote_is_placed_in_the_passage_it_was_taken_from(corpus):
         "HMICFRS": "stands 2 times",
     }.items():
         with pytest.raises(GoldError, match=message):
-            place_quote(Quoted(DOCUMENT, 0, 3, quote), corpus)
+            place_quote(Quoted(DOCUMENT, 0, 3, quote), index)
     with pytest.raises(GoldError, match="is not in the index"):
-        place_quote(Quoted("none.txt", 0, 3, "x"), corpus)
+        place_quote(Quoted("none.txt", 0, 3, "x"), index)
 
 
-def test_questions_are_added_to_gold_that_is_there(corpus, engine, tmp_path):
+def test_questions_are_added_to_gold_that_is_there(index, engine, tmp_path):
     gold = tmp_path / "gold.jsonl"
     gold.write_text('{"id": "q2", "question": "who?", "answerable": false}')  # no line end
     added = add_questions(
-        gold, [Asked(" What changes? ", [Quoted(DOCUMENT, 0, 600, "changes to law")]), Asked("Why?", [])], corpus
+        gold, [Asked(" What changes? ", [Quoted(DOCUMENT, 0, 600, "changes to law")]), Asked("Why?", [])], index
     )
     assert [each.id for each in added] == ["q3", "q4"]
     questions = load_gold(gold)
@@ -89,7 +90,7 @@ def test_questions_are_added_to_gold_that_is_there(corpus, engine, tmp_path):
     locate(questions, engine)
     before = gold.read_bytes()
     with pytest.raises(QuestionError, match="no letter"):
-        add_questions(gold, [Asked("Good?", []), Asked(" ?", [])], corpus)
+        add_questions(gold, [Asked("Good?", []), Asked(" ?", [])], index)
     assert gold.read_bytes() == before
 
 
@@ -105,12 +106,12 @@ def fill_in(path, rows):
     return table
 
 
-def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, seeds_index, rag_qa_main):
+def test_a_table_is_filled_in_and_only_approved_rows_count(index, tmp_path, seeds_index, rag_qa_main):
     table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
     code, shown, _ = rag_qa_main("eval", "draft", "--index", seeds_index, "--csv", table, "--count", 5)
     assert code == 0
     assert "5 passages in" in shown
-    passages = [each.passage.text for each in propose(corpus, 5)]
+    passages = [each.passage.text for each in propose(index, 5)]
     fill_in(
         table,
         [
@@ -148,13 +149,13 @@ def test_a_table_is_filled_in_and_only_approved_rows_count(corpus, tmp_path, see
         ({"question": "why? " * 500}, "has 2499 characters"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(corpus, tmp_path, filled, message):
+def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(index, tmp_path, filled, message):
     table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
-    write_proposals(propose(corpus, 2), table)
+    write_proposals(propose(index, 2), table)
     good = {"question": "Good?", "quote": "-", "approved": "yes"}
     fill_in(table, [good, {"question": "Bad?", "approved": "yes"} | filled])
     with pytest.raises(GoldError, match=rf"row that ends in line \d+ of .*{message}"):
-        enter(table, gold, corpus)
+        enter(table, gold, index)
     assert not gold.exists()
 
 
@@ -162,17 +163,17 @@ def test_a_row_that_cannot_be_used_is_named_and_nothing_is_added(corpus, tmp_pat
     ("content", "message"),
     [(b"question,quote\n", "has no column “approved”"), (b"\xff\xfe", "no table"), (None, "cannot be read")],
 )
-def test_files_that_are_no_table(corpus, tmp_path, content, message):
+def test_files_that_are_no_table(index, tmp_path, content, message):
     if content is not None:
         (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(GoldError, match=message):
-        enter(tmp_path / "table.csv", tmp_path / "gold.jsonl", corpus)
+        enter(tmp_path / "table.csv", tmp_path / "gold.jsonl", index)
 
 
-def test_no_spreadsheet_takes_a_passage_for_a_formula(corpus, tmp_path):
+def test_no_spreadsheet_takes_a_passage_for_a_formula(index, tmp_path):
     import msgspec
 
-    (proposal,) = propose(corpus, 1)
+    (proposal,) = propose(index, 1)
     risky = msgspec.structs.replace(
         proposal, document="=a.txt", passage=msgspec.structs.replace(proposal.passage, text="=1+1")
     )
@@ -182,21 +183,21 @@ def test_no_spreadsheet_takes_a_passage_for_a_formula(corpus, tmp_path):
     assert ",'=1+1," in table.read_text()
     fill_in(table, [{"question": "Who?", "quote": "x", "approved": "yes"}])
     with pytest.raises(GoldError, match=r"“=a\.txt” is not in the index"):  # it is read as what it was
-        enter(table, tmp_path / "gold.jsonl", corpus)
+        enter(table, tmp_path / "gold.jsonl", index)
 
 
-def test_files_of_other_programs_are_left_alone(corpus, tmp_path):
+def test_files_of_other_programs_are_left_alone(index, tmp_path):
     (tmp_path / ".gold.jsonl.swp").write_text("of an editor")
     (tmp_path / ".gold.jsonl.4711").write_text("of a run that was killed")
-    add_questions(tmp_path / "gold.jsonl", [Asked("Who?", [])], corpus)
+    add_questions(tmp_path / "gold.jsonl", [Asked("Who?", [])], index)
     assert {path.name for path in tmp_path.iterdir()} == {"gold.jsonl", ".gold.jsonl.swp"}
 
 
-def test_gold_that_cannot_be_read_is_left_as_it_is(corpus, tmp_path):
+def test_gold_that_cannot_be_read_is_left_as_it_is(index, tmp_path):
     gold = tmp_path / "gold.jsonl"
     gold.write_bytes(b"\xff")
     with pytest.raises(GoldError, match=r"it is not UTF-8"):
-        add_questions(gold, [Asked("Who?", [])], corpus)
+        add_questions(gold, [Asked("Who?", [])], index)
     assert gold.read_bytes() == b"\xff"
 
 
@@ -207,8 +208,8 @@ def draft(rag_qa_main, seeds_index, gold, typed):
     return shown, told, [json.loads(line) for line in lines]
 
 
-def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
-    quote = propose(corpus, 1)[0].passage.text[:28]
+def test_asking_on_the_terminal(seeds_index, tmp_path, index, rag_qa_main):
+    quote = propose(index, 1)[0].passage.text[:28]
     # A question with a quote, given wrongly first and then twice; a passage passed over; nothing answers; a mistake and
     # then nothing, which keeps nothing; the end.
     typed = f"???\nWho?\nunicorns\n{quote}\n{quote}\n\n\nWhat is the weather?\n-\nWhat?\nunicorns\n\n"
@@ -220,8 +221,8 @@ def test_asking_on_the_terminal(seeds_index, tmp_path, corpus, rag_qa_main):
     assert found[1] == {"id": "q2", "question": "What is the weather?", "answerable": False}
 
 
-def test_what_was_said_when_the_input_ends_is_kept(seeds_index, tmp_path, corpus, rag_qa_main):
-    quote = propose(corpus, 1)[0].passage.text[:29]
+def test_what_was_said_when_the_input_ends_is_kept(seeds_index, tmp_path, index, rag_qa_main):
+    quote = propose(index, 1)[0].passage.text[:29]
     shown, _, found = draft(rag_qa_main, seeds_index, tmp_path / "gold.jsonl", f"Who?\n{quote}\n")
     assert "1 questions added" in shown
     assert found[0]["answerable"]
@@ -232,26 +233,24 @@ def test_what_was_said_when_the_input_ends_is_kept(seeds_index, tmp_path, corpus
     assert found == []  # nothing was said of what answers
 
 
-def test_a_table_from_a_spreadsheet(corpus, tmp_path):
+def test_a_table_from_a_spreadsheet(index, tmp_path):
     table, gold = tmp_path / "table.csv", tmp_path / "gold.jsonl"
-    write_proposals(propose(corpus, 1), table)
+    write_proposals(propose(index, 1), table)
     assert table.read_bytes().startswith(b"\xef\xbb\xbf")
-    (row,) = fill_in(
-        table, [{"question": "Who?", "quote": propose(corpus, 1)[0].passage.text[:20], "approved": "YES "}]
-    )
+    (row,) = fill_in(table, [{"question": "Who?", "quote": propose(index, 1)[0].passage.text[:20], "approved": "YES "}])
     with table.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(name.title() + " " for name in row)
         writer.writerow([f" {row['document']} ", *list(row.values())[1:]])
-    assert len(enter(table, gold, corpus).added) == 1
+    assert len(enter(table, gold, index).added) == 1
 
 
-def test_gold_keeps_its_line_ends_rights_and_place(corpus, tmp_path):
+def test_gold_keeps_its_line_ends_rights_and_place(index, tmp_path):
     real, link = tmp_path / "real.jsonl", tmp_path / "gold.jsonl"
     real.write_bytes(b'{"id": "a", "question": "who?", "answerable": false}\r\n')
     real.chmod(0o600)
     link.symlink_to(real)
-    add_questions(link, [Asked("Why?", [])], corpus)
+    add_questions(link, [Asked("Why?", [])], index)
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
     assert real.read_bytes().startswith(b'{"id": "a", "question": "who?", "answerable": false}\r\n{"id":"q2"')
@@ -266,20 +265,20 @@ def test_drafting_where_nothing_can_be_written(seeds_index, rag_qa_main, tmp_pat
     assert "cannot be written" in told
 
 
-def test_a_question_is_answered_or_not(corpus, tmp_path):
+def test_a_question_is_answered_or_not(index, tmp_path):
     table = tmp_path / "table.csv"
-    write_proposals(propose(corpus, 2), table)
+    write_proposals(propose(index, 2), table)
     same = {"question": "Both?", "approved": "yes"}
-    fill_in(table, [same | {"quote": propose(corpus, 1)[0].passage.text[:20]}, same | {"quote": "-"}])
+    fill_in(table, [same | {"quote": propose(index, 1)[0].passage.text[:20]}, same | {"quote": "-"}])
     with pytest.raises(GoldError, match="has a quote in one row"):
-        enter(table, tmp_path / "gold.jsonl", corpus)
+        enter(table, tmp_path / "gold.jsonl", index)
 
 
-def test_a_sample_of_a_large_collection_is_looked_at(corpus, monkeypatch):
+def test_a_sample_of_a_large_collection_is_looked_at(index, monkeypatch):
     monkeypatch.setattr("rag_qa.evaluation.gold.draft.CONSIDERED", 5)
-    found = propose(corpus, 100)
+    found = propose(index, 100)
     assert len({(each.document, each.passage.start) for each in found}) == 5
-    everything = {(info.path, passage.text) for info, passage in corpus.passages(range(16))}
+    everything = {(info.path, passage.text) for info, passage in index.passages(range(16))}
     assert {(each.document, each.passage.text) for each in found} < everything
 
 

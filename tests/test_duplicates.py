@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rag_qa.retrieval.dedup import collapse
+from rag_qa.retrieval.dedup import group_duplicates
 from rag_qa.text.duplicates import LENGTH, LIKELY, likeness, same_statement, signature
 
 REPORT = (
@@ -129,7 +129,7 @@ def test_collapsing_by_hand():
         asked.extend(positions)
         return [texts[position] for position in positions]
 
-    assert collapse(signatures, give, 3) == [[0, 2], [1, 4], [3]]
+    assert group_duplicates(signatures, give, 3) == [[0, 2], [1, 4], [3]]
     assert 5 not in asked
-    assert collapse(signatures, give, 10) == [[0, 2], [1, 4], [3], [5]]
-    assert collapse(signatures[:0], give, 3) == []
+    assert group_duplicates(signatures, give, 10) == [[0, 2], [1, 4], [3], [5]]
+    assert group_duplicates(signatures[:0], give, 3) == []

@@ -181,7 +181,7 @@ def test_an_index_keeps_its_precision_and_a_new_one_has_the_best(encoder, export
     monkeypatch.setattr(indexing, "best_precision", lambda: "int8")
     assert build([tmp_path / "a.txt"], index).passages.encoded == 0
     with Engine.open(index, load_settings({"precision": "auto"})) as engine:
-        assert engine.manifest.encoder.precision == engine.settings.precision == "float32"
+        assert engine.info.encoder.precision == engine.settings.precision == "float32"
         assert engine.ask("Where does the ship lie?").passages
     given = SentenceEncoder(encoder.name, encoder.folder, "int8")
     with pytest.raises(SettingsError, match="the encoder that is given has int8"):

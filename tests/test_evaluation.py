@@ -71,7 +71,7 @@ def test_also_in_counts(gold, engine, monkeypatch):
 
     class Merging:
         settings = engine.settings
-        documents, document, passages = engine.documents, engine.document, engine.passages
+        collection = engine.collection
         with_settings = lambda self, **_: self  # noqa: E731
 
         def ask(self, *_, **__) -> Answer:
@@ -131,7 +131,11 @@ def test_quotes_that_cannot_be_placed(engine, tmp_path, evidence, message):
 
 
 def test_a_quote_that_stands_twice_needs_a_start(engine):
-    text = next(engine.document(info.id).text for info, _ in engine.documents() if info.path.startswith("004"))
+    text = next(
+        engine.collection.document(info.id).text
+        for info, _ in engine.collection.documents()
+        if info.path.startswith("004")
+    )
     start = text.rindex("HMICFRS")
     question = GoldQuestion("q", "what?", True, (Evidence("004_cd7c5bba8cc9e53d.txt", "HMICFRS", start),))
     (span,) = locate([question], engine)["q"]
@@ -214,7 +218,7 @@ def test_a_quote_that_is_marked_in_part_is_not_marked_whole():
 def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
     class Silent:
         settings = engine.settings
-        documents, document, passages = engine.documents, engine.document, engine.passages
+        collection = engine.collection
         with_settings = lambda self, **_: self  # noqa: E731
 
         def ask(self, question, **_) -> Answer:
@@ -231,7 +235,7 @@ def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
 
 
 def test_a_report_says_what_it_was_made_with(report, engine):
-    assert report.snapshot == engine.manifest.id
+    assert report.snapshot == engine.info.id
     assert report.settings["passage_tokens"] == 140
     assert report.settings["dense_weight"] == 0.55
     assert {"rag_qa", "python", "tantivy", "scipy"} <= report.versions.keys()

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,9 +9,10 @@ from structures import built_lexical, built_vectors
 from rag_qa.engine import Engine
 from rag_qa.errors import QuestionError
 from rag_qa.filters import Filters, metadata_filters
-from rag_qa.index.local.metadata_index import Catalogue
+from rag_qa.index.local.metadata_index import MetadataIndex
 from rag_qa.indexer.build import build
 from rag_qa.settings import Settings
+from rag_qa.text.analysis import analyze
 from rag_qa.types import DocumentInfo, document_id
 
 
@@ -37,7 +40,7 @@ DOCUMENTS = [
 
 
 def passing(**fields):
-    allowed = Catalogue(DOCUMENTS).allowed(Filters(**fields))
+    allowed = MetadataIndex(DOCUMENTS).allowed(Filters(**fields))
     assert allowed.shape == (8,)
     starts = np.cumsum([0] + [count for _, count in DOCUMENTS])
     found = []
@@ -120,7 +123,7 @@ def test_filters_in_a_line():
 
 
 def test_the_same_filters_are_decided_once():
-    catalogue = Catalogue(DOCUMENTS)
+    catalogue = MetadataIndex(DOCUMENTS)
     first = catalogue.allowed(Filters(format="pdf"))
     assert catalogue.allowed(Filters(format="pdf")) is first
     for number in range(100):
@@ -154,7 +157,7 @@ def test_filtered_search_is_full_search_without_the_rest(structures, data):
     question = " ".join(data.draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4)))
     for found, everything in (
         (dense.search(vectors[3], depth, allowed), dense.search(vectors[3], ROWS)),
-        (lexical.search(question, depth, allowed), lexical.search(question, ROWS)),
+        (lexical.search(Counter(analyze(question)), depth, allowed), lexical.search(Counter(analyze(question)), ROWS)),
     ):
         expected = [(row, score) for row, score in everything.items() if allowed[row]][:depth]
         assert list(found) == [row for row, _ in expected]

@@ -7,8 +7,8 @@ from test_reranking import make_model
 from rag_qa import build
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
+from rag_qa.retrieval.query import VARIANT_FACTOR, read_query
 from rag_qa.retrieval.retriever import DEEPER
-from rag_qa.retrieval.search import OTHER_FORM
 from rag_qa.settings import Settings
 
 STATEMENT = "The Northgate harbour fee was raised to 12 crowns in May 2021, and no pilot objected to it at the time."
@@ -42,7 +42,7 @@ def test_the_same_statement_is_shown_once_with_all_its_sources(papers):
         found = engine.ask("What is the Northgate harbour fee?")
         assert [sorted(documents(passage)) for passage in found.passages] == [["a.txt", "b.txt", "c.txt"], ["d.txt"]]
         for place in found.passages[0].also_in:
-            text = engine.document(place.id).text
+            text = engine.collection.document(place.id).text
             assert (
                 text[place.start : place.end]
                 == {"a.txt": STATEMENT, "b.txt": wrapped, "c.txt": STATEMENT}[place.document]
@@ -90,8 +90,8 @@ def test_an_acronym_is_also_searched_in_full(rag_qa_main, seeds_index):
     assert expansion["term"] == "HMICFRS"
     assert expansion["expanded"] == "Her Majesty's Inspectorate of Constabulary and Fire & Rescue Services"
     with Engine.open(seeds_index) as engine:
-        info = next(info for info, _ in engine.documents() if info.path == expansion["document"])
-        text = engine.document(info.id).text
+        info = next(info for info, _ in engine.collection.documents() if info.path == expansion["document"])
+        text = engine.collection.document(info.id).text
     assert text[expansion["start"] : expansion["end"]] == expansion["expanded"]
     found = [passage["text"] for passage in answer["passages"]]
     assert any("HMICFRS" not in text and "Inspectorate of Constabulary" in text for text in found)  # Kalayaan's
@@ -108,15 +108,15 @@ def test_a_long_form_is_also_searched_as_its_acronym(engine):
     assert engine.ask("what did hmicfrs recommend?").expansions[0].term == "hmicfrs"
 
 
-def test_terms_of_another_form_weigh_what_those_of_the_question_do(engine):
-    read, _ = engine.finder.rank("What did LAWRS recommend?", 100, None)
-    asked, other = read.readings
-    assert sum(asked.weights.values()) == pytest.approx(1)
-    assert sum(other.weights.values()) == pytest.approx(1)
-    assert other.weights["recommend"] == pytest.approx(asked.weights["recommend"])
-    assert {"latin", "american", "women"} <= other.weights.keys()
-    assert read.expansions[0].term == "LAWRS"
-    assert (asked.factor, other.factor) == (1.0, OTHER_FORM)
+def test_terms_of_another_variant_weigh_what_those_of_the_question_do(engine):
+    query = read_query("What did LAWRS recommend?", engine.searcher)
+    asked, other = query.variants
+    assert sum(asked.shares.values()) == pytest.approx(1)
+    assert sum(other.shares.values()) == pytest.approx(1)
+    assert other.shares["recommend"] == pytest.approx(asked.shares["recommend"])
+    assert {"latin", "american", "women"} <= other.shares.keys()
+    assert query.expansions[0].term == "LAWRS"
+    assert (asked.factor, other.factor) == (1.0, VARIANT_FACTOR)
 
 
 @pytest.mark.parametrize("question", ["What is the WHO?", "What did the WHO say about harbours?"])
@@ -125,12 +125,11 @@ def test_an_acronym_that_is_a_stop_word(papers, question):
     who = "The World Health Organization (WHO) says that harbours are healthy."
     index = papers({"a.txt": who, "b.txt": "Ferries sail at noon."})
     with Engine.open(index) as engine:
-        read, _ = engine.finder.rank(question, 100, None)
-        asked, other = read.readings
-        assert "world" not in asked.weights
-        assert other.weights["world"] > 0.1
-        assert sum(other.weights.values()) == pytest.approx(1)
-        assert other.factor == OTHER_FORM
+        asked, other = read_query(question, engine.searcher).variants
+        assert "world" not in asked.shares
+        assert other.shares["world"] > 0.1
+        assert sum(other.shares.values()) == pytest.approx(1)
+        assert other.factor == VARIANT_FACTOR
         assert engine.ask(question).passages[0].citation.document == "a.txt"
 
 
@@ -149,8 +148,8 @@ def test_many_segments_with_gaps_and_a_filter_answer_as_one(papers, tmp_path, wi
     build([tmp_path / "papers"], whole, Settings(passage_tokens=24), encoder=HashEncoder.make())
     some = Filters(document=("0*.txt", "copy.txt"))
     with Engine.open(index, small) as many, Engine.open(whole, Settings(passage_tokens=24)) as one:
-        assert len(many.manifest.segments) > 2
-        assert many.acronyms == one.acronyms
+        assert len(many.index.snapshot.manifest.segments) > 2
+        assert many.collection.acronyms == one.collection.acronyms
         for filters in (None, some):
             for weight in (0.0, 0.55, 1.0):
                 found, expected = (
@@ -219,11 +218,11 @@ def test_the_same_question_again_is_not_encoded_again(seeds_index, engine, monke
     encoded = []
 
     class Counting:
-        is_word = engine.encoder.is_word
+        is_word = engine.searcher.encoder.is_word
 
         def encode_queries(self, texts):
             encoded.extend(texts)
-            return engine.encoder.encode_queries(texts)
+            return engine.searcher.encoder.encode_queries(texts)
 
     with Engine.open(seeds_index, encoder=Counting()) as counted:
         first, again = (counted.ask("Who brought the super-complaint?").passages for _ in range(2))

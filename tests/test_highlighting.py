@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.answering.answer_types import Kind, holds_answer, kind_of
+from rag_qa.answering.answer_types import AnswerType, answer_type, holds_answer
+from rag_qa.answering.evidence import SentenceEvidence
 from rag_qa.answering.highlights import FEATURES, Scorer, features, mark, scorer
 from rag_qa.text.structure import sentences
 from rag_qa.types import Passage
@@ -25,9 +26,18 @@ def marks(*rows, scoring=PLAIN):
 
 
 def test_features_by_hand():
-    found = features("When is the harbour closed?", [FIRST, SECOND, THIRD], [0.2, 0.0, 0.8], [0.4, -0.1, 0.8])
-    assert found.tolist() == [[0.25, 0.5, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]  # months are dates
-    found = features("Is it closed?", [FIRST, SECOND], [0.0, 0.0], [-0.3, -0.2])
+    asked = "When is the harbour closed?"  # months are dates
+    holds = [holds_answer(answer_type(asked), sentence, asked) for sentence in (FIRST, SECOND, THIRD)]
+    found = features(SentenceEvidence([FIRST, SECOND, THIRD], [0.2, 0.0, 0.8], [0.4, -0.1, 0.8], holds))
+    assert found.tolist() == [[0.25, 0.5, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    found = features(
+        SentenceEvidence(
+            [FIRST, SECOND],
+            [0.0, 0.0],
+            [-0.3, -0.2],
+            [holds_answer(answer_type("Is it closed?"), each, "Is it closed?") for each in (FIRST, SECOND)],
+        )
+    )
     assert found.tolist() == [[0.0, 0.0, 0.5], [0.0, 0.0, 0.5]]
     assert found.shape[1] == len(FEATURES)
 
@@ -81,40 +91,40 @@ def test_marks_are_slices_in_order_one_or_two(text, random):
 @pytest.mark.parametrize(
     ("question", "kind"),
     [
-        ("What is the e-mail address of the director?", Kind.EMAIL),
-        ("How many pages were handed in?", Kind.NUMBER),
-        ("What was the total value of the acquisition?", Kind.NUMBER),
-        ("When did the harbour open?", Kind.DATE),
-        ("In which year did it open?", Kind.DATE),
-        ("Who runs it?", Kind.NAME),
-        ("Where is it?", Kind.NAME),
-        ("Which body investigated it?", Kind.NAME),
-        ("What company bought it?", Kind.NAME),
-        ("Why did they refuse?", Kind.REASON),
-        ("What did HMICFRS recommend?", Kind.OTHER),
-        ("Describe the whole harbour", Kind.OTHER),  # no “who” in it
+        ("What is the e-mail address of the director?", AnswerType.EMAIL),
+        ("How many pages were handed in?", AnswerType.NUMBER),
+        ("What was the total value of the acquisition?", AnswerType.NUMBER),
+        ("When did the harbour open?", AnswerType.DATE),
+        ("In which year did it open?", AnswerType.DATE),
+        ("Who runs it?", AnswerType.NAME),
+        ("Where is it?", AnswerType.NAME),
+        ("Which body investigated it?", AnswerType.NAME),
+        ("What company bought it?", AnswerType.NAME),
+        ("Why did they refuse?", AnswerType.REASON),
+        ("What did HMICFRS recommend?", AnswerType.OTHER),
+        ("Describe the whole harbour", AnswerType.OTHER),  # no “who” in it
     ],
 )
 def test_what_a_question_asks_for(question, kind):
-    assert kind_of(question) is kind
+    assert answer_type(question) is kind
 
 
 @pytest.mark.parametrize(
     ("kind", "sentence", "held"),
     [
-        (Kind.EMAIL, "Write to avril@kalayaan.org.uk.", True),
-        (Kind.EMAIL, "@HMICFRS find that", False),
-        (Kind.NUMBER, "It has 50 pages.", True),
-        (Kind.NUMBER, "It has three pages.", True),
-        (Kind.NUMBER, "It has pages.", False),
-        (Kind.DATE, "It was filed in December 2018.", True),
-        (Kind.DATE, "It has 50 pages.", False),
-        (Kind.NAME, "It is run by Pragna Patel.", True),
-        (Kind.NAME, "Liberty has asked.", False),  # the first word is always capitalised
-        (Kind.NAME, "It is run by Liberty.", False),  # the question has that itself
-        (Kind.REASON, "They refused because of the fee.", True),
-        (Kind.REASON, "They refused.", False),
-        (Kind.OTHER, "They refused.", None),
+        (AnswerType.EMAIL, "Write to avril@kalayaan.org.uk.", True),
+        (AnswerType.EMAIL, "@HMICFRS find that", False),
+        (AnswerType.NUMBER, "It has 50 pages.", True),
+        (AnswerType.NUMBER, "It has three pages.", True),
+        (AnswerType.NUMBER, "It has pages.", False),
+        (AnswerType.DATE, "It was filed in December 2018.", True),
+        (AnswerType.DATE, "It has 50 pages.", False),
+        (AnswerType.NAME, "It is run by Pragna Patel.", True),
+        (AnswerType.NAME, "Liberty has asked.", False),  # the first word is always capitalised
+        (AnswerType.NAME, "It is run by Liberty.", False),  # the question has that itself
+        (AnswerType.REASON, "They refused because of the fee.", True),
+        (AnswerType.REASON, "They refused.", False),
+        (AnswerType.OTHER, "They refused.", None),
     ],
 )
 def test_what_a_sentence_holds(kind, sentence, held):

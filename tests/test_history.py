@@ -12,9 +12,9 @@ from indexes import copy_index, link_encoder
 
 from rag_qa import Engine, build
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
+from rag_qa.index import open_history, open_index
 from rag_qa.index.local.snapshot.commit import writing
-from rag_qa.index.local.snapshot.history import diff, entries, find, prune_snapshots, roll_back, verify_snapshot
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index.local.snapshot.previous import PreviousSnapshot
 from rag_qa.index.records import FORMAT
 from rag_qa.settings import Settings
 
@@ -55,6 +55,11 @@ def current(index) -> Path:
     return index / "snapshots" / (index / "current").read_text().strip()
 
 
+def named(index, name) -> Path:
+    """The folder of a snapshot."""
+    return index / "snapshots" / open_history(index).resolve(name)
+
+
 def month(index) -> str:
     with Engine.open(index) as engine:
         return engine.ask(QUESTION).passages[0].text.split()[-1].rstrip(".")
@@ -66,55 +71,58 @@ def run(*arguments):
 
 
 def test_list_and_find(index):
-    listed = entries(index)
+    listed = open_history(index).entries()
     assert [entry.sequence for entry in listed] == [3, 2, 1]
     assert [entry.current for entry in listed] == [True, False, False]
     assert [entry.counts.documents for entry in listed] == [2, 3, 2]
-    assert find(index, "current") == current(index)
-    assert find(index, "previous").name == listed[1].name
-    assert find(index, listed[2].name[:10]).name == listed[2].name
+    assert open_history(index).resolve("current") == current(index).name
+    assert open_history(index).resolve("previous") == listed[1].name
+    assert open_history(index).resolve(listed[2].name[:10]) == listed[2].name
     with pytest.raises(InputError, match="no snapshot “zz”"):
-        find(index, "zz")
+        open_history(index).resolve("zz")
     with pytest.raises(InputError, match="no snapshot “”"):
-        find(index, "")
+        open_history(index).resolve("")
     (current(index).with_name(listed[2].name[:16] + "-00000000")).mkdir()
     with pytest.raises(InputError, match="may be any of"):
-        find(index, listed[2].name[:16])
+        open_history(index).resolve(listed[2].name[:16])
 
 
 def test_diff(index):
-    first, second, third = (find(index, entry.name) for entry in reversed(entries(index)))
-    found = diff(index, first, third)
+    first, second, third = (
+        open_history(index).resolve(entry.name) for entry in reversed(open_history(index).entries())
+    )
+    found = open_history(index).diff(first, third)
     assert (found.added, found.changed, found.removed, found.settings) == (["c.txt"], ["a.txt"], ["b.txt"], {})
-    back = diff(index, third, first)
+    back = open_history(index).diff(third, first)
     assert (back.added, back.changed, back.removed) == (["b.txt"], ["a.txt"], ["c.txt"])
-    same = diff(index, second, second)
+    same = open_history(index).diff(second, second)
     assert (same.added, same.changed, same.removed) == ([], [], [])
 
 
 def test_diff_tells_of_settings(index, papers):
     build([papers], index, Settings(passage_tokens=20))
-    found = diff(index, find(index, "previous"), find(index, "current"))
+    history = open_history(index)
+    found = history.diff(history.resolve("previous"), history.resolve("current"))
     assert found.settings == {"passage_tokens": ["140", "20"]}
     assert found.removed == []
 
 
 def test_rollback_goes_back_and_indexing_goes_on(index, papers):
     assert month(index) == "May"
-    now, before = roll_back(index)
-    assert (month(index), before) == ("April", entries(index)[0].name)
-    assert now.folder == current(index)
-    roll_back(index)
+    now, before = open_history(index).roll_back()
+    assert (month(index), before) == ("April", open_history(index).entries()[0].name)
+    assert now == current(index).name
+    open_history(index).roll_back()
     assert month(index) == "March"
     with pytest.raises(InputError, match="no earlier snapshot"):
-        roll_back(index)
-    roll_back(index, entries(index)[0].name)
+        open_history(index).roll_back()
+    open_history(index).roll_back(open_history(index).entries()[0].name)
     assert month(index) == "May"
-    roll_back(index, "previous")
+    open_history(index).roll_back("previous")
     report = build([papers], index)
     assert (report.files.changed, report.passages.encoded) == (1, 0)
     assert month(index) == "May"
-    assert entries(index)[0].sequence == 4
+    assert open_history(index).entries()[0].sequence == 4
 
 
 def test_rollback_does_not_wait_for_an_indexer_and_prune_does(index):
@@ -157,19 +165,19 @@ def test_a_lost_current_is_not_taken_for_a_missing_index(index, papers):
 
 
 def test_nobody_goes_back_to_a_damaged_snapshot(index):
-    damaged = find(index, "previous")
+    damaged = named(index, "previous")
     flip(next(damaged.rglob("sentences.f16")))
     with pytest.raises(IndexDamagedError, match=r"sentences\.f16 is damaged, so nothing was changed: go back with"):
-        roll_back(index)
+        open_history(index).roll_back()
     assert month(index) == "May"
 
 
 def test_prune(index):
-    names = [entry.name for entry in entries(index)]
-    roll_back(index, names[2])
-    pruned = prune_snapshots(index, 1)
+    names = [entry.name for entry in open_history(index).entries()]
+    open_history(index).roll_back(names[2])
+    pruned = open_history(index).prune(1)
     assert pruned.removed == names[:2]  # what is current stays
-    assert [entry.name for entry in entries(index)] == [names[2]]
+    assert [entry.name for entry in open_history(index).entries()] == [names[2]]
     assert month(index) == "March"
     assert list((index / "encoder").iterdir())
 
@@ -179,14 +187,14 @@ def set_format(manifest, version):
 
 
 def test_prune_removes_what_is_damaged_and_not_what_is_of_another_version(index):
-    damaged, newer = find(index, "previous"), find(index, entries(index)[2].name)
+    damaged, newer = named(index, "previous"), named(index, open_history(index).entries()[2].name)
     flip(damaged / "manifest.json")
     manifest = newer / "manifest.json"
     set_format(manifest, FORMAT + 1)
-    problems = {entry.name: entry.problem for entry in entries(index)}
+    problems = {entry.name: entry.problem for entry in open_history(index).entries()}
     assert "not what was written" in problems[damaged.name] or "damaged" in problems[damaged.name]
     assert problems[newer.name] == f"format {FORMAT + 1}, this version of rag_qa reads format {FORMAT}"
-    pruned = prune_snapshots(index, 3)
+    pruned = open_history(index).prune(3)
     assert pruned.removed == [damaged.name]
     assert newer.is_dir()
     everything = run("snapshots", "verify", "--all", "--index", index)
@@ -197,7 +205,7 @@ def test_prune_removes_what_is_damaged_and_not_what_is_of_another_version(index)
     assert alone.returncode == 3
     assert "use the version that wrote it" in alone.stderr
     set_format(manifest, FORMAT - 1)
-    assert prune_snapshots(index, 3).removed == [newer.name]
+    assert open_history(index).prune(3).removed == [newer.name]
 
 
 def test_prune_removes_nothing_where_the_current_snapshot_is_damaged(index):
@@ -209,7 +217,7 @@ def test_prune_removes_nothing_where_the_current_snapshot_is_damaged(index):
 
 
 def test_advice_where_only_an_old_snapshot_is_damaged(index):
-    flip(next(find(index, "previous").rglob("vectors.faiss")))
+    flip(next(named(index, "previous").rglob("vectors.faiss")))
     result = run("snapshots", "verify", "--all", "--index", index)
     assert result.returncode == 3
     assert "the snapshot that answers is whole" in result.stderr
@@ -226,11 +234,11 @@ def test_the_clock_does_not_decide_which_snapshot_is_newest(index, papers, monke
     monkeypatch.setattr("rag_qa.indexer.pipeline.datetime", Earlier)
     (papers / "a.txt").write_text("The harbour opens in June.")
     build([papers], index)
-    assert entries(index)[0].created.startswith("1999")
-    assert entries(index)[0].current
-    assert [entry.sequence for entry in entries(index)] == [4, 3, 2]  # the first one was the oldest
+    assert open_history(index).entries()[0].created.startswith("1999")
+    assert open_history(index).entries()[0].current
+    assert [entry.sequence for entry in open_history(index).entries()] == [4, 3, 2]  # the first one was the oldest
     assert month(index) == "June"
-    roll_back(index)
+    open_history(index).roll_back()
     assert month(index) == "May"
 
 
@@ -249,7 +257,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
     build([papers], index, settings)
     with Engine.open(index) as engine:
         right = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
-        encoder = engine.encoder
+        encoder = engine.searcher.encoder
     folder = current(index)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     assert len(files) > 12
@@ -258,7 +266,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
         data = path.read_bytes()
         for place in {0, len(data) // 2, len(data) - 1} if data else set():
             flip(path, place, 1 << place % 8)
-            verified = verify_snapshot(index, folder)
+            verified = open_history(index).verify(folder.name)
             assert str(path) in verified.damaged or (path.name == "manifest.json" and verified.problem), path
             try:
                 with Engine.open(index, encoder=encoder) as engine:
@@ -268,7 +276,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
             except (IndexDamagedError, IndexMismatchError):
                 pass
             path.write_bytes(data)
-    assert not verify_snapshot(index, folder).damaged
+    assert not open_history(index).verify(folder.name).damaged
 
 
 @pytest.mark.parametrize("name", ["contents.sqlite", "documents.sqlite"])
@@ -276,7 +284,10 @@ def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypa
     monkeypatch.setattr("rag_qa.index.local.snapshot.layout.CHECKED_BYTES", 0)
     (path,) = current(index).rglob(name)
     with Engine.open(index) as engine:
-        right = [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]
+        right = [
+            (info, engine.collection.document(info.id).text, engine.collection.passages(info.id))
+            for info, _ in engine.collection.documents()
+        ]
     data = path.read_bytes()
     refused = 0
     for place in range(0, len(data), 499):
@@ -285,13 +296,11 @@ def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypa
             damaged[place : place + length] = bytes(len(damaged[place : place + length]))
             path.write_bytes(damaged)
             try:
-                corpus = Corpus.open_current(index)
-                found = [
-                    (corpus.info(placed), corpus.document(placed).text, corpus.passages_of(placed))
-                    for placed in corpus.each_placed()
-                ]
-                corpus.files()
-                corpus.close()
+                previous = PreviousSnapshot(open_index(index, lambda opened: opened))
+                chunked = [previous.chunked(location)[0] for location in previous.table.each()]
+                found = [(each.document.info, each.document.text, list(each.passages)) for each in chunked]
+                previous.searcher.files()
+                previous.searcher.close()
                 assert all(each in right for each in found)
             except IndexDamagedError:
                 refused += 1
@@ -301,16 +310,16 @@ def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypa
 def test_verify_finds_what_does_not_belong_and_a_damaged_encoder(index):
     stranger = current(index) / "segments" / "stranger"
     stranger.write_text("?")
-    verified = verify_snapshot(index, current(index))
+    verified = open_history(index).verify(current(index).name)
     assert (verified.strangers, verified.damaged, verified.whole) == ([str(stranger)], [], True)
     assert f"not of this snapshot: {stranger}" in run("snapshots", "verify", "--index", index).stdout
-    assert roll_back(index, "current")[0].folder == current(index)
+    assert open_history(index).roll_back("current")[0] == current(index).name
     stranger.unlink()
     (config,) = index.rglob("encoder.json")
     data = config.read_bytes()
     config.unlink()  # the files of the encoder are links to those of other tests
     config.write_bytes(data.replace(b"256", b"255"))
-    assert verify_snapshot(index, current(index)).damaged == [str(config)]
+    assert open_history(index).verify(current(index).name).damaged == [str(config)]
 
 
 def test_on_the_command_line(index, papers):
@@ -343,7 +352,10 @@ def test_damage_on_the_command_line_says_what_to_do(index):
     result = run("snapshots", "verify", "--index", index)
     assert result.returncode == 3
     assert "vectors.faiss" in result.stdout
-    assert f"go back with `rag-qa snapshots rollback {find(index, 'previous').name} --index {index}`" in result.stderr
+    assert (
+        f"go back with `rag-qa snapshots rollback {open_history(index).resolve('previous')} --index {index}`"
+        in result.stderr
+    )
     as_json = run("snapshots", "verify", "--index", index, "--json")
     assert as_json.returncode == 3
     assert json.loads(as_json.stdout)[0]["damaged"]

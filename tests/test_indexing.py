@@ -30,7 +30,7 @@ def folder(tmp_path) -> Path:
 def contents(index):
     """What a snapshot says, whatever its files look like."""
     engine = Engine.open(index)
-    return [(info, engine.passages(info.id)) for info, _ in engine.documents()]
+    return [(info, engine.collection.passages(info.id)) for info, _ in engine.collection.documents()]
 
 
 def rankings(index, questions):
@@ -61,7 +61,7 @@ def test_the_report_counts_every_file_once(folder, with_encoder):
         "ignored": [], "sidecars": [],
     }  # fmt: skip
     assert (report.passages.encoded, report.passages.cached) == (2, 1)
-    assert {info.path for info, _ in Engine.open(index).documents()} == {"a.txt", "d.txt", "renamed.txt"}
+    assert {info.path for info, _ in Engine.open(index).collection.documents()} == {"a.txt", "d.txt", "renamed.txt"}
 
 
 def test_unchanged_input_encodes_nothing_and_writes_nothing(folder, with_encoder, monkeypatch):
@@ -128,7 +128,7 @@ def test_two_builds_from_scratch_are_equal(root, seeds_index, with_encoder, monk
     again = with_encoder()
     report = build(["seeds"], again)
     assert report.passages.encoded == report.passages.total
-    assert Engine.open(again).manifest.id == Engine.open(seeds_index).manifest.id
+    assert Engine.open(again).info.id == Engine.open(seeds_index).info.id
     assert contents(again) == contents(seeds_index)
     assert rankings(again, questions) == rankings(seeds_index, questions)
 
@@ -187,7 +187,7 @@ def test_nothing_to_index_leaves_the_index_alone(folder, with_encoder, tmp_path)
     (empty / "a.bin").write_bytes(b"\0\1\2")
     with pytest.raises(InputError, match=r"a\.bin: binary data"):
         build([empty], index)
-    assert Engine.open(index).manifest.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
 
 
 def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder, monkeypatch):
@@ -207,7 +207,7 @@ def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder
     monkeypatch.setattr(ExportedEncoder, "encode_passages", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
-    assert Engine.open(index).manifest.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
     monkeypatch.setattr(ExportedEncoder, "encode_passages", encode)
     assert build([folder], index).passages.encoded == 300 - calls[0]
 
@@ -220,10 +220,10 @@ def test_a_stop_while_writing_leaves_no_trace(folder, with_encoder, monkeypatch)
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rag_qa.indexer.pipeline.publish", stopped)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.transaction.publish", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
-    assert Engine.open(index).manifest.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
     assert [path.name.split("-")[0] for path in (index / "snapshots").iterdir()] == [report.snapshot]
 
 
@@ -275,7 +275,7 @@ def test_saving_and_opening_changes_nothing(texts, question, seeds_index, tmp_pa
     assert rankings(moved, [question]) == first
     engine = Engine.open(moved)
     for info, passages in contents(moved):
-        text = engine.document(info.id).text
+        text = engine.collection.document(info.id).text
         assert text == texts[int(info.path.removesuffix(".txt"))]
         for passage in passages:
             assert text[passage.start : passage.end] == passage.text
@@ -434,7 +434,7 @@ def test_a_file_that_takes_the_name_of_a_record_later_is_refused(folder, with_en
     (folder / "feed.jsonl#1").write_text("Ships pay more.")
     with pytest.raises(InputError, match=r"both be called “feed\.jsonl#1”"):
         build([folder], index)
-    assert Engine.open(index).manifest.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
 
 
 def test_ocr_without_tesseract_is_refused_at_once(folder, with_encoder, monkeypatch):

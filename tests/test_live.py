@@ -13,7 +13,7 @@ import pytest
 
 from rag_qa import build
 from rag_qa.errors import repair
-from rag_qa.index.local.snapshot.history import roll_back
+from rag_qa.index import open_history
 from rag_qa.service.live import LiveEngine
 
 QUESTION = "In which edition does the harbour open?"
@@ -79,7 +79,7 @@ def test_no_request_fails_or_mixes_snapshots_while_they_change(tmp_path, with_en
                 snapshot = build([folder], index).snapshot
                 editions[snapshot] = number
                 answers_from(client, snapshot)
-            snapshot = roll_back(index)[0].manifest.id
+            snapshot = open_history(index).roll_back()[0].partition("-")[0]
             answers_from(client, snapshot)
             assert editions[snapshot] == 2
         finally:
@@ -119,7 +119,7 @@ class Stand:
     """An engine of which only the name of its snapshot matters."""
 
     def __init__(self, name):
-        self.snapshot = self
+        self.info = self
         self.name = name
         self.closed = False
 

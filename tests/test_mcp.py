@@ -294,8 +294,13 @@ def test_what_fails_inside_is_not_told(seeds_index):
         def ask(self, *arguments):
             raise IndexDamagedError("/a/place/documents.sqlite is damaged")
 
-        def documents(self, *arguments):
+        @property
+        def collection(self):
             raise ZeroDivisionError("secret")
+
+        @collection.setter
+        def collection(self, _):
+            pass
 
     with in_process(seeds_index, Damaged.open) as client:
         for asked, words in (

@@ -60,7 +60,7 @@ def test_metrics_count_questions_stages_and_refusals(client, engine):
     asked = 'rag_qa_requests_total{app_name="rag_qa",method="POST",path="/ask",status_code="%s"}'
     assert gained(before, after, asked % 200) == 2
     assert gained(before, after, asked % 400) == 1
-    manifest = engine.manifest
+    manifest = engine.index.snapshot.manifest
     assert after[f'rag_qa_snapshot{{id="{manifest.id}"}}'] == 1
     assert after["rag_qa_documents"] == manifest.counts.documents
     assert after["rag_qa_passages"] == manifest.counts.passages

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag_qa.errors import RerankerError
 from rag_qa.models.cross_encoder import CrossEncoderReranker
-from rag_qa.retrieval.rerank import BATCH, combined, rerank
+from rag_qa.retrieval.rerank import BATCH, combined, score_in_time
 
 VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the harbour is deep who found it committee a report"
 QUESTION = "who found it"
@@ -188,7 +188,7 @@ def test_a_name_that_cannot_be_had(name):
 
 def test_torch_is_imported_only_to_load_the_model(folder):
     code = (
-        "import sys; from rag_qa.retrieval.rerank import CrossEncoderReranker;"
+        "import sys; from rag_qa.models.cross_encoder import CrossEncoderReranker;"
         f"CrossEncoderReranker.find({str(folder)!r}).digest;"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)"
     )
@@ -216,7 +216,7 @@ def reached(seconds: float, *batches: float) -> int:
     """How many of ten texts are scored."""
     watch = Stopwatch(*batches)
     texts = ["x" * i for i in range(10)]
-    scores = rerank("", texts, watch, seconds, watch)
+    scores = score_in_time("", texts, watch, seconds, watch)
     count = len(scores) - scores.count(None)
     assert scores == [i / 100 for i in range(count)] + [None] * (10 - count)
     return count
@@ -236,9 +236,9 @@ def test_the_time_it_may_take():
 
 def test_the_first_are_scored_first():
     watch = Stopwatch(1, 1)
-    assert rerank("", ["a", "bb", "ccc", "dddd", "eeeee"], watch, 1, watch) == [0.01, 0.02, 0.03, 0.04, None]
+    assert score_in_time("", ["a", "bb", "ccc", "dddd", "eeeee"], watch, 1, watch) == [0.01, 0.02, 0.03, 0.04, None]
     assert watch.batches == [["a", "bb", "ccc", "dddd"]]
-    assert rerank("", [], watch, 1, watch) == []
+    assert score_in_time("", [], watch, 1, watch) == []
 
 
 shares = st.integers(0, 1_000_000).map(lambda millionths: millionths / 1_000_000)

@@ -14,9 +14,10 @@ from structures import HashEncoder
 import rag_qa
 from rag_qa import Engine, build
 from rag_qa.errors import IndexDamagedError
+from rag_qa.index import open_index
 from rag_qa.index.local.segment.tombstones import Tombstones
 from rag_qa.index.local.snapshot.merge_policy import to_merge
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index.local.snapshot.previous import PreviousSnapshot
 from rag_qa.settings import Settings
 
 QUESTIONS = [
@@ -51,7 +52,10 @@ def written(tmp_path, count):
 
 def contents(index):
     with Engine.open(index) as engine:
-        return [(info, engine.document(info.id).text, engine.passages(info.id)) for info, _ in engine.documents()]
+        return [
+            (info, engine.collection.document(info.id).text, engine.collection.passages(info.id))
+            for info, _ in engine.collection.documents()
+        ]
 
 
 def rankings(index):
@@ -72,12 +76,12 @@ def assert_same(found, expected):
 
 def vectors(index):
     """Passage and sentence vectors by document and place."""
-    corpus = Corpus.open_current(index)
+    previous = PreviousSnapshot.open_current(index)
     found = {}
-    for placed in corpus.each_placed():
-        _, both = corpus.stored(placed)
-        found[placed.path] = (both.passages.copy(), both.sentences.astype(np.float32))
-    corpus.close()
+    for location in previous.table.each():
+        _, both = previous.chunked(location)
+        found[location.path] = (both.passages.copy(), both.sentences.astype(np.float32))
+    previous.searcher.close()
     return found
 
 
@@ -108,10 +112,10 @@ def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encod
         (folder / f"new {step}.txt").write_text(text(chance))
         report = build([folder], index, SMALL)
     with Engine.open(index) as engine:
-        manifest = engine.manifest
+        manifest = engine.index.snapshot.manifest
         assert len(manifest.segments) > 2
         assert sum(segment.passages for segment in manifest.segments) > manifest.counts.passages
-        assert engine.snapshot.tombstones.is_file()
+        assert engine.index.snapshot.tombstones.is_file()
     once = with_encoder("once")
     assert build([folder], once).snapshot != report.snapshot  # other settings
     assert build([folder], once, Settings(passage_tokens=24)).snapshot == report.snapshot
@@ -148,8 +152,10 @@ def test_a_segment_with_many_tombstones_is_written_anew(tmp_path, with_encoder):
             (folder / f"{number:02}.txt").unlink()
     build([folder], index, SMALL)
     with Engine.open(index) as engine:
-        gone = sum(segment.passages for segment in engine.manifest.segments) - engine.manifest.counts.passages
-        assert gone <= 0.2 * engine.manifest.counts.passages
+        gone = (
+            sum(segment.passages for segment in engine.index.snapshot.manifest.segments) - engine.info.counts.passages
+        )
+        assert gone <= 0.2 * engine.info.counts.passages
     assert contents(index) == contents_of_new(folder, with_encoder)
 
 
@@ -164,7 +170,7 @@ def test_a_collection_with_graphs_answers_as_without(tmp_path, with_encoder):
     index = with_encoder()
     build([folder], index, Settings(passage_tokens=24, graph_passages=50))
     with Engine.open(index) as engine:
-        (segment,) = engine.manifest.segments
+        (segment,) = engine.index.snapshot.manifest.segments
         assert segment.graph is not None
         assert segment.graph.recall >= 0.98
     with Engine.open(index) as by_graph, Engine.open(index, Settings(exact_search=True)) as exact:
@@ -216,20 +222,23 @@ def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
             Engine.open(index_copy)
     np.save(path, rows[::-1])  # every passage is there, but under the row of another
     with Engine.open(index_copy) as engine:
-        for info, _ in engine.documents():
-            for passage in engine.passages(info.id):
-                assert engine.document(info.id).text[passage.start : passage.end] == passage.text
+        for info, _ in engine.collection.documents():
+            with pytest.raises(IndexDamagedError):
+                engine.collection.passages(info.id)
+        for document, passage in engine.index.passages(range(len(rows))):
+            text = engine.collection.document(document.id).text
+            assert text[passage.start : passage.end] == passage.text
 
 
 def test_tombstones_that_do_not_fit_are_damage(index_copy):
-    corpus = Corpus.open_current(index_copy)
-    corpus.close()
-    corpus.snapshot.tombstones.write_bytes(msgspec.msgpack.encode({"000001": Tombstones(passages=1)}))
+    opened = open_index(index_copy, lambda opened: opened)
+    opened.close()
+    opened.snapshot.tombstones.write_bytes(msgspec.msgpack.encode({"000001": Tombstones(passages=1)}))
     with pytest.raises(IndexDamagedError, match="does not belong to the passages that are gone"):
-        Corpus.open_current(index_copy)
-    corpus.snapshot.tombstones.write_bytes(b"\xc1")
+        open_index(index_copy, lambda opened: opened)
+    opened.snapshot.tombstones.write_bytes(b"\xc1")
     with pytest.raises(IndexDamagedError, match="cannot be read"):
-        Corpus.open_current(index_copy)
+        open_index(index_copy, lambda opened: opened)
 
 
 def test_where_files_cannot_be_linked_they_are_copied(tmp_path, with_encoder, patient, monkeypatch):

@@ -240,7 +240,7 @@ def test_health_and_snapshot(client, engine):
     assert client.get("/health/live").json() == {"status": "ok"}
     assert client.get("/health/ready").json() == {"status": "ok"}
     view = client.get("/snapshot").json()
-    assert view["id"] == engine.manifest.id
+    assert view["id"] == engine.info.id
     assert view["counts"]["documents"] == 3
     assert "working_directory" not in view
 

@@ -117,19 +117,19 @@ def test_a_changed_row_is_refused(index_copy):
 
 
 def test_rows_come_in_the_order_they_are_asked_for(engine):
-    corpus = engine._corpus
-    forward = corpus.passages([0, 1, 2, 3])
-    assert corpus.passages([3, 1, 2, 0]) == [forward[3], forward[1], forward[2], forward[0]]
+    index = engine.index
+    forward = index.passages([0, 1, 2, 3])
+    assert index.passages([3, 1, 2, 0]) == [forward[3], forward[1], forward[2], forward[0]]
 
 
 def test_documents(engine, root):
-    listed = engine.documents()
+    listed = engine.collection.documents()
     assert [info.path for info, _ in listed] == sorted(path.name for path in (root / "seeds").iterdir())
     for info, passages in listed:
-        assert engine.document(info.id).text.encode() == (root / "seeds" / info.path).read_bytes()
-        assert len(engine.passages(info.id)) == passages
+        assert engine.collection.document(info.id).text.encode() == (root / "seeds" / info.path).read_bytes()
+        assert len(engine.collection.passages(info.id)) == passages
     with pytest.raises(NotFoundError):
-        engine.document("unknown")
+        engine.collection.document("unknown")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_max_tokens_is_a_budget(engine):
 
 def test_marks_and_citations_are_slices_of_the_documents(engine):
     for passage in engine.ask(QUESTION, k=20).passages:
-        text = engine.document(passage.citation.id).text
+        text = engine.collection.document(passage.citation.id).text
         assert text[passage.citation.start : passage.citation.end] == passage.text
         for mark in passage.highlights:
             assert text[mark.start : mark.end] == mark.text

@@ -36,7 +36,7 @@ class Watched:
 
     def texts(self):
         with Engine.open(self.index) as engine:
-            return sorted(engine.document(info.id).text for info, _ in engine.documents())
+            return sorted(engine.collection.document(info.id).text for info, _ in engine.collection.documents())
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class MetadataIndex:
             UnknownFieldError: a filter names a metadata field that no document has.
             QuestionError: a filter cannot be understood.
         """
-        key = msgspec.msgpack.encode(filters)
+        key = msgspec.json.encode(filters)
         with self._lock:
             if key in self._kept:
                 return self._kept[key]

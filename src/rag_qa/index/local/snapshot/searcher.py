@@ -205,7 +205,10 @@ class SnapshotSearcher:
         if location is None:
             return None
         (info,) = self._infos([location])
-        first = int(self._rows[location.segment][location.first_row]) if location.passages else 0
+        rows = self._rows[location.segment][location.rows.start : location.rows.stop]
+        first = int(rows[0]) if len(rows) else 0
+        if not np.array_equal(rows, np.arange(first, first + location.passages)):
+            raise self.table.damaged()
         return info, range(first, first + location.passages)
 
     def document(self, document_id: str) -> Document | None:
