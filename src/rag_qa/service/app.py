@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
     headers = SECURITY_HEADERS | ({"Cache-Control": "no-store"} if access.keys is not None else {})
 
     return Litestar(
-        [*handlers, admin, pages, Metrics],
+        deepcopy([*handlers, admin, pages, Metrics]),  # Litestar keeps in a handler what it resolves of its application
         lifespan=[lifespan],
         state=State({"access": access, "settings": settings, "administering": ThreadPoolExecutor(1, "administering")}),
         plugins=_plugins(settings),
