@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
-from indexes import copy_index, link_encoder
-from support.engines import ENGINES
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, in the environment of the process that started them
@@ -21,24 +20,22 @@ elif "TESTS_CACHE" in os.environ:  # a folder that outlives this run, so that th
 else:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
-from rag_qa import Engine, build
+from support.engines import ENGINES
+from support.indexes import build, copy_index, default_encoder, link_encoder, open_engine
+
+from rag_qa import Engine
 from rag_qa.cli.commands import main
-from rag_qa.evaluation import statistics
 from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.evaluation.report.aggregates import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.run.subjects import Subject, gold_subject
-from rag_qa.models.hardware import best_precision
-from rag_qa.models.onnx_encoder import CONFIG, MODEL, THREADS, TOKENIZER, OnnxEncoder
-from rag_qa.models.sentence_transformer import PACKAGED, SentenceEncoder
-from rag_qa.settings import DEFAULT_ENCODER
-from rag_qa.types import Precision
+from rag_qa.models.sentence_transformer import SentenceEncoder
 
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")
 
 ROOT = Path(__file__).parent.parent
-SEEDS = ROOT / "seeds"
+FOLDERS = {"unit", "integration", "e2e", "browser", "contract"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,7 +61,10 @@ def root() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs no index comes first: of two workers, one is busy with that while the other exports the encoder."""
+    """Marks every test by its folder; what needs no index comes first, while another worker exports the encoder."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(folder if folder in FOLDERS else "integration")
     items.sort(key=lambda item: not {"seeds_index", "exports"}.isdisjoint(getattr(item, "fixturenames", ())))
 
 
@@ -73,50 +73,25 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(os.environ["XDG_CACHE_HOME"])
 
 
-@pytest.fixture(scope="session", autouse=True)
-def encoder() -> Iterator[SentenceEncoder]:
-    """The default encoder, which every build of this process takes: its model is loaded once."""
-    best = best_precision()
-    found = SentenceEncoder.find(DEFAULT_ENCODER, best)
-    find, published = SentenceEncoder.find, PACKAGED[DEFAULT_ENCODER]
-
-    def find_once(name: str, precision: Precision | None = None) -> SentenceEncoder:
-        known = (name, precision or best) == (DEFAULT_ENCODER, best) and PACKAGED[name] == published
-        return found if known else find(name, precision)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SentenceEncoder, "find", find_once)
-        yield found
-
-
-@pytest.fixture(scope="session", autouse=True)
-def loaded_once() -> Iterator[None]:
-    """An export of an encoder is loaded once too: most indexes have links to the same files."""
-    load, loaded = OnnxEncoder.open, {}
-
-    def load_once(folder: Path, threads: int = THREADS) -> OnnxEncoder:
-        OnnxEncoder.check(folder)
-        found = [(folder / name).stat() for name in (MODEL, TOKENIZER, CONFIG)]
-        key = (threads, *((file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in found))
-        if key not in loaded:
-            loaded[key] = load(folder, threads)
-        return loaded[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OnnxEncoder, "open", load_once)
-        yield
+@pytest.fixture(scope="session")
+def encoder() -> SentenceEncoder:
+    return default_encoder()
 
 
 @pytest.fixture(scope="session")
 def seeds_index(tmp_path_factory) -> Path:
-    """The index of the seeds, built once; tests that change an index take `index_copy`."""
-    index = tmp_path_factory.mktemp("seeds") / "index"
-    before = Path.cwd()
-    os.chdir(ROOT)
-    try:
-        build(["seeds"], index)
-    finally:
-        os.chdir(before)
+    """The index of the seeds, built once for all processes of a run; tests that change an index take `index_copy`."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    index = shared / "seeds" / "index"
+    with FileLock(shared / "seeds.lock"):
+        if not (index / "current").is_file():
+            before = Path.cwd()
+            os.chdir(ROOT)
+            try:
+                build(["seeds"], index)
+            finally:
+                os.chdir(before)
     return index
 
 
@@ -127,17 +102,8 @@ def index_copy(seeds_index, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(seeds_index) -> Iterator[Engine]:
-    with Engine.open(seeds_index) as engine:
+    with open_engine(seeds_index) as engine:
         yield engine
-
-
-@pytest.fixture(scope="session", autouse=True)
-def few_resamples() -> Iterator[None]:
-    """Rougher intervals and p values, in a tenth of the time; test_statistics.py takes the real ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "RESAMPLES", 200)
-        patch.setattr(statistics, "PERMUTATIONS", 4999)
-        yield
 
 
 @pytest.fixture(scope="session")

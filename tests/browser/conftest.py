@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from servers import serving
+from support.servers import serving
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "browser"

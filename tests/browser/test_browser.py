@@ -3,10 +3,10 @@
 import json
 from urllib.parse import urlencode
 
-import files
 import httpx
 import pytest
-from servers import serving
+from support import files
+from support.servers import serving
 
 from rag_qa import build
 from rag_qa.service.keys import create_key
