@@ -191,7 +191,7 @@ def ask(
         if question is not None:
             raise click.UsageError("QUESTION asks one question and --batch those of a file: choose one.")
 
-        from rag_qa.cli.batch_files import BatchOptions
+        from rag_qa.cli.batch_questions import BatchOptions
 
         return ask_batch(batch, output, BatchOptions(k, max_tokens, filters), settings_of(options))
     if output is not None:
