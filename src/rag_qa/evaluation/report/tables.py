@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # checking gold needs none of what makes these
     from rag_qa.evaluation.compare.comparison import Change, Comparison
     from rag_qa.evaluation.compare.gate import Verdict
     from rag_qa.evaluation.gold.gold_file import GoldProblem
+    from rag_qa.evaluation.report.outcome import Outcome
     from rag_qa.evaluation.results import Aggregate, QuestionResult, Report
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "show_calibration",
     "show_comparison",
     "show_gate",
+    "show_outcomes",
     "show_problems",
     "show_questions",
     "show_reports",
@@ -47,6 +49,20 @@ def console_of_tables() -> Console:
     """A console in which, unless it is a terminal, tables are as wide as they have to be."""
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDEST)
+
+
+def show_outcomes(outcomes: "Sequence[Outcome]", console: Console, *, verbose: bool) -> None:
+    """Prints outcomes as tables: with `verbose` every question first, then the reports, then the parts of each."""
+    for each in outcomes if verbose else ():
+        show_questions(each.report, console)
+    show_reports([each.report for each in outcomes], console)
+    for each in outcomes:
+        if each.ablation:
+            show_ablation(each.ablation, console)
+        if each.comparison:
+            show_comparison(each.comparison, console)
+        if each.gate:
+            show_gate(each.gate, console)
 
 
 def show_reports(reports: "Sequence[Report]", console: Console) -> None:
