@@ -61,13 +61,13 @@ def _ask(questions: "list[BatchQuestion]", output: Path | None, engine: "Engine"
         if tally.done:
             click.echo(f"Going on after line {tally.last}.", err=True)
         # Answers that are printed to the terminal show the progress themselves.
-        tell = stack.enter_context(progress_bar(shown=bool(output) or not sys.stdout.isatty()))
-        tell("asking", tally.done, len(questions))
+        progress = stack.enter_context(progress_bar(shown=bool(output) or not sys.stdout.isatty()))
+        progress("asking", tally.done, len(questions))
         for question in questions[tally.done :]:
             record = ask_one(question, engine)
             write(record)
             tally.add(record)
-            tell("asking", tally.done, len(questions))
+            progress("asking", tally.done, len(questions))
     return tally
 
 

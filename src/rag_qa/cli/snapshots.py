@@ -1,4 +1,4 @@
-"""The command `snapshots`: what an index was, and going back to it."""
+"""The command `snapshots`: lists, checks, compares and prunes the snapshots of an index, and rolls back to one."""
 
 from functools import partial
 from pathlib import Path
@@ -103,7 +103,7 @@ def verify(snapshot: str, every: bool, as_json: bool, **options: Any) -> None:  
         others = f", and so are {len(broken) - 1} more" if len(broken) > 1 else ""
         raise IndexDamagedError(f"{broken[0]} is not what was written{others}", advice(index, verified))
     if not every:
-        read_manifest(index / "snapshots" / names[0])  # says what to do about one of another version
+        read_manifest(index / "snapshots" / names[0])  # for the advice about a snapshot of another format version
 
 
 @snapshots.command()

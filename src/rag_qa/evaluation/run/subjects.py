@@ -50,7 +50,7 @@ def gold_subject(name: str, questions: Sequence[GoldQuestion], engine: Engine) -
     return Subject(name, texts, engine, partial(evaluate_gold, questions), questions)
 
 
-def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject:
+def open_collection(folder: Path, settings: Settings, progress: Progress) -> Subject:
     """A public collection: a BEIR folder (corpus.jsonl), or a folder with documents/ and gold.jsonl.
 
     Its index is made when it is evaluated first, and kept.
@@ -62,12 +62,12 @@ def open_collection(folder: Path, settings: Settings, tell: Progress) -> Subject
     check_folder(folder)
     if judges_documents(folder):
         collection = load_collection(folder)
-        index_documents(collection.documents, index, settings, tell)
+        index_documents(collection.documents, index, settings, progress)
         return Subject(
             name, collection.questions, Engine.open(index, settings), partial(evaluate_collection, collection)
         )
     questions = load_gold(folder / GOLD)
-    build([folder / DOCUMENTS], index, settings, tell)
+    build([folder / DOCUMENTS], index, settings, progress)
     return gold_subject(name, questions, Engine.open(index, settings))
 
 
