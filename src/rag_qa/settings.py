@@ -104,7 +104,7 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     rerank_seconds: Annotated[float, Meta(gt=0)] = 1
     """Maximum time of reranking, in seconds."""
     highlights: Literal["trained", "words", "vectors"] = "trained"
-    """How the marked sentences are chosen: by the trained scorer, by shared words, or by vector similarity alone."""
+    """Method that chooses the marked sentences: the trained scorer, shared words, or vector similarity alone."""
     max_k: Positive = 100
     max_question_characters: Positive = 2000
     host: str = "127.0.0.1"

@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 Qrels = Mapping[str, Mapping[str, int]]
-"""Relevance judgements: by question, the grade of each relevant item."""
+"""Relevance judgements: the grade of each relevant item, by question."""
 
 
 class Aggregate(Struct, frozen=True):
@@ -152,4 +152,4 @@ class Evaluation(Struct, frozen=True):
     questions: list[QuestionResult]
     qrels: Qrels
     run: Mapping[str, Sequence[tuple[str, float]]]
-    """By question, items with their scores, best first, down to rank 100."""
+    """Ranked items by question, with their scores, best first, down to rank 100."""

@@ -40,7 +40,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
+        """Whether every check holds."""
         return not self.failed
 
 

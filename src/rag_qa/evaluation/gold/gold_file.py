@@ -63,7 +63,7 @@ class GoldProblem(Struct, frozen=True):
     problem: str
     """The message, one sentence."""
     nearest: str = ""
-    """For a quote that is not in its document, the most similar text there."""
+    """Most similar text of the document, for a quote that is not in it."""
 
 
 def read_gold(path: Path) -> list[GoldQuestion]:
