@@ -1,7 +1,7 @@
-"""How long an answer takes: the whole command, and a question in an open engine, by stage.
+"""Measures the time of an answer: of the whole command, and of each stage in an open engine.
 
-Beside the whole command, in turn with it: a plain script that imports sentence-transformers, loads the same model, and
-searches the same vectors by FAISS.
+The whole command takes turns with a plain script that imports sentence-transformers, loads the same model, and searches
+the same vectors by FAISS.
 """
 
 import argparse
@@ -32,7 +32,7 @@ print(index.search(model.encode([sys.argv[3]], normalize_embeddings=True), 5))
 
 
 def commands(index: Path, question: str) -> dict[str, list[float]]:
-    """Seconds of whole processes, by what they do."""
+    """Returns the seconds of whole processes, by what they run."""
     with Engine.open(index) as engine:
         segment = engine.snapshot.segment(engine.manifest.segments[0].name)
     model = SentenceEncoder.find(DEFAULT_ENCODER).folder
@@ -52,7 +52,7 @@ def commands(index: Path, question: str) -> dict[str, list[float]]:
 
 
 def stages(index: Path, questions: list[str]) -> dict[str, list[float]]:
-    """Milliseconds of each stage, over all questions, by `ROUNDS` engines, none of which knows a question already."""
+    """Returns the milliseconds of each stage over all questions, each asked once of ROUNDS new engines."""
     taken: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for _ in range(ROUNDS):
         with Engine.open(index) as engine:
@@ -65,7 +65,7 @@ def stages(index: Path, questions: list[str]) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, default=Path("index"))
     parser.add_argument("--gold", type=Path, default=Path("eval/gold.jsonl"))

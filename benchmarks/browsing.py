@@ -1,10 +1,11 @@
-"""The pages in Chromium: weight, how soon an answer is painted, and how soon a long document is open at its mark.
+"""Measures the pages in Chromium: their weight, the time to paint an answer, the time to open a long document.
 
     make test-browser    # installs what this needs
     python benchmarks/browsing.py FOLDER [--index INDEX] [--rounds 5] [--json FILE]
 
-FOLDER is a place for a document of 20 MB and its index, which are made once. Painted is when the largest part of the
-page is, after the end of the response; open is when the mark is in the window, after the click.
+FOLDER holds a document of 20 MB and its index, which are made once. The time to paint ends when the largest part of the
+page is painted, and begins with the end of the response; the time to open ends when the mark is in the window, and
+begins with the click.
 """
 
 import argparse
@@ -38,7 +39,7 @@ IN_WINDOW = """() => { const mark = document.getElementById('cited'); if (!mark)
 
 
 def long_index(folder: Path) -> Path:
-    """The index of one document of 20 MB."""
+    """Returns the index of one document of 20 MB; builds it if it is missing."""
     if not (folder / "index" / "current").is_file():
         (folder / "papers").mkdir(parents=True, exist_ok=True)
         lines = [
@@ -52,7 +53,7 @@ def long_index(folder: Path) -> Path:
 
 @contextmanager
 def serving(index: Path) -> Iterator[str]:
-    """A server, and its address."""
+    """Runs a server and yields its address."""
     command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -66,13 +67,13 @@ def serving(index: Path) -> Iterator[str]:
 
 
 def asked(page: Page, url: str, question: str) -> float:
-    """Milliseconds from the end of the response to the paint."""
+    """Asks a question and returns the milliseconds from the end of the response to the paint."""
     page.goto(f"{url}/?{urlencode({'q': question})}")
     return float(page.evaluate(PAINTED))
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--index", type=Path, default=Path("index"))

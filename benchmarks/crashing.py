@@ -1,10 +1,10 @@
-"""Kills the indexer again and again while files are edited, added and deleted, and compares the end with a clean build.
+"""Kills the indexer repeatedly while files are edited, added and deleted, and compares the result with a clean build.
 
     python benchmarks/crashing.py TEXTS [--kills 100] [--kilobytes 120]
 
 TEXTS is a folder of text files, whose sentences are recombined into documents. After every kill the current snapshot
-must open, verify and answer; at the end the index must equal one that was built at once: the same id, the same rows,
-vectors within 1e-5, the same passages for 50 questions under exact search.
+must open, verify and answer; at the end the index must equal one that is built in a single run: the same id, the same
+rows, vectors within 1e-5, the same passages for 50 questions under exact search.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SETTINGS = {"RAG_QA_SEGMENT_PASSAGES": "100", "RAG_QA_GRAPH_PASSAGES": "100"}
 
 
 def main() -> None:
-    """Prints what became of every tenth kill, and of the comparison."""
+    """Runs the test, and prints the counts after every tenth kill and the comparison."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("texts", type=Path)
     arguments.add_argument("--kills", type=int, default=100)
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def stress(given: argparse.Namespace, place: Path) -> None:
-    """The whole of it, in an empty folder."""
+    """Runs the whole test in an empty folder."""
     texts = sorted(path for path in given.texts.rglob("*") if path.is_file())
     documents, index, clean, spare = (place / name for name in ("documents", "index", "clean", "spare"))
     write_texts(texts, spare, 1, kilobytes=2)
@@ -79,17 +79,17 @@ def stress(given: argparse.Namespace, place: Path) -> None:
 
 
 def command(documents: Path, index: Path) -> list[str]:
-    """The indexer."""
+    """Returns the command that indexes the documents."""
     return [sys.executable, "-m", "rag_qa", "index", str(documents), "--index", str(index)]
 
 
 def environment() -> dict[str, str]:
-    """Small segments with graphs, so that there are several."""
+    """Returns an environment with small segments that have graphs, so that an index has several."""
     return os.environ | SETTINGS
 
 
 def timed(documents: Path, index: Path) -> float:
-    """Indexes to the end; gives the seconds that takes."""
+    """Indexes without a kill; returns the seconds that it took."""
     started = time.perf_counter()
     subprocess.run(command(documents, index), check=True, stdout=subprocess.DEVNULL, env=environment())
     return time.perf_counter() - started
@@ -107,7 +107,7 @@ def change(documents: Path, pool: list[Path], chance: random.Random) -> None:
 
 
 def check(index: Path) -> None:
-    """Opens, verifies and asks."""
+    """Raises AssertionError if the current snapshot is damaged, or a passage differs from its document."""
     with Engine.open(index) as engine:
         damage = verify_snapshot(index, engine.snapshot.folder).damaged
         assert not damage, damage
@@ -118,7 +118,7 @@ def check(index: Path) -> None:
 
 
 def compare(index: Path, clean: Path) -> None:
-    """Sees that two indexes are equal."""
+    """Raises AssertionError if two indexes differ; prints the figures of the comparison."""
     ours, theirs = Corpus.open_current(index), Corpus.open_current(clean)
     print(f"id                 {ours.manifest.id} and {theirs.manifest.id}")
     assert ours.manifest.id == theirs.manifest.id
@@ -143,12 +143,12 @@ def compare(index: Path, clean: Path) -> None:
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference of two numbers."""
+    """Returns the largest difference of two numbers at the same position."""
     return float(np.abs(one.astype(np.float32) - other.astype(np.float32)).max())
 
 
 def found(engine: Engine, question: str) -> list[tuple[str, int]]:
-    """What a question finds, in order."""
+    """Returns the document and start of each passage that a question finds, in order."""
     return [(p.citation.document, p.citation.start) for p in engine.ask(question, k=K).passages]
 
 

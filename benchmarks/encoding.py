@@ -1,10 +1,10 @@
-"""How fast passages are encoded: sentence-transformers, and rag_qa in both precisions, on the same passages in one run.
+"""Measures the speed of encoding: sentence-transformers, and rag_qa in both precisions, on the same passages.
 
     python benchmarks/encoding.py --index INDEX [--passages 400] [--rounds 3] [--json FILE]
 
-The passages are the first of an index. The limit is what the machine could do if it did nothing but the matrix products
-of the model in single precision: its rate for such products is measured in the same run. All take turns; the best round
-of each counts, since what slows a round is always somebody else.
+The passages are the first of an index. The limit is the speed at which the machine would compute only the matrix
+products of the model in single precision: its rate for such products is measured in the same run. All take turns; the
+best round of each counts, since the others were slowed by other processes.
 """
 
 import argparse
@@ -33,7 +33,10 @@ ROWS, REPEATS = 2048, 20
 
 
 def products_a_second() -> float:
-    """Floating-point operations a second of torch's single-precision matrix product, of the model's own sizes."""
+    """Returns the floating-point operations a second of torch in matrix products of the model's sizes.
+
+    The best of five measurements counts.
+    """
     import torch
 
     one, other = torch.randn(ROWS, 384), torch.randn(384, 1536)
@@ -47,14 +50,14 @@ def products_a_second() -> float:
 
 
 def operations_a_token(encoder: SentenceEncoder, length: float) -> float:
-    """What the model needs for a token of a text of so many: two for each weight of a layer, and the attention."""
+    """Returns the operations for a token of a text of `length` tokens: two for each weight, and the attention."""
     config = encoder.model[0].auto_model.config
     hidden, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     return float(layers * (2 * (4 * hidden * hidden + 2 * hidden * inner) + 4 * length * hidden))
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, default=Path("index"))
     parser.add_argument("--passages", type=int, default=400)

@@ -1,9 +1,9 @@
-"""Filtered search compared with exact search over the allowed passages: recall@10 and milliseconds.
+"""Compares filtered search with exact search over the allowed passages: recall@10 and milliseconds.
 
     python benchmarks/filtering.py TEXTS QUESTIONS FOLDER
 
 TEXTS and QUESTIONS hold one text a line. Each text becomes a record of a feed in FOLDER/documents, with fields that
-select 90 %, 10 %, 1 % and 0.01 % of the records; FOLDER/index is built of it, or used again.
+select 90 %, 10 %, 1 % and 0.01 % of the records; FOLDER/index is built of it, or reused.
 """
 
 import json
@@ -27,7 +27,7 @@ DEPTH, K = 100, 10
 
 
 def main() -> None:
-    """Builds the index where it is missing, and prints a row for each share."""
+    """Brings the index up to date, and prints a row for each share."""
     texts, questions, folder = (Path(argument) for argument in sys.argv[1:])
     feed = folder / "documents" / "feed.jsonl"
     feed.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def exact(engine: Engine, question: str, allowed: np.ndarray) -> set[int]:
-    """The rows of the K best, with every allowed passage scored by numpy and every BM25 hit looked at."""
+    """Returns the rows of the K best passages, from scores of every allowed passage and from all BM25 hits."""
     corpus, search = engine._corpus, engine.finder.search
     rows = np.flatnonzero(allowed)
     readings = search.read(question).readings

@@ -1,4 +1,4 @@
-"""What a change costs in a folder of 1,000 documents: editing one, renaming 100, and how soon a watch follows.
+"""Measures the cost of changes in a folder of 1,000 documents: an edit, 100 renames, and edits under a watch.
 
     python benchmarks/following.py TEXTS
 
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def show(change: str, folder: Path, index: Path) -> None:
-    """Indexes the folder and prints what that cost."""
+    """Indexes the folder and prints a row with its cost."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "rag_qa", "index", str(folder), "--index", str(index), "--json"]
     report = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
@@ -49,7 +49,7 @@ def show(change: str, folder: Path, index: Path) -> None:
 
 
 def watch(folder: Path, index: Path) -> None:
-    """Edits files under a watch and prints how long each edit takes to be in the current snapshot."""
+    """Edits files under a watch and prints the time until each edit is in the current snapshot."""
     command = [sys.executable, "-m", "rag_qa", "index", str(folder), "--index", str(index), "--watch"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -67,7 +67,7 @@ def watch(folder: Path, index: Path) -> None:
 
 
 def edit(path: Path, sentence: str) -> None:
-    """Puts a sentence at the end of a document."""
+    """Appends a sentence to a document."""
     path.write_text(f"{path.read_text('utf-8')}\n\n{sentence}\n", "utf-8")
 
 

@@ -1,12 +1,12 @@
-"""What a larger collection costs: building, size on disk, milliseconds of an answer by stage, memory.
+"""Measures the cost of a larger collection: building, size on disk, milliseconds of an answer by stage, memory.
 
     python benchmarks/growth.py TEXTS FOLDER [--passages 5000 50000 500000] [--json FILE] [--chart FILE.svg]
 
-TEXTS is a folder of text files, whose sentences are recombined into collections of so many passages under FOLDER, where
-what is there already is used again. Vectors of passages are made around real ones (stand_in.py), since encoding half a
+TEXTS is a folder of text files, whose sentences are recombined into collections of the given sizes under FOLDER, where
+an existing collection is reused. Vectors of passages are made around real ones (stand_in.py), since encoding half a
 million would take a day; questions are encoded by the real model, each asked once, in a process of its own. Seconds of
-building are those without encoding. Resident memory counts the pages of mapped files that the questions touched, which
-the system takes back when it needs them; anonymous memory is what it cannot.
+building do not include encoding. Resident memory includes the pages of mapped files that the questions touched, which
+the system can reclaim; anonymous memory is the part that it cannot.
 """
 
 import argparse
@@ -33,11 +33,11 @@ STAGES = ("encode", "dense", "lexical", "total")
 
 
 def built(texts: list[Path], folder: Path, passages: int) -> dict[str, float]:
-    """Builds a collection, unless it is there; gives what that took, in seconds, and its size."""
+    """Builds a collection unless it exists; returns its size, and the seconds that building took."""
     place = folder / str(passages)
     report = place / "built.json"
     if not report.exists():
-        shutil.rmtree(place, ignore_errors=True)  # what a run that was stopped has left
+        shutil.rmtree(place, ignore_errors=True)  # left over from an interrupted run
         write_texts(texts, place / "documents", max(1, round(passages / PASSAGES_A_MEGABYTE)))
         real = SentenceEncoder.find(DEFAULT_ENCODER)
         encoder = StandInEncoder(real, real_vectors(texts, folder / "real.npy", real))
@@ -51,7 +51,7 @@ def built(texts: list[Path], folder: Path, passages: int) -> dict[str, float]:
 
 
 def questions(texts: list[Path]) -> list[str]:
-    """Questions made of the words of sentences that the collections are made of too."""
+    """Returns questions made of words of the sentences that the collections are made of."""
     chance = random.Random(2)
     sentences = [
         sentence.split() for path in texts for sentence in SENTENCE_END.split(path.read_text("utf-8", "replace"))
@@ -61,7 +61,7 @@ def questions(texts: list[Path]) -> list[str]:
 
 
 def ask(index: Path, asked: list[str]) -> None:
-    """Asks in this process, and prints a row as JSON."""
+    """Asks the questions in this process, and prints a row as JSON."""
     with Engine.open(index) as engine:
         for number in range(10):
             engine.ask(f"a question that warms up {number}")
@@ -97,7 +97,7 @@ def chart(rows: list[dict[str, float]], path: Path) -> None:
 
 
 def main() -> None:
-    """Builds, asks and prints."""
+    """Builds the collections, asks the questions, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("texts", type=Path)
     parser.add_argument("folder", type=Path)

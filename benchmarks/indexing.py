@@ -1,4 +1,4 @@
-"""What indexing a folder costs, the first time and again: seconds, and the peak memory of all its processes.
+"""Measures the cost of indexing a folder, the first time and again: seconds, and the peak memory of all its processes.
 
     python benchmarks/indexing.py FOLDER
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process and all its descendants hold; what they share is counted for each."""
+    """Returns the resident bytes of a process and all its descendants; shared pages count for each."""
     total = 0
     try:
         parent = psutil.Process(pid)

@@ -1,7 +1,7 @@
-"""Asks a server from many connections at once while its index is made anew and rolled back, and then ends it.
+"""Asks a server from many connections at once while its index is rebuilt and rolled back, and then stops it.
 
-Every request has an id of its own, which the server's log repeats: one that the server has begun and that its client
-got no whole answer to counts as lost. Run: `python benchmarks/load.py --clients 64 --seconds 60`.
+Every request has an id of its own, which the server's log repeats: a request that the server has begun, but whose
+client got no complete answer, counts as lost. Run: `python benchmarks/load.py --clients 64 --seconds 60`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 
 async def ask_on(url: str, client: int, until: asyncio.Event, outcomes: dict[str, str]) -> None:
-    """Asks again and again; notes what became of each request."""
+    """Asks the question repeatedly; records the outcome of each request, a status or an exception."""
     async with httpx.AsyncClient(base_url=url, timeout=60) as http:
         number = 0
         while not until.is_set():
@@ -38,7 +38,7 @@ async def ask_on(url: str, client: int, until: asyncio.Event, outcomes: dict[str
 
 
 async def job_done(http: httpx.AsyncClient) -> str:
-    """Waits until the newest job has ended."""
+    """Waits until the newest job has ended; returns its state."""
     while True:
         job = (await http.get("/admin/jobs")).json()[0]
         if job["state"] != "running":
@@ -47,7 +47,7 @@ async def job_done(http: httpx.AsyncClient) -> str:
 
 
 async def run(index: Path, papers: Path, clients: int, seconds: float) -> None:
-    """One run: half of the time with a job and a rollback in it, then the end."""
+    """Runs the server under load for some seconds, with a job and a rollback, then stops it and prints the outcomes."""
     with (index.parent / "log").open("w+") as log:
         command = [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)]
         process = subprocess.Popen(command, cwd=papers.parent, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -83,7 +83,7 @@ async def run(index: Path, papers: Path, clients: int, seconds: float) -> None:
 
 
 def main() -> None:
-    """Reads the arguments, makes an index of the seeds and runs."""
+    """Indexes the seeds and runs the test."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)

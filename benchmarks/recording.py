@@ -1,4 +1,4 @@
-"""What all benchmarks share: tables, and results kept as JSON with the machine, the versions and the commit."""
+"""Helpers of all benchmarks: tables, and results stored as JSON with the machine, the versions and the commit."""
 
 import json
 import os
@@ -14,7 +14,7 @@ Row = Mapping[str, object]
 
 
 def table(rows: Sequence[Row]) -> None:
-    """Prints rows, which all have the columns of the first."""
+    """Prints rows as a table with the columns of the first."""
     shown = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[column]) for line in shown) for column in range(len(shown[0]))]
     for line in shown:
@@ -22,12 +22,12 @@ def table(rows: Sequence[Row]) -> None:
 
 
 def record(path: Path, rows: Sequence[Row]) -> None:
-    """Keeps rows with where they were measured."""
+    """Writes rows to a file, with the machine that they were measured on."""
     path.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n", "utf-8")
 
 
 def machine() -> dict[str, object]:
-    """Processor, system, versions and commit."""
+    """Returns processor, system, versions and commit."""
     model = [line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {

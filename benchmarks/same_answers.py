@@ -1,11 +1,11 @@
-"""Whether two versions of rag_qa answer alike, byte for byte, timings aside.
+"""Compares the answers of two versions of rag_qa byte for byte, timings aside.
 
-    python benchmarks/same_answers.py record INDEX GOLD FILE      with the one version, then with the other
-    python benchmarks/same_answers.py compare BEFORE AFTER        ends with 1 where an answer differs
+    python benchmarks/same_answers.py record INDEX GOLD FILE      with each version
+    python benchmarks/same_answers.py compare BEFORE AFTER        exits with 1 where an answer differs
 
 `record` asks every question of a gold file in several ways (budgets, filters, settings, a reranker), and, with
-`--whole`, over the command line and HTTP too. Any version can run it, for it uses public names only: set PYTHONPATH to
-the version's src.
+`--whole`, over the command line and HTTP too. Any version can run it, since it uses public names only: set PYTHONPATH
+to the version's src.
 """
 
 import argparse
@@ -50,16 +50,16 @@ HTTP_PATHS = ("/documents", "/snapshot", "/health/live", "/health/ready", "/sche
 
 
 class SharedWords:
-    """Reranks by the share of the question's words that a text has: simple, and the same every time."""
+    """A deterministic reranker: the share of the question's words that a text has."""
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """That share, from 0 to 1."""
+        """Returns that share for each text, from 0 to 1."""
         words = set(question.casefold().split())
         return [len(words & set(text.casefold().split())) / len(words) for text in texts]
 
 
 def answers(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is asked, and what comes back: an answer as JSON, or an error's words."""
+    """Yields what is asked of an engine, and the answer as JSON or the error's message."""
     from rag_qa import RagQaError
     from rag_qa.filters import Filters
 
@@ -81,7 +81,7 @@ def answers(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def commands(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Commands, and their exit codes with all that they print."""
+    """Yields commands, and their exit codes with their output."""
     name = ["--index", str(index)]
     each = [
         *(["ask", question, *name] for question in questions[:8]),
@@ -107,7 +107,7 @@ def commands(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]
 
 
 def replies(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Requests to a server of the index, and what it replies."""
+    """Yields requests to a server of the index, and its replies."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -135,7 +135,7 @@ def replies(index: Path, questions: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def reply(port: int, path: str, body: object = None) -> str:
-    """The status and body of a reply, timings and ids of requests aside."""
+    """Sends a request and returns the status and body of the reply, without timings and the port; 0 if unreachable."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"})
     try:
@@ -154,24 +154,24 @@ def reply(port: int, path: str, body: object = None) -> str:
 
 
 def without_prose(schema: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """An OpenAPI document without its descriptions, which are the docstrings of the code."""
+    """Returns an OpenAPI document without its descriptions, which are the docstrings of the code."""
     if isinstance(schema, dict):
         return {name: without_prose(value) for name, value in schema.items() if not is_prose(name, value)}
     return [without_prose(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def is_prose(name: str, value: object) -> bool:
-    """Whether a member of an OpenAPI document only explains."""
+    """Returns whether a member of an OpenAPI document is a description."""
     return name in {"description", "summary"} and isinstance(value, str)
 
 
 def without_times(answer: bytes) -> str:
-    """An answer without its milliseconds."""
+    """Returns an answer without its milliseconds."""
     return TIMES.sub(b"", answer).decode()
 
 
 def record(index: Path, gold: Path, file: Path, *, whole: bool) -> None:
-    """Writes what this version answers, a JSON object a line."""
+    """Writes the answers of this version, a JSON object a line."""
     questions = [json.loads(line)["question"] for line in gold.read_text("utf-8").splitlines() if line.strip()]
     parts = [answers, *([commands, replies] if whole else [])]
     with file.open("w", encoding="utf-8") as written:
@@ -181,7 +181,7 @@ def record(index: Path, gold: Path, file: Path, *, whole: bool) -> None:
 
 
 def compare(before: Path, after: Path) -> int:
-    """Prints what differs; gives how many answers do."""
+    """Prints the first differences; returns the number of answers that differ."""
     old, new = (
         {each["asked"]: each["answer"] for each in map(json.loads, path.read_text("utf-8").splitlines())}
         for path in (before, after)
@@ -194,7 +194,7 @@ def compare(before: Path, after: Path) -> int:
 
 
 def main() -> None:
-    """Reads the arguments."""
+    """Records or compares, as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
     actions = parser.add_subparsers(required=True, dest="action")
     recording = actions.add_parser("record")

@@ -1,10 +1,10 @@
-"""A large collection: memory while it is indexed, seconds to publish a small change, recall of the graphs.
+"""Measures a large collection: memory of indexing, seconds to publish a small change, recall of the graphs.
 
     python benchmarks/scale.py TEXTS FOLDER [--megabytes 1000] [--json FILE]
 
 TEXTS is a folder of text files, whose sentences are recombined into FOLDER/documents. The vectors are those of a
-stand-in for the encoder (stand_in.py): encoding by the real one would take hours and say nothing more about the rest;
-its model is loaded all the same, so that its memory counts. FOLDER/index is built of it, or used again.
+stand-in for the encoder (stand_in.py): encoding by the real one would take hours and show nothing more about the rest;
+its model is loaded all the same, so that its memory counts. FOLDER/index is built of them, or reused.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def measured(run: str, given: argparse.Namespace) -> dict[str, object]:
-    """Indexes in a process of its own, measures it and the graphs, and prints a row."""
+    """Indexes in a process of its own, measures the process and the graphs, and prints a row."""
     command = [sys.executable, __file__, str(given.texts), str(given.folder), "--run"]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -88,24 +88,24 @@ def measured(run: str, given: argparse.Namespace) -> dict[str, object]:
 
 
 def index_once(documents: Path, index: Path, vectors: np.ndarray) -> None:
-    """Indexes the documents with the stand-in, the real model beside it."""
+    """Indexes the documents with the stand-in, while the real model is in memory too; prints a row as JSON."""
     encoder = StandInEncoder(SentenceEncoder.find(DEFAULT_ENCODER), vectors)
     encoder.model.encode(["The model is in memory."])
     started = time.perf_counter()
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def progress(stage: str, done: int, total: int) -> None:
         nonlocal started
         if time.perf_counter() - started > 30:
             started = time.perf_counter()
             print(f"{stage} {done}/{total}", file=sys.stderr, flush=True)
 
-    report = build([documents], index, Settings(), tell, encoder=encoder)
+    report = build([documents], index, Settings(), progress, encoder=encoder)
     passages = report.passages
     print(json.dumps({"documents": report.documents, "passages": passages.total, "encoded": passages.encoded}))
 
 
 def watch_memory(pid: int, peak: list[int]) -> None:
-    """Keeps the largest sum of what a process and its children hold."""
+    """Keeps the peak of the resident bytes of a process and its descendants, until it ends."""
     while True:
         try:
             process = psutil.Process(pid)
@@ -122,7 +122,7 @@ def watch_memory(pid: int, peak: list[int]) -> None:
 
 
 def recall(index: Path) -> tuple[list[float], int]:
-    """recall@100 of approximate against exact search, for sentences of the collection as questions."""
+    """Returns recall@100 of approximate search, with sentences of the collection as questions; the segments' number."""
     corpus = Corpus.open_current(index)
     chance = random.Random(2)
     found = []

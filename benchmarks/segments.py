@@ -1,9 +1,9 @@
-"""What the graph of a segment finds and costs, with tombstones and filters, and what merging segments costs.
+"""Measures recall and cost of a segment's graph, with tombstones and filters, and the cost of merging segments.
 
     python benchmarks/segments.py VECTORS [--passages 131072]
 
-VECTORS is a file of real vectors, such as scale.py writes (real.npy); as many as are wanted are made between them
-(stand_in.py). Prints three tables: efforts of a search, shares of passages that may be found, and rules of merging.
+VECTORS is a file of real vectors, such as scale.py writes (real.npy), between which the vectors of the passages are
+made (stand_in.py). Prints three tables: efforts of a search, shares of allowed passages, and rules of merging.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from stand_in import StandInEncoder
 
 from rag_qa.index.local.segment import vectors
 from rag_qa.index.local.segment.vectors import VectorIndex, VectorWriter
-from rag_qa.index.local.snapshot import writer as snapshot_writer
+from rag_qa.index.local.snapshot import merge_policy
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def built(encoder: StandInEncoder, folder: Path, passages: int, questions: np.ndarray) -> VectorIndex:
-    """A segment's vectors with their graph; prints what it took."""
+    """Builds a segment's vectors with their graph; prints the time, and a row for each effort."""
     writer = VectorWriter(folder)
     for first in range(0, passages, 4096):
         writer.add(encoder.encode_passages([f"passage {n}" for n in range(first, min(first + 4096, passages))]))
@@ -60,7 +60,7 @@ def built(encoder: StandInEncoder, folder: Path, passages: int, questions: np.nd
 
 
 def shares(index: VectorIndex, questions: np.ndarray, passages: int) -> None:
-    """Prints what is found where only a share may be."""
+    """Prints recall and milliseconds where only a share of the passages is allowed."""
     print("share    recall@100   lowest   ms by graph   ms exact   (any of the passages, as with tombstones)")
     for share in SHARES:
         allowed = np.random.default_rng(0).random(passages) < share
@@ -82,12 +82,12 @@ def shares(index: VectorIndex, questions: np.ndarray, passages: int) -> None:
 
 
 def farthest(nearness: np.ndarray, share: float) -> np.ndarray:
-    """Which passages are among so large a share of those that are least near."""
+    """Returns which passages are in the given share of those least similar to the question."""
     return nearness <= np.quantile(nearness, share)
 
 
 def row(index: VectorIndex, questions: np.ndarray, allowed: np.ndarray | None) -> str:
-    """Recall and milliseconds."""
+    """Returns recall, lowest recall, and milliseconds by graph and by exact search, as a row."""
     started = time.perf_counter()
     by_graph = [index.search(question, DEPTH, allowed) for question in questions]
     between = time.perf_counter()
@@ -101,16 +101,16 @@ def row(index: VectorIndex, questions: np.ndarray, allowed: np.ndarray | None) -
 
 
 def merging() -> None:
-    """Prints what a thousand small changes to 500,000 passages cost, by the rule of merging."""
+    """Prints the cost of a thousand small changes to 500,000 passages, by the rule of merging."""
     print("growth   segments, most   copies of a passage   largest copy but for the full")
     for growth in GROWTHS:
-        snapshot_writer.GROWTH = growth
+        merge_policy.GROWTH = growth
         chance = random.Random(0)
         segments = dict.fromkeys(range(3), (131072, 131072)) | {3: (106_784, 106_784)}
         fresh_in_all, copied, most, largest = 0, 0, 0, 0
         for number in range(4, 1004):
             fresh = chance.choice([1, 10, 100, 400])
-            taken = sum(segments.pop(other)[0] for other in snapshot_writer.to_merge(segments, fresh, 131_072))
+            taken = sum(segments.pop(other)[0] for other in merge_policy.to_merge(segments, fresh, 131_072))
             segments[number] = (fresh + taken, fresh + taken)
             fresh_in_all, copied = fresh_in_all + fresh, copied + taken
             most, largest = max(most, len(segments)), max(largest, taken)

@@ -1,10 +1,10 @@
-"""The HTTP service under load: answers a second and milliseconds of a request, for 1, 8, 64 and more clients.
+"""Measures the HTTP service under load: answers a second and milliseconds of a request, for 1, 8, 64 and more clients.
 
     python benchmarks/serving.py --index INDEX --questions FILE [--clients 1 8 64] [--requests 500] [--granian]
 
-FILE holds one question a line; each is asked once of a server, so that nothing is answered from memory: of a fresh one
-for each number of clients. The clients keep their connections, and run in a process of their own on the same machine.
-Overhead is what a request takes beyond the time that the engine tells in its answer. With --granian, the same
+FILE holds one question a line. Each number of clients gets a new server, and each question is asked once of it, so that
+no answer comes from a cache. The clients keep their connections, and run in a process of their own on the same machine.
+Overhead is the time of a request beyond the time that the engine reports in its answer. With --granian, the same
 application is served by granian, where that is installed.
 """
 
@@ -30,7 +30,7 @@ from recording import record, table
 async def client(
     address: tuple[str, int], questions: asyncio.Queue[str], taken: list[tuple[float, float, int]]
 ) -> None:
-    """Asks until there are no more questions; adds seconds, the engine's milliseconds and the status of each."""
+    """Asks until no question is left; appends the seconds, the engine's milliseconds and the status of each request."""
     reader, writer = await asyncio.open_connection(*address)
     while not questions.empty():
         body = json.dumps({"question": questions.get_nowait()}).encode()
@@ -47,7 +47,7 @@ async def client(
 
 
 def wait_for(address: tuple[str, int]) -> None:
-    """Returns when connections are taken: granian's workers say that they have loaded before that."""
+    """Waits until the server accepts connections; granian's workers print the address before they do."""
     for _ in range(100):
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(address):
             return
@@ -55,7 +55,11 @@ def wait_for(address: tuple[str, int]) -> None:
 
 
 async def load(url: str, questions: list[str], clients: int) -> tuple[list[tuple[float, float, int]], float]:
-    """Asks all questions by so many clients; gives what each request took, and all together, in seconds."""
+    """Asks all questions with the given number of clients.
+
+    Returns:
+        For each request its seconds, the engine's milliseconds and the status; the seconds of all together.
+    """
     waiting: asyncio.Queue[str] = asyncio.Queue()
     for question in questions:
         waiting.put_nowait(question)
@@ -67,7 +71,7 @@ async def load(url: str, questions: list[str], clients: int) -> tuple[list[tuple
 
 
 def application() -> Any:  # noqa: ANN401
-    """The application, for granian, which says itself when it is ready."""
+    """Returns the application for granian, which prints its address when the engine is open."""
     from rag_qa import Engine, load_settings
     from rag_qa.service.app import create_app
 
@@ -82,7 +86,7 @@ def application() -> Any:  # noqa: ANN401
 
 
 def command(index: Path, *, granian: bool) -> tuple[list[str], dict[str, str]]:
-    """What starts a server, and its environment."""
+    """Returns the command that starts a server, and its environment."""
     if not granian:
         return [sys.executable, "-m", "rag_qa", "serve", "--port", "0", "--index", str(index)], dict(os.environ)
     with socket.socket() as free:
@@ -94,7 +98,7 @@ def command(index: Path, *, granian: bool) -> tuple[list[str], dict[str, str]]:
 
 
 def measured(index: Path, questions: list[str], clients: int, *, granian: bool) -> dict[str, float]:
-    """A row of the table."""
+    """Measures a server with the given number of clients; returns a row of the table."""
     start, environment = command(index, granian=granian)
     started = time.perf_counter()
     server = subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, text=True)
@@ -130,7 +134,7 @@ def measured(index: Path, questions: list[str], clients: int, *, granian: bool) 
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, default=Path("index"))
     parser.add_argument("--questions", type=Path, required=True)

@@ -1,11 +1,11 @@
-"""Do the statistics of `rag-qa eval` hold what they promise? Simulated runs with and without a true difference.
+"""Checks the statistics of `rag-qa eval` on simulated runs with and without a true difference.
 
     python benchmarks/significance.py [--simulations 1000] [--questions 300] [--runs BASE.json OTHER.json]
 
-Values are nDCG@10 of questions with one relevant passage, drawn from a made-up distribution of ranks; with --runs, from
-those of two real runs (`rag-qa eval --json`). Without a difference: which run is which is decided by chance at every
-question. With one: the second run is better by .05 besides. How many questions it takes to see that depends on how much
-the runs differ at single questions, which is printed.
+Values are nDCG@10 of questions with one relevant passage, drawn from an invented distribution of ranks; with --runs,
+from those of two real runs (`rag-qa eval --json`). Without a true difference, the values of the two runs are swapped at
+random for each question. With one, the second run is also better by .05. The number of questions needed to detect this
+depends on the spread of the differences, which is printed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 
 def made_up(size: int, random: np.random.Generator) -> Pairs:
-    """Two runs that agree on seven of ten questions."""
+    """Returns two simulated runs that agree on seven of ten questions."""
     gains = np.append(1 / np.log2(1 + np.arange(1, 11)), 0.0)
     chances = np.append(0.45 * 0.45 ** np.arange(10), 0.0)
     chances[-1] = 1 - chances.sum()
@@ -34,7 +34,7 @@ def made_up(size: int, random: np.random.Generator) -> Pairs:
 
 
 def real(paths: list[Path]) -> Pairs:
-    """The questions that two runs share."""
+    """Returns the values of the questions that two real runs share."""
     first, second = (
         {each.id: each.measures[MEASURE] for each in load_reports(path)[0].questions if each.answerable}
         for path in paths
@@ -44,13 +44,13 @@ def real(paths: list[Path]) -> Pairs:
 
 
 def without_difference(pairs: Pairs, random: np.random.Generator) -> Pairs:
-    """Which is which, by chance."""
+    """Returns the pairs, each swapped at random."""
     swapped = random.random(len(pairs[0])) < 0.5
     return np.where(swapped, pairs[1], pairs[0]), np.where(swapped, pairs[0], pairs[1])
 
 
 def with_difference(pairs: Pairs, random: np.random.Generator) -> Pairs:
-    """The same, and the second run gains .05 at every question."""
+    """Returns the pairs, each swapped at random, with a gain of .05 for the second run."""
     first, second = without_difference(pairs, random)
     return first, second + GAIN
 
@@ -62,7 +62,7 @@ def rejected(
     simulations: int,
     random: np.random.Generator,
 ) -> float:
-    """Share of the simulations in which the test finds a difference."""
+    """Returns the share of the simulations in which the test finds a difference."""
     found = 0
     for _ in range(simulations):
         drawn = random.integers(0, len(pairs[0]), questions)
@@ -72,7 +72,7 @@ def rejected(
 
 
 def covered(values: np.ndarray, questions: int, simulations: int, random: np.random.Generator) -> float:
-    """Share of the simulations in which the interval holds the mean of all values."""
+    """Returns the share of the simulations in which the interval holds the mean of all values."""
     found = 0
     for _ in range(simulations):
         interval = aggregate(random.choice(values, questions).tolist())
@@ -81,7 +81,7 @@ def covered(values: np.ndarray, questions: int, simulations: int, random: np.ran
 
 
 def others_covered(questions: int, simulations: int, random: np.random.Generator) -> dict[str, float]:
-    """The same for what is no mean: abstention of a slightly miscalibrated system, and latency."""
+    """Returns these shares for figures other than means: those of a slightly miscalibrated system, and latency."""
     confidence = random.beta(3, 1.5, POPULATION)
     right = random.random(POPULATION) < np.clip(1.15 * confidence - 0.1, 0, 1)
     latency = random.lognormal(2, 0.4, POPULATION)
@@ -98,7 +98,7 @@ def others_covered(questions: int, simulations: int, random: np.random.Generator
 
 
 def main() -> None:
-    """Prints a table."""
+    """Simulates and prints the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=1000)
     parser.add_argument("--questions", type=int, default=300)

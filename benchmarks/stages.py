@@ -1,9 +1,9 @@
-"""Where the time of indexing goes: the first documents of a public collection, new, split by stage.
+"""Measures the time of indexing by stage, for the first documents of a public collection.
 
     python benchmarks/stages.py BEIR [--documents 500] [--exact] [--json FILE]
 
-Seconds are those of the whole, of a stage those that passed in it; cutting runs beside the rest, in another thread.
-Loading and exporting the encoder come before, with one document.
+Each stage has the seconds that passed in it; chunking runs in another thread, beside the other stages. The encoder is
+loaded and exported before, with one document.
 """
 
 import argparse
@@ -24,15 +24,15 @@ from rag_qa.index.local.segment.sentence_vectors import SentenceWriter
 from rag_qa.index.local.segment.signatures import SignatureWriter
 from rag_qa.index.local.segment.term_sets import TermWriter
 from rag_qa.index.local.segment.vectors import VectorWriter
-from rag_qa.indexer import pipeline as making
+from rag_qa.indexer import pipeline
 from rag_qa.indexer.vector_cache import VectorCache
-from rag_qa.ingest import chunk_ahead as cutting
+from rag_qa.ingest import chunk_ahead
 from rag_qa.ingest.chunker import Chunker
 from rag_qa.models.onnx_encoder import OnnxEncoder
 
 STAGES: dict[str, list[tuple[Any, str]]] = {
-    "cutting, beside": [(Chunker, "cut")],
-    "acronyms, beside": [(cutting, "find_mentions")],
+    "chunking, beside": [(Chunker, "chunk")],
+    "acronyms, beside": [(chunk_ahead, "find_mentions")],
     "encoding": [(OnnxEncoder, "encode_passages")],
     "cache of vectors": [(VectorCache, "find"), (VectorCache, "put"), (VectorCache, "commit")],
     "documents": [(StoreWriter, "add")],
@@ -41,12 +41,12 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "words": [(InvertedIndexWriter, "add")],
     "terms": [(TermWriter, "add")],
     "sealing, with the graph": [(SegmentWriter, "seal")],
-    "publishing": [(making, "publish")],
+    "publishing": [(pipeline, "publish")],
 }
 
 
 def timed(function: Callable[..., Any], taken: dict[str, float], stage: str) -> Callable[..., Any]:
-    """The same function, which adds the seconds that it takes."""
+    """Wraps a function so that the seconds of each call are added to those of the stage."""
 
     @wraps(function)
     def wrapper(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
@@ -60,7 +60,7 @@ def timed(function: Callable[..., Any], taken: dict[str, float], stage: str) -> 
 
 
 def main() -> None:
-    """Indexes, and prints a row for each stage."""
+    """Indexes the documents, and prints a row for each stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("beir", type=Path)
     parser.add_argument("--documents", type=int, default=500)

@@ -1,8 +1,8 @@
-"""A stand-in for the encoder, for benchmarks in which the model would hide everything else, and texts for them.
+"""Stand-in for the encoder, for benchmarks in which encoding would take most of the time, and texts for them.
 
-Its vectors lie between neighbouring vectors of the real model; where, a checksum of the text says. So they crowd as
-real ones do, and equal texts have equal vectors. They know nothing of what a text says. Questions are encoded by the
-real model.
+Its vectors lie between neighbouring vectors of the real model, at a point that a checksum of the text chooses. So they
+cluster as real ones do, and equal texts have equal vectors, but they do not represent what a text means. Questions are
+encoded by the real model.
 """
 
 import random
@@ -21,13 +21,13 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 class StandInEncoder(SentenceEncoder):
-    """The default encoder, but for the vectors of passages."""
+    """The default encoder with other vectors of passages."""
 
     digest = "57a4d1157a4d1157"
     encodes_itself = True
 
     def __init__(self, real: SentenceEncoder, vectors: np.ndarray) -> None:
-        """Takes the real encoder and vectors that it made, of shape (n, dimension)."""
+        """Takes the real encoder, and unit vectors that it made, of shape (n, dimension)."""
         super().__init__(real.name, real.folder)
         self._vectors = vectors
         index = faiss.IndexFlatIP(vectors.shape[1])
@@ -35,7 +35,7 @@ class StandInEncoder(SentenceEncoder):
         self._neighbours = index.search(vectors, NEIGHBOURS + 1)[1][:, 1:]
 
     def encode_passages(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of shape (len(texts), dimension)."""
+        """Returns unit vectors of shape (len(texts), dimension)."""
         seeds = np.array([zlib.crc32(text.encode()) for text in texts], dtype=np.int64)
         first = seeds % len(self._vectors)
         others = [self._neighbours[first, (seeds >> shift) % NEIGHBOURS] for shift in (5, 11)]
@@ -48,7 +48,7 @@ class StandInEncoder(SentenceEncoder):
 
 
 def real_vectors(sources: Sequence[Path], path: Path, encoder: SentenceEncoder) -> np.ndarray:
-    """Vectors of pieces of real text; made once, which takes minutes, and kept in a file."""
+    """Returns vectors of real text, of shape (n, dimension), from a file; where it is missing, makes it in minutes."""
     if not path.exists():
         words = [source.read_text("utf-8", "replace").split() for source in sources]
         pieces = [
@@ -62,13 +62,13 @@ def real_vectors(sources: Sequence[Path], path: Path, encoder: SentenceEncoder) 
 
 
 def write_texts(sources: Sequence[Path], folder: Path, megabytes: int, kilobytes: int = 20) -> int:
-    """Writes a collection of files made of halves of real sentences; gives their number.
+    """Writes a collection of files made of halves of real sentences; returns the number of files.
 
     Args:
-        sources: files of text, of which every sentence is used.
-        folder: where to.
-        megabytes: how much.
-        kilobytes: the mean length of a file; lengths vary tenfold.
+        sources: files of text from which the sentences are drawn.
+        folder: the folder of the collection.
+        megabytes: size of all files together.
+        kilobytes: mean size of a file; sizes vary tenfold.
     """
     chance = random.Random(0)
     sentences = [

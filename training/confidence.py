@@ -1,10 +1,10 @@
-"""Fits the confidence that ships and writes it where the package has it; see README.md.
+"""Fits the calibration that the package contains, and writes it there; see README.md.
 
     python training/confidence.py COLLECTION… [--gold FILE --index DIR] [--test COLLECTION…] [--write]
 
 Each collection is a folder of documents/ and gold.jsonl. Questions that cannot be answered are made in two ways: by
 hiding the passages that hold the evidence, and by asking the questions of one collection of another. Every collection
-is judged by a model that was fitted on the others; those of --test are judged only.
+is judged by a model that is fitted to the others; those of --test are only judged.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from asked import read_arguments, silent
+from arguments import read_arguments, silent
 from msgspec import Struct, structs
 
 from rag_qa.answering.confidence import Calibration, bound_settings
@@ -21,25 +21,25 @@ from rag_qa.evaluation.run.abstention import judge_abstention
 from rag_qa.evaluation.run.subjects import Subject
 
 TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "answering" / "confidence.json"
-FOREIGN = 60  # questions of each other collection
+FOREIGN = 60  # questions from each of the other collections
 SHARES = {"answered": 0.5, "hidden": 0.3, "foreign": 0.15, "unanswerable": 0.05}
-"""What each kind of question weighs."""
+"""Weight of each kind of question."""
 PULL = 0.02
 
 
 class Kinds(Struct, frozen=True):
-    """The questions of a collection."""
+    """Examples of a collection by kind of question."""
 
     answered: list[Example]
     missed: list[Example]
-    """Answerable, but not by the first passages: judged, and not fitted on."""
+    """Answerable questions that the first passages do not answer: judged, but not fitted to."""
     hidden: list[Example]
     foreign: list[Example]
     unanswerable: list[Example]
 
 
 def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
-    """Asks all that is asked of a collection."""
+    """Asks a collection its own questions, those with hidden evidence, and some of the other collections."""
     random = np.random.default_rng(0)
     real = examples(subject.gold, subject.engine, silent)
     foreign = []
@@ -57,7 +57,7 @@ def gather(subject: Subject, others: Sequence[Subject]) -> Kinds:
 
 
 def train(collections: Sequence[Kinds]) -> tuple[Model, int]:
-    """Fits to all collections alike; gives the number of questions too."""
+    """Fits a model to all collections with equal weight; returns it with the number of questions."""
     chosen: list[Example] = []
     weights: list[float] = []
     for kinds in collections:
@@ -85,19 +85,19 @@ def judge(name: str, kinds: Kinds, model: Model) -> None:
 
 
 def main() -> None:
-    asked = read_arguments(__doc__)
-    subjects = asked.subjects
+    arguments = read_arguments(__doc__)
+    subjects = arguments.subjects
     found = {
         subject.name: gather(subject, [other for other in subjects if other is not subject]) for subject in subjects
     }
     for name, kinds in found.items():
-        judge(name, kinds, train([found[other] for other in asked.licensed if other != name])[0])
-    model, questions = train([found[name] for name in asked.licensed])
-    print(model.named(), "fitted on", ", ".join(asked.licensed))
-    answered = [each for name in asked.licensed for each in found[name].answered]
+        judge(name, kinds, train([found[other] for other in arguments.trained_on if other != name])[0])
+    model, questions = train([found[name] for name in arguments.trained_on])
+    print(model.named(), "fitted on", ", ".join(arguments.trained_on))
+    answered = [each for name in arguments.trained_on for each in found[name].answered]
     confidences = model.confidences(np.array([each.signs.values for each in answered]))
     weights = np.concatenate(
-        [np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in asked.licensed]
+        [np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in arguments.trained_on]
     )
     calibration = Calibration(
         coefficients=model.named(),
@@ -106,10 +106,10 @@ def main() -> None:
         encoder=subjects[0].engine.manifest.encoder.model,
         settings=bound_settings(subjects[0].engine.settings),
         questions=questions,
-        source=", ".join(asked.licensed),
+        source=", ".join(arguments.trained_on),
     )
     print("threshold", calibration.threshold)
-    if asked.write:
+    if arguments.write:
         TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(calibration)) + b"\n")
 
 

@@ -1,9 +1,9 @@
-"""Trains the scorer of highlights and writes it where the package has it; see README.md.
+"""Trains the scorer of highlights that the package contains, and writes it there; see README.md.
 
     python training/highlights.py COLLECTION… [--gold FILE --index DIR] [--test COLLECTION…] [--write]
 
-Each collection is a folder of documents/ and gold.jsonl. Every one is judged by a scorer that was trained on the
-others; those of --test are judged only.
+Each collection is a folder of documents/ and gold.jsonl. Every one is judged by a scorer that is trained on the others;
+those of --test are only judged.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from asked import read_arguments
+from arguments import read_arguments
 from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -30,7 +30,7 @@ LENGTH_COST, SECOND, MOST = 0.5, 0.45, 0.45
 
 
 class Example(Struct, frozen=True):
-    """A passage with the features of its sentences and which of them hold evidence."""
+    """A passage with the features of its sentences, of shape (n, features), and which of them hold evidence, (n,)."""
 
     passage: Passage
     features: NDArray[np.float64]
@@ -38,7 +38,7 @@ class Example(Struct, frozen=True):
 
 
 def gather(subject: Subject) -> list[list[Example]]:
-    """By answerable question, the first passages."""
+    """Returns for each answerable question its first passages, at most LOOKED_AT."""
     spans = locate(subject.gold, subject.engine)
     return [list(_examples(subject.engine, each.question, spans[each.id])) for each in subject.gold if each.answerable]
 
@@ -57,7 +57,11 @@ def _examples(engine: Engine, question: str, spans: Sequence) -> Iterator[Exampl
 
 
 def train(collections: Sequence[Sequence[Sequence[Example]]]) -> Scorer:
-    """The coefficients under which the right sentence of a passage is likeliest (softmax), all collections alike."""
+    """Fits the coefficients that make the right sentences likeliest (softmax), all collections with equal weight.
+
+    Args:
+        collections: for each collection, for each question, its first passages.
+    """
     blank = Scorer(dict.fromkeys(FEATURES, 0.0), LENGTH_COST, SECOND, MOST)
     groups = [
         (each.features, blank.scores(each.features, _lengths(each)), each.right / each.right.sum(), 1 / len(questions))
@@ -82,7 +86,7 @@ def train(collections: Sequence[Sequence[Sequence[Example]]]) -> Scorer:
 
 
 def judge(questions: Sequence[Sequence[Example]], scorer: Scorer) -> dict[str, float]:
-    """What the highlights of the first passage are worth."""
+    """Returns how often the highlights hold evidence, in the first passage and in any, and the share they mark."""
     firsts = [passages[0] for passages in questions if passages]
     hits = [_hits(each, scorer) for each in firsts]
     relevant = [hit for hit, each in zip(hits, firsts, strict=True) if each.right.any()]
@@ -110,15 +114,15 @@ def _lengths(each: Example) -> list[int]:
 
 
 def main() -> None:
-    asked = read_arguments(__doc__)
-    found = {subject.name: gather(subject) for subject in asked.subjects}
+    arguments = read_arguments(__doc__)
+    found = {subject.name: gather(subject) for subject in arguments.subjects}
     for name, questions in found.items():
-        scorer = train([found[other] for other in asked.licensed if other != name])
+        scorer = train([found[other] for other in arguments.trained_on if other != name])
         figures = judge(questions, scorer)
         print(f"{name:24}", "  ".join(f"{label} {value:.3f}" for label, value in figures.items()))
-    scorer = train([found[name] for name in asked.licensed])
-    print(scorer.coefficients, "trained on", ", ".join(asked.licensed))
-    if asked.write:
+    scorer = train([found[name] for name in arguments.trained_on])
+    print(scorer.coefficients, "trained on", ", ".join(arguments.trained_on))
+    if arguments.write:
         TARGET.write_bytes(msgspec.json.format(msgspec.json.encode(scorer)) + b"\n")
 
 

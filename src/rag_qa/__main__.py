@@ -1,4 +1,4 @@
-"""`python -m rag_qa` is the command line."""
+"""Entry point of `python -m rag_qa`: the command line."""
 
 from rag_qa.cli.commands import main
 

@@ -1,21 +1,21 @@
-"""The errors a caller may meet, one tree.
+"""All errors that the package raises on purpose, as one tree.
 
 RagQaError
-├── InputError               what was given cannot be used (exit 2, HTTP 400)
+├── InputError               an argument or a file of the user cannot be used (exit 2, HTTP 400)
 │   ├── QuestionError        the question, `k`, `max_tokens` or a filter
 │   │   └── UnknownFieldError  a metadata field that no document has (HTTP 404)
 │   ├── SettingsError        a setting's name or value
 │   ├── GoldError            a gold file or public collection
-│   ├── BatchError           a file of questions, or one of answers that is to be gone on with
-│   ├── NotFoundError        an unknown document or snapshot, a file that is gone (HTTP 404)
-│   ├── ConflictError        it does not go with what is there, or what runs already (HTTP 409)
-│   ├── TooLargeError        a document that is uploaded is larger than what is read (HTTP 413)
-│   ├── UnreadableError      a document that is uploaded gives no text (HTTP 422)
-│   └── NoRoomError          a document that is uploaded cannot be kept: a full or failing disk (HTTP 507)
-├── ReadError                one file gave no text; indexing reports it and goes on
-├── WorkerError              the processes that read files cannot be started (exit 2)
-├── EncoderError             the encoder's model is missing, altered or does not fit (exit 2)
-├── RerankerError            the cross-encoder is missing, damaged or does not fit (exit 2)
+│   ├── BatchError           a file of questions, or a file of answers that is to be resumed
+│   ├── NotFoundError        an unknown document or snapshot, or a deleted file (HTTP 404)
+│   ├── ConflictError        a conflict with the current state or with a running job (HTTP 409)
+│   ├── TooLargeError        an uploaded document is larger than the limit (HTTP 413)
+│   ├── UnreadableError      an uploaded document gives no text (HTTP 422)
+│   └── NoRoomError          an uploaded document cannot be stored: a full or failing disk (HTTP 507)
+├── ReadError                a file gave no text; indexing reports it and continues
+├── WorkerError              the parser processes cannot be started (exit 2)
+├── EncoderError             the encoder's model is missing, altered or incompatible (exit 2)
+├── RerankerError            the cross-encoder is missing, damaged or incompatible (exit 2)
 ├── WriteError               the index or a file could not be written: no room, a failing disk (exit 2)
 ├── BusyError                another process writes the index, or the same answers (exit 2)
 ├── KeysError                the file of keys cannot be read or written (exit 2)
@@ -28,6 +28,8 @@ Every message is one sentence that says what is wrong and, where something can b
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "WorkerError",
     "WriteError",
     "repair",
+    "write_errors",
 ]
 
 REPAIR = "go back to another snapshot with `rag-qa snapshots rollback`, or rebuild the index with `rag-qa index`"
@@ -63,11 +66,12 @@ MAKE_ROOM = "make room on the disk"
 CHECK_DISK = "see that the disk is in order and can be written to"
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 DISK_FAILURES = {*DISK_FULL, errno.EIO, errno.EROFS, None}
-"""Numbers of errors that speak of the disk; numpy gives none where it could not write all."""
+"""Error numbers of a full or failing disk; None because numpy gives no number when it could not write everything."""
+UNCHANGED = "the index is as it was"
 
 
 def repair(index: object) -> str:
-    """What to do where something in an index is damaged."""
+    """Returns the advice for a damaged index at this path, as a clause of a message."""
     given = f" --index {index}"
     return (
         f"go back to another snapshot with `rag-qa snapshots rollback{given}`, or rebuild the index with `rag-qa index "
@@ -76,24 +80,24 @@ def repair(index: object) -> str:
 
 
 class RagQaError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
     exit_code: ClassVar[int] = 2
     http_status: ClassVar[int] = 500
 
 
 class InputError(RagQaError):
-    """What was given cannot be used."""
+    """An argument or a file of the user cannot be used."""
 
     http_status = 400
 
 
 class QuestionError(InputError):
-    """The question, `k` or `max_tokens` cannot be used."""
+    """The question, `k`, `max_tokens` or a filter cannot be used."""
 
 
 class UnknownFieldError(QuestionError):
-    """No document has the metadata field that a filter names."""
+    """A filter names a metadata field that no document has."""
 
     http_status = 404
 
@@ -107,35 +111,35 @@ class GoldError(InputError):
 
 
 class BatchError(InputError):
-    """A file of questions, or one of answers that is to be gone on with, cannot be used."""
+    """A file of questions, or a file of answers that is to be resumed, cannot be used."""
 
 
 class NotFoundError(InputError):
-    """What was named is not there: a document, its file, a snapshot."""
+    """The named document, its file, or the named snapshot does not exist."""
 
     http_status = 404
 
 
 class ConflictError(InputError):
-    """What was asked for does not go with what is there, or with what runs already."""
+    """The request conflicts with the current state or with a running job."""
 
     http_status = 409
 
 
 class TooLargeError(InputError):
-    """A document that is uploaded is larger than what is read."""
+    """An uploaded document is larger than the limit."""
 
     http_status = 413
 
 
 class UnreadableError(InputError):
-    """A document that is uploaded gives no text."""
+    """An uploaded document gives no text."""
 
     http_status = 422
 
 
 class NoRoomError(InputError):
-    """A document that is uploaded cannot be kept."""
+    """An uploaded document cannot be stored."""
 
     http_status = 507
 
@@ -145,26 +149,55 @@ class ReadError(RagQaError):
 
 
 class WorkerError(RagQaError):
-    """The processes that read files cannot be started."""
+    """The parser processes cannot be started."""
 
 
 class EncoderError(RagQaError):
-    """The encoder's model is missing, altered or does not fit."""
+    """The encoder's model is missing, altered or incompatible."""
 
 
 class RerankerError(RagQaError):
-    """The cross-encoder is missing, damaged or does not fit."""
+    """The cross-encoder is missing, damaged or incompatible."""
 
 
 class WriteError(RagQaError):
-    """The index could not be written, and is as it was; or a file could not."""
+    """The index or a file could not be written; the index is unchanged."""
 
-    def __init__(self, what: object, cause: object, left: str = "the index is as it was") -> None:
-        """Tells what could not be written, why, and what is left."""
+    def __init__(self, what: object, cause: object, left: str = UNCHANGED) -> None:
+        """Composes the message.
+
+        Args:
+            what: what could not be written: the subject of the sentence.
+            cause: the reason, an exception or a clause.
+            left: what is still there, as the last clause.
+        """
         number = cause.errno if isinstance(cause, OSError) else errno.ENOSPC
         told = cause.strerror or cause if isinstance(cause, OSError) else cause
         remedy = MAKE_ROOM if number in DISK_FULL else CHECK_DISK
         super().__init__(f"{what} cannot be written ({told}): {remedy}, and try again; {left}.")
+
+
+@contextmanager
+def write_errors(
+    what: object, *kinds: type[Exception], left: str = UNCHANGED, disk_only: bool = False
+) -> Iterator[None]:
+    """Raises exceptions of some kinds again as WriteError.
+
+    Args:
+        what: what is written in the block: the subject of the message.
+        kinds: the exceptions that mean that it could not be written, such as OSError.
+        left: what is still there, as the last clause of the message.
+        disk_only: let an OSError pass whose number is none of DISK_FAILURES, as that of a missing file.
+
+    Raises:
+        WriteError: the block raised an exception of one of the kinds.
+    """
+    try:
+        yield
+    except kinds as error:
+        if disk_only and isinstance(error, OSError) and error.errno not in DISK_FAILURES:
+            raise
+        raise WriteError(what, error, left) from None
 
 
 class BusyError(RagQaError):
@@ -183,14 +216,14 @@ class SnapshotError(RagQaError):
 
 
 class IndexMissingError(SnapshotError):
-    """Nothing was indexed there."""
+    """The folder holds no index."""
 
 
 class IndexDamagedError(SnapshotError):
     """A file of the index is missing, truncated or altered."""
 
     def __init__(self, what: str, advice: str = REPAIR) -> None:
-        """Tells what is damaged, without a full stop, and what to do."""
+        """Composes the message from what is damaged and the advice, both without a full stop."""
         super().__init__(f"{what}: {advice}.")
         self.what = what
 
@@ -199,6 +232,6 @@ class IndexMismatchError(SnapshotError):
     """The index was built with other settings or by another format version."""
 
     def __init__(self, message: str, found: int | None = None) -> None:
-        """Takes the message, and the format version that was found where it is that."""
+        """Keeps the message and, where the format version is the cause, the version that the index has."""
         super().__init__(message)
         self.found = found

@@ -1,4 +1,4 @@
-"""Writing that survives a crash, and checking what was written."""
+"""Writes files so that they survive a crash, and checks them against recorded digests."""
 
 import errno
 import hashlib
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "MEGABYTE",
     "FileRecord",
     "damaged",
     "file_sha256",
@@ -36,33 +37,36 @@ __all__ = [
     "write_atomically",
 ]
 
+MEGABYTE = 1_000_000
+"""Bytes."""
 NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
+"""Error numbers of a file system that cannot link a file."""
 
 
 class FileRecord(Struct, frozen=True):
-    """What a file must look like: its size in bytes and its sha256."""
+    """The size of a file in bytes, and its sha256 as hex digits."""
 
     size: int
     sha256: str
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes.
+    """Returns the sha256 of a file's bytes, as hex digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path, but: Sequence[str]) -> str:
-    """16 hex digits that tell what is in a folder, by names and bytes of all files but those that match a pattern."""
+    """Returns a digest, 16 hex digits, of the names and bytes of a folder's files, without those matching a pattern."""
     return listing_digest(folder_listing(folder, but))
 
 
 def folder_listing(folder: Path, but: Sequence[str]) -> str:
-    """The names and sha256s of all files of a folder but those that match a pattern, a line each; reads them all."""
+    """Returns a line with name and sha256 for each file of a folder that matches no pattern; reads all these files."""
     listing = ""
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
@@ -72,22 +76,22 @@ def folder_listing(folder: Path, but: Sequence[str]) -> str:
 
 
 def listing_digest(listing: str, salt: str = "") -> str:
-    """16 hex digits that tell what a listing says, and what else is told."""
+    """Returns a digest, 16 hex digits, of a listing and a salt."""
     return hashlib.sha256(f"{salt}{listing}".encode()).hexdigest()[:16]
 
 
 def record_file(path: Path) -> FileRecord:
-    """Reads a file and records what it looks like."""
+    """Reads a file and returns its size and sha256."""
     return FileRecord(path.stat().st_size, file_sha256(path))
 
 
 def save_array(path: Path, array: "np.ndarray") -> None:
-    """Writes an array as `np.save` does, which itself does not notice when the last bytes find no room.
+    """Writes an array in the format of `np.save`, which itself does not notice when the disk is full at the last bytes.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    import numpy as np  # here, for processes that read files do without
+    import numpy as np  # not at the top: parser processes need no numpy
 
     data = io.BytesIO()
     np.save(data, array)
@@ -95,14 +99,14 @@ def save_array(path: Path, array: "np.ndarray") -> None:
 
 
 def damaged(folder: Path, files: Mapping[str, FileRecord]) -> list[str]:
-    """The names of those files that are missing or not byte for byte what was recorded; reads them all."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # digesting lets other threads run
+    """Returns the names of files that are missing or differ from their record; reads all files."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter lock
         whole = pool.map(lambda named: is_whole(folder / named[0], named[1]), files.items())
         return [name for name, is_whole in zip(files, whole, strict=True) if not is_whole]
 
 
 def is_whole(path: Path, record: FileRecord, *, by_size: bool = False) -> bool:
-    """Whether a file is there and what was recorded; with `by_size`, its bytes are not read."""
+    """Returns whether a file exists and matches its record; with `by_size`, only its size is compared."""
     try:
         return path.stat().st_size == record.size and (by_size or file_sha256(path) == record.sha256)
     except OSError:
@@ -110,19 +114,22 @@ def is_whole(path: Path, record: FileRecord, *, by_size: bool = False) -> bool:
 
 
 def shown_path(path: PurePath) -> str:
-    """A path as valid Unicode: bytes of a name that are not UTF-8 stand as escapes, as does a backslash before one."""
+    r"""Returns a path as valid Unicode text, which `named_path` reads back.
+
+    Bytes that are not UTF-8 become `\xNN`; a backslash that would read as the beginning of such an escape, `\x5c`.
+    """
     raw = re.sub(rb"\\(?=x(?:[89a-f][0-9a-f]|5c))", rb"\\x5c", os.fsencode(path))
     return raw.decode("utf-8", "backslashreplace")
 
 
 def named_path(shown: str) -> Path:
-    """The path that `shown_path` shows."""
+    """Returns the path that `shown_path` turned into text: its inverse."""
     raw = re.sub(rb"\\x([89a-f][0-9a-f]|5c)", lambda match: bytes.fromhex(match[1].decode()), shown.encode())
     return Path(os.fsdecode(raw))
 
 
 def sync(path: Path) -> None:
-    """Forces a file or folder to the disk."""
+    """Flushes a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -131,14 +138,14 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Forces a folder and all in it to the disk."""
+    """Flushes a folder and everything in it to the disk."""
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder, and those above it that are missing, so that they are still there after a crash."""
+    """Makes a folder and its missing parents, and flushes their entries to the disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:
@@ -146,7 +153,7 @@ def make_folder(path: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Gives a file that never changes a second name; where the file system cannot, the target is a copy of it."""
+    """Hard-links a file that never changes, or copies it where the file system has no links."""
     try:
         target.hardlink_to(source)
     except OSError as error:
@@ -157,17 +164,20 @@ def link(source: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replaces a small file: afterwards it holds the old or the new text, never less; links and rights stay."""
+    """Replaces the text of a small file, so that a crash leaves the old or the new text, never a part.
+
+    A symbolic link stays a link, and the file keeps its mode and, where that is allowed, its owner.
+    """
     path = path.resolve()
     for left_over in path.parent.glob(f".{path.name}.*"):
-        if left_over.name.removeprefix(f".{path.name}.").isdecimal():  # by a run of ours that was killed
+        if left_over.name.removeprefix(f".{path.name}.").isdecimal():  # temporary file of a run that was killed
             left_over.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(text.encode())
         if path.exists():
             shutil.copymode(path, temporary)
-            with suppress(PermissionError):  # only root may give a file to its owner
+            with suppress(PermissionError):  # only root may change the owner of a file
                 os.chown(temporary, path.stat().st_uid, path.stat().st_gid)
         sync(temporary)
         temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Settings: defaults < rag-qa.toml < RAG_QA_* environment < command line."""
+"""Settings, merged from four layers: defaults < rag-qa.toml < RAG_QA_* environment < command line."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,13 +10,22 @@ from msgspec import Meta, Struct
 
 from rag_qa.errors import SettingsError
 
-__all__ = ["DEFAULT_ENCODER", "IndexSettings", "Settings", "load_settings"]
+__all__ = ["DEFAULT_ENCODER", "SCORE_SETTINGS", "IndexSettings", "Settings", "load_settings"]
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 CONFIG_FILE = "rag-qa.toml"
 ENVIRONMENT_PREFIX = "RAG_QA_"
 LISTS = {"allowed_hosts", "cors_origins", "trusted_proxies"}
-"""Settings of several values, which in the environment are separated by commas."""
+"""Settings with several values, which the environment separates by commas."""
+SCORE_SETTINGS = (
+    "depth",
+    "dense_weight",
+    "word_coverage",
+    "sentence_scores",
+    "expand_acronyms",
+    "collapse_duplicates",
+)
+"""Settings that change the scores of search without another index."""
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -25,77 +34,77 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True):
-    """What an index is built with; part of the snapshot's identity."""
+    """Settings that an index is built with: part of the snapshot's identity."""
 
     encoder: str = DEFAULT_ENCODER
     """`all-MiniLM-L6-v2` (packaged), a folder, or a sentence-transformers name."""
     precision: Literal["auto", "int8", "float32"] = "auto"
-    """Of the numbers that the encoder computes with: float32 is exact; int8 is faster where the processor multiplies
-    bytes (AVX VNNI). `auto` is what the index has already, and for a new one what is faster."""
+    """Precision of the encoder's numbers: float32 is exact; int8 is faster on processors that multiply bytes (AVX
+    VNNI). `auto` keeps the precision of an existing index, and chooses the faster one for a new index."""
     passage_tokens: Annotated[int, Meta(ge=16)] = 140
-    """Longest passage, in the encoder's own tokens."""
+    """Maximum length of a passage, in the encoder's own tokens."""
     overlap_tokens: NotNegative = 0
-    """How much neighbouring passages may share, in the encoder's own tokens."""
+    """Maximum overlap of neighbouring passages, in the encoder's own tokens."""
     context_tokens: NotNegative = 48
-    """Most of title and headings that is encoded with a passage, in the encoder's own tokens."""
+    """Maximum length of the title and headings that are encoded with a passage, in the encoder's own tokens."""
     ocr: bool = False
-    """Read images and scanned pages with Tesseract, which has to be installed."""
+    """Whether images and scanned pages are read with Tesseract, which must be installed."""
     ocr_language: Annotated[str, Meta(pattern="^[A-Za-z_+]+$")] = "eng"
     """Tesseract's names of languages, joined by `+`."""
     feed_text: str = ""
-    """The field of a JSON or JSONL record that holds its text; empty for the common names."""
+    """Field of a JSON or JSONL record that holds its text; empty for the common names."""
     feed_title: str = ""
-    """The same for the title."""
+    """Field that holds the title; empty for the common names."""
     feed_date: str = ""
-    """The same for the date."""
+    """Field that holds the date; empty for the common names."""
     feed_url: str = ""
-    """The same for the address."""
+    """Field that holds the address; empty for the common names."""
 
 
 class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings, flat: each field can stand in rag-qa.toml or as RAG_QA_<FIELD>."""
+    """All settings in one flat record: each can be set in rag-qa.toml or as RAG_QA_<FIELD>."""
 
     index: str = "index"
     """Folder of the index."""
     documents: str = "seeds"
-    """What the default index is built from when it is missing."""
+    """Folder that the default index is built from when it is missing."""
     readers: Positive = 2
-    """Processes that read files at the same time."""
+    """Number of parser processes, which parse files at the same time."""
     read_seconds: Annotated[float, Meta(gt=0)] = 120
-    """Longest time for one file."""
+    """Maximum time to parse a file, in seconds."""
     read_memory_mb: Positive = 2048
-    """Most memory, in megabytes, of the process that reads a file."""
+    """Maximum memory of a parser process, in megabytes."""
     max_file_mb: Positive = 512
-    """Largest file that is read, in megabytes."""
+    """Maximum size of a file that is indexed, in megabytes."""
     segment_passages: Positive = 131_072
-    """Passages of a full segment; indexing needs memory for the vectors of so many, 1 kB each."""
+    """Passages of a full segment; indexing holds the vectors of as many passages in memory, 1 kB each."""
     graph_passages: Positive = 10_000
-    """From how many passages on a segment is searched by a graph and no longer exactly."""
+    """Smallest number of passages at which a segment gets a graph for approximate search."""
     exact_search: bool = False
-    """Compare a question with every vector, also where there is a graph."""
+    """Whether a question is compared with every vector, even in a segment that has a graph."""
     keep_snapshots: Positive = 3
-    """How many snapshots there are at most after indexing."""
+    """Maximum number of snapshots after indexing."""
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """Candidates taken from each of dense and lexical search."""
     dense_weight: Share = 0.55
-    """Weight of the dense score in the fused score; the lexical score has the rest. At 1 words are not searched at all,
-    at 0 only passages that share a word with the question are found."""
+    """Weight of the dense score in the fused score; the lexical score has the rest. At 1 lexical search is skipped; at
+    0 only passages that share a word with the question are found."""
     word_coverage: bool = True
-    """Let the share of a question's words that a passage holds, alone and with its neighbours, count beside BM25."""
+    """Whether the share of a question's words in a passage, alone and with its neighbours, counts beside BM25."""
     expand_acronyms: bool = True
-    """Search for the long form of a question's acronyms too, and for the acronyms of its long forms."""
+    """Whether the long forms of a question's acronyms, and the acronyms of its long forms, are searched too."""
     collapse_duplicates: bool = True
-    """Show a statement that stands in several places once, with all of them."""
+    """Whether duplicate passages are shown once, with all their places."""
     sentence_scores: bool = True
-    """Let a passage count as near as its nearest sentence, where that is nearer than the whole."""
+    """Whether a passage has the similarity of its most similar sentence, where that exceeds its own."""
     reranker: str = ""
-    """A cross-encoder that looks at the best passages again: a folder, or a name of the model hub; empty for none."""
+    """Cross-encoder that scores the best passages again: a folder, or a name of the model hub; empty for none."""
     rerank_depth: Positive = 20
-    """How many passages it looks at, at most."""
+    """Maximum number of passages that the reranker scores."""
     rerank_seconds: Annotated[float, Meta(gt=0)] = 1
-    """How long it may take."""
+    """Maximum time of reranking, in seconds."""
     highlights: Literal["trained", "words", "vectors"] = "trained"
-    """What the marked sentences are chosen by: all that the trained scorer knows, shared words, or nearness alone."""
+    """Method that chooses the marked sentences: the trained scorer, shared words, or vector similarity alone."""
     max_k: Positive = 100
     max_question_characters: Positive = 2000
     host: str = "127.0.0.1"
@@ -103,40 +112,40 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Host names the service answers to, without port."""
     cors_origins: tuple[Origin, ...] = ()
-    """Web origins that may call the service, such as https://example.org; its own may always."""
+    """Other web origins that may call the service, such as https://example.org."""
     mcp: bool = False
-    """Answer MCP clients at /mcp."""
+    """Whether the service answers MCP clients at /mcp."""
     max_body_bytes: Positive = 65536
     threads: Positive = 2
-    """Requests that the service works on at the same time."""
+    """Requests that the service processes at the same time."""
     max_requests: Positive = 512
-    """Requests that may be here at the same time, those that wait among them; more are told to come again."""
+    """Maximum requests in flight, queued ones included; beyond it, clients get 503 with Retry-After."""
     max_batch: Positive = 100
-    """Questions of one batch over HTTP."""
+    """Maximum number of questions in a batch over HTTP."""
     require_keys: bool = False
-    """Ask for a key also on loopback: for a service behind a proxy. On any other address keys are always asked for."""
+    """Whether a key is required on loopback too, as for a service behind a proxy; other addresses always need one."""
     keys_file: str = "rag-qa-keys.json"
-    """Where the API keys are kept, as digests."""
+    """File of the API keys, which holds their digests."""
     rate_limit: NotNegative = 600
-    """Requests in a minute for each key, and for each address without one; 0 for no limit."""
+    """Requests per minute for each key, and for each address without one; 0 for no limit."""
     client_seconds: Annotated[float, Meta(gt=0)] = 10
-    """How long a client may take to send or to take 5 kB, before its connection is ended."""
+    """Maximum time in which a client must send or receive 5 kB before its connection is closed, in seconds."""
     finish_seconds: Positive = 30
-    """How long a service that is stopped may take to answer what it has begun."""
+    """Maximum time in which a service that is stopped finishes the requests it has begun, in seconds."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks of proxies that are believed in whom they ask for (X-Forwarded-For, X-Forwarded-Proto)."""
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     managed_folder: str = ""
-    """The indexed folder to which administrators may upload documents over HTTP; empty where they may not."""
+    """Indexed folder to which administrators may upload documents over HTTP; empty forbids uploads."""
     log_questions: bool = False
-    """Whether the text of questions may stand in the log."""
+    """Whether the log may hold the text of questions."""
     traces: bool = False
-    """Send OpenTelemetry traces to where OTEL_EXPORTER_OTLP_ENDPOINT says; needs `pip install 'rag_qa[otel]'`."""
+    """Whether OpenTelemetry traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT; needs `pip install 'rag_qa[otel]'`."""
 
     given: frozenset[str] = frozenset()
-    """Names that were set by file, environment or command line; filled in by `load_settings`."""
+    """Names of the settings that a file, the environment or the command line sets; filled in by `load_settings`."""
 
     def for_index(self) -> IndexSettings:
-        """The part that an index is built with."""
+        """Returns the settings that an index is built with."""
         return IndexSettings(**{name: getattr(self, name) for name in IndexSettings.__struct_fields__})
 
 
@@ -145,15 +154,15 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
 ) -> Settings:
-    """Merges the layers; a value of None in `overrides` means "not given".
+    """Merges the layers into one record.
 
     Args:
-        overrides: from the command line, the strongest layer.
+        overrides: values of the command line, the strongest layer; None means "not given".
         environ: the environment; entries named RAG_QA_* are settings.
-        directory: where rag-qa.toml is looked for, the working directory by default.
+        directory: folder of rag-qa.toml, the working directory by default.
 
     Raises:
-        SettingsError: an unknown name, a value of the wrong kind or range, or broken TOML.
+        SettingsError: a name is unknown, a value has the wrong type or range, or the TOML is invalid.
     """
     layers: dict[str, tuple[Any, str]] = {}
     config = (directory or Path()) / CONFIG_FILE
@@ -184,5 +193,5 @@ def load_settings(
 
 
 def _reason(error: msgspec.ValidationError) -> str:
-    """The decoder's reason without its path: "Expected `int` >= 1"."""
+    """Returns the decoder's reason without its path: "Expected `int` >= 1"."""
     return str(error).split(" - at ", maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""The vocabulary: frozen records that pass between the stages and out to the user.
+"""Frozen records that pass between the stages and out to the user.
 
 All offsets are Unicode code points into `Document.text`; `end` is exclusive.
 """
@@ -33,12 +33,11 @@ __all__ = [
     "document_id",
 ]
 
-
 Precision = Literal["int8", "float32"]
 
 
 class Heading(Struct, frozen=True):
-    """A heading of a document: it applies from `start` to the next heading of its level or above."""
+    """A heading of a document, which applies from `start` to the next heading of its level or above."""
 
     start: int
     level: int
@@ -55,103 +54,103 @@ class DocumentInfo(Struct, frozen=True, kw_only=True):
     title: str
     """The document's own title, or its path where it has none."""
     source: str
-    """The file as it was named when it was indexed."""
+    """Path of the file as the user gave it when it was indexed."""
     sha256: str
     """Digest of the file's bytes."""
     parser: str = field(name="reader")
-    """Name and version of what turned the bytes into text."""
+    """Name and version of the parser that turned the bytes into text."""
     record: int | None = None
-    """1-based line or place in its feed; None for a whole file."""
+    """1-based line or position of the record in its feed; None for a whole file."""
     characters: int
     pages: tuple[int, ...] = ()
     """Start of each page; empty for a document without pages."""
     page_unit: str = "page"
-    """What its pages are: `page`, `slide` or `sheet`."""
+    """Kind of its pages: `page`, `slide` or `sheet`."""
     headings: tuple[Heading, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     """`authors`, `date` (ISO 8601), `language` (ISO 639-1), `url`, `format`, `size` (bytes), and more."""
 
     @property
     def file(self) -> str:
-        """The path of its file: that of the document without the number of the record."""
+        """Path of its file: the document's path without the number of the record."""
         return self.path if self.record is None else self.path.removesuffix(f"#{self.record}")
 
 
 class Document(DocumentInfo, frozen=True, kw_only=True):
-    """One source file, or one record of a feed, as text."""
+    """A source file, or a record of a feed, as text."""
 
     text: str
     breaks: tuple[int, ...] = ()
-    """Offsets besides the page starts that no passage crosses: rows of a table, chapters."""
+    """Offsets, besides the page starts, that no passage crosses: rows of a table, chapters."""
 
     @property
     def info(self) -> DocumentInfo:
-        """The document without its text."""
+        """Copy of the document without its text."""
         return DocumentInfo(**{name: getattr(self, name) for name in DocumentInfo.__struct_fields__})
 
 
 class FailedFile(Struct, frozen=True):
-    """A file, or a record of a feed, that gave no document, and why."""
+    """A file, or a record of a feed, that gave no document, with the reason."""
 
     path: str
     reason: str
 
 
 def document_id(path: str) -> str:
-    """The id of the document of this path."""
+    """Returns the id of the document with this path."""
     return hashlib.sha256(path.encode()).hexdigest()[:16]
 
 
 class IndexedFile(Struct, frozen=True, kw_only=True):
-    """What a snapshot knows of a file: enough to tell whether it has to be read again."""
+    """A snapshot's record of a file, by which the next run decides whether to parse it again."""
 
     path: str
-    """What its document is called; the documents of a feed add the number of the record."""
+    """Path of its document; the documents of a feed add the number of the record."""
     source: str
-    """The file as it was named when it was indexed; its path where it was refused."""
+    """Path of the file as the user gave it when it was indexed; `path` where it was refused."""
     sha256: str = ""
     """Digest of its bytes; empty where they could not be read."""
     sidecar_sha256: str | None = None
     inputs_digest: str = field(default="", name="reading")
-    """Digest of all that its documents and passages depend on besides the bytes: parsers, settings, encoder."""
+    """Digest of all other inputs of its documents and passages: parsers, settings, encoder."""
     reason: str | None = None
-    """Why it gave no document."""
+    """Reason why it gave no document; None where it gave one."""
     broken: tuple[FailedFile, ...] = ()
     """Records of the feed, and a sidecar, that could not be used."""
 
 
 class Passage(Struct, frozen=True, kw_only=True):
-    """A slice of a document: `document.text[start:end] == text`; it never crosses a page."""
+    """A slice of a document, `document.text[start:end] == text`, which never crosses a page."""
 
     start: int
     end: int
     text: str
     context: str
-    """Title and headings above the passage: encoded and searched with it, no part of the slice."""
+    """Title and headings above the passage: encoded and searched with it, but no part of the slice."""
     tokens: int
-    """Length in tokens of cl100k_base, what a client with a language model pays."""
+    """Length in tokens of cl100k_base, by which a client with a language model budgets."""
     line: int
     """1-based line of `start`."""
     page: int | None = None
     """1-based page; None for a document without pages."""
     section: str = ""
-    """The headings above `start`, outermost first, with ` › ` between."""
+    """Headings above `start`, outermost first, joined by ` › `."""
     sentences: tuple[tuple[int, int], ...] = ()
-    """Offsets of its sentences, in order; each has its own vector."""
+    """Offsets of its sentences, in order; each sentence has a vector of its own."""
 
     @property
     def in_context(self) -> str:
-        """The text as it is encoded and searched."""
+        """Text as it is encoded and searched: the context, then the slice."""
         return f"{self.context}\n{self.text}" if self.context else self.text
 
     @property
     def sentence_texts(self) -> list[str]:
-        """The sentences as they are encoded and marked."""
+        """Texts of the sentences, as they are encoded and highlighted."""
         return [self.text[start - self.start : end - self.start] for start, end in self.sentences]
 
 
 class Citation(Struct, frozen=True, kw_only=True):
-    """Where a passage stands: with the snapshot, enough for a stranger to check the quote."""
+    """Location of a passage: together with the snapshot, all that is needed to check the quote."""
 
     id: str
     document: str
@@ -163,15 +162,15 @@ class Citation(Struct, frozen=True, kw_only=True):
     page: int | None
     line: int
     page_unit: str | None = None
-    """What `page` counts: `page`, `slide` or `sheet`; None where there are no pages."""
+    """Unit that `page` counts: `page`, `slide` or `sheet`; None where there are no pages."""
     record: int | None = None
-    """1-based line or place of the record in its feed; None for a whole file."""
+    """1-based line or position of the record in its feed; None for a whole file."""
     section: str = ""
-    """The headings above the passage, outermost first, with ` › ` between."""
+    """Headings above the passage, outermost first, joined by ` › `."""
 
 
 class Highlight(Struct, frozen=True):
-    """A sentence that answers; offsets are into the document's text."""
+    """A sentence that answers the question, with its offsets in the document's text."""
 
     start: int
     end: int
@@ -179,20 +178,20 @@ class Highlight(Struct, frozen=True):
 
 
 class Scores(Struct, frozen=True):
-    """The evidence behind a rank.
+    """The scores behind a rank.
 
-    `dense` is the inner product of unit vectors, with the passage or its nearest sentence, whichever is larger;
-    `lexical` is BM25, 0 where it is not among the first that were found by words.
+    `dense` is the inner product of unit vectors, with the passage or its most similar sentence, whichever is larger;
+    `lexical` is BM25, 0 for a passage that is not among the candidates of lexical search.
     """
 
     dense: float
     lexical: float
     reranked: float | None = None
-    """By the cross-encoder, where there is one and it got so far."""
+    """Score of the cross-encoder; None where there is none, or it did not score the passage in time."""
 
 
 class RankedPassage(Struct, frozen=True, kw_only=True):
-    """A passage of the answer; `score` is the fused score in 0..1, after reranking the combined one."""
+    """A passage of the answer; `score` in 0..1 is the fused score or, after reranking, the combined score."""
 
     rank: int
     score: float
@@ -205,7 +204,7 @@ class RankedPassage(Struct, frozen=True, kw_only=True):
 
 
 class Expansion(Struct, frozen=True, kw_only=True):
-    """A term of the question that was also searched in another form, and where that form was found."""
+    """A term of the question that was also searched in another form, with the place of this form in a document."""
 
     term: str
     expanded: str
@@ -215,7 +214,7 @@ class Expansion(Struct, frozen=True, kw_only=True):
 
 
 class Timings(Struct, frozen=True, kw_only=True):
-    """Milliseconds spent answering."""
+    """Milliseconds that each stage of answering took."""
 
     encode: float
     dense: float
@@ -227,7 +226,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Ranked, cited passages for a question.
 
     `answered` false means that the collection does not answer the question; `confidence`, the calibrated probability
-    that the passages do, is null where no calibration belongs to the encoder and the settings.
+    that the passages answer it, is null where no calibration matches the encoder and the settings.
     """
 
     question: str
@@ -240,7 +239,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Mention(Struct, frozen=True):
-    """An acronym, and a long form of it that stands in a text; offsets are code points."""
+    """An acronym, and a long form of it with its offsets in the text."""
 
     acronym: str
     long_form: str
@@ -249,21 +248,21 @@ class Mention(Struct, frozen=True):
 
 
 class Mentions(Struct, frozen=True):
-    """What one document says."""
+    """The acronyms of a document."""
 
     defined: tuple[Mention, ...] = ()
-    """Pairs that a bracket joins, each once."""
+    """Pairs that are defined in brackets, each once."""
     spelled: tuple[Mention, ...] = ()
-    """Names that no bracket follows and that spell at least five letters, each once."""
+    """Names without a bracket after them whose initials spell at least five letters, each once."""
     used: tuple[str, ...] = ()
-    """The acronyms of at least five letters that occur, sorted."""
+    """Acronyms of at least five letters that occur, sorted."""
 
 
 NO_MENTIONS = Mentions()
 
 
 class ChunkedDocument(msgspec.Struct, frozen=True):
-    """A document with its passages in order, and what it says of acronyms."""
+    """A document with its passages in order, and its acronyms."""
 
     document: Document
     passages: tuple[Passage, ...]
@@ -271,13 +270,13 @@ class ChunkedDocument(msgspec.Struct, frozen=True):
 
     @property
     def digest(self) -> bytes:
-        """Equal for equal documents and passages, wherever the file lies."""
+        """Digest of the document and its passages, which does not depend on where the file lies."""
         info = msgspec.structs.replace(self.document.info, source="")
         return hashlib.sha256(msgspec.msgpack.encode((info, self.document.text, self.passages))).digest()
 
     @property
     def tokens(self) -> int:
-        """The cl100k_base tokens of its passages together."""
+        """Number of cl100k_base tokens of all its passages."""
         return sum(passage.tokens for passage in self.passages)
 
 
@@ -286,16 +285,16 @@ class EncoderRecord(Struct, frozen=True):
 
     name: str
     digest: str
-    """Of the model and the precision that it was used in."""
+    """Digest of the model and of the precision that it computed in."""
     model: str
-    """The digest of the model alone."""
+    """Digest of the model alone."""
     precision: Precision
     dimension: int
     window: int
 
 
 class Counts(Struct, frozen=True):
-    """How much there is; tokens are those of cl100k_base."""
+    """Sizes of a collection; tokens are those of cl100k_base."""
 
     documents: int
     passages: int

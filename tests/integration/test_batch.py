@@ -16,7 +16,8 @@ from rich.console import Console
 
 from rag_qa import Engine
 from rag_qa.cli import batch as cli_batch
-from rag_qa.cli.batch_files import BatchOptions, answers_to_go_on_with, ask_one, check_questions, read_questions
+from rag_qa.cli.batch_answers import ask_one, resume_answers
+from rag_qa.cli.batch_questions import BatchOptions, check_questions, read_questions
 from rag_qa.errors import QuestionError
 from rag_qa.filters import Filters
 
@@ -248,7 +249,7 @@ def asked(engine, tmp_path_factory):
     remembered = Remembered(engine)
 
     def asked(path):
-        with answers_to_go_on_with(path, questions, engine.info.id) as answers:
+        with resume_answers(path, questions, engine.info.id) as answers:
             done = answers.tally.done
             for question in questions[done:]:
                 answers.write(ask_one(question, remembered))
@@ -313,7 +314,7 @@ def test_a_file_that_is_not_this_batchs_is_left_alone(batch, out, tmp_path, chan
 def test_one_run_at_a_time_writes_an_output(batch, out, engine, tmp_path):
     (tmp_path / "link.jsonl").symlink_to(out.name)
     questions = read_questions(lines(BATCH).encode(), "", BatchOptions())
-    with answers_to_go_on_with(out, questions, engine.info.id):
+    with resume_answers(out, questions, engine.info.id):
         code, _, told = batch("--output", "link.jsonl")
         assert code == 2
         assert told == (

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from rag_qa.errors import GoldError, QuestionError
-from rag_qa.evaluation.gold.draft import Asked, Quoted, add_questions, enter, place_quote, propose, write_proposals
+from rag_qa.evaluation.gold.draft import Draft, Quoted, add_questions, enter, place_quote, propose, write_proposals
 from rag_qa.evaluation.gold.gold_file import load_gold, locate
 from rag_qa.index import open_index
 from rag_qa.types import document_id
@@ -41,7 +41,7 @@ def add_questions_of(proposal, quote, index):
 
     with tempfile.TemporaryDirectory() as folder:
         quoted = Quoted(proposal.document, proposal.passage.start, proposal.passage.end, quote)
-        return add_questions(Path(folder, "gold.jsonl"), [Asked("what?", [quoted])], index)
+        return add_questions(Path(folder, "gold.jsonl"), [Draft("what?", [quoted])], index)
 
 
 def test_informative_passages_come_before_empty_words(with_encoder, tmp_path, monkeypatch):
@@ -81,7 +81,7 @@ def test_questions_are_added_to_gold_that_is_there(index, engine, tmp_path):
     gold = tmp_path / "gold.jsonl"
     gold.write_text('{"id": "q2", "question": "who?", "answerable": false}')  # no line end
     added = add_questions(
-        gold, [Asked(" What changes? ", [Quoted(DOCUMENT, 0, 600, "changes to law")]), Asked("Why?", [])], index
+        gold, [Draft(" What changes? ", [Quoted(DOCUMENT, 0, 600, "changes to law")]), Draft("Why?", [])], index
     )
     assert [each.id for each in added] == ["q3", "q4"]
     questions = load_gold(gold)
@@ -90,7 +90,7 @@ def test_questions_are_added_to_gold_that_is_there(index, engine, tmp_path):
     locate(questions, engine)
     before = gold.read_bytes()
     with pytest.raises(QuestionError, match="no letter"):
-        add_questions(gold, [Asked("Good?", []), Asked(" ?", [])], index)
+        add_questions(gold, [Draft("Good?", []), Draft(" ?", [])], index)
     assert gold.read_bytes() == before
 
 
@@ -189,7 +189,7 @@ def test_no_spreadsheet_takes_a_passage_for_a_formula(index, tmp_path):
 def test_files_of_other_programs_are_left_alone(index, tmp_path):
     (tmp_path / ".gold.jsonl.swp").write_text("of an editor")
     (tmp_path / ".gold.jsonl.4711").write_text("of a run that was killed")
-    add_questions(tmp_path / "gold.jsonl", [Asked("Who?", [])], index)
+    add_questions(tmp_path / "gold.jsonl", [Draft("Who?", [])], index)
     assert {path.name for path in tmp_path.iterdir()} == {"gold.jsonl", ".gold.jsonl.swp"}
 
 
@@ -197,7 +197,7 @@ def test_gold_that_cannot_be_read_is_left_as_it_is(index, tmp_path):
     gold = tmp_path / "gold.jsonl"
     gold.write_bytes(b"\xff")
     with pytest.raises(GoldError, match=r"it is not UTF-8"):
-        add_questions(gold, [Asked("Who?", [])], index)
+        add_questions(gold, [Draft("Who?", [])], index)
     assert gold.read_bytes() == b"\xff"
 
 
@@ -250,7 +250,7 @@ def test_gold_keeps_its_line_ends_rights_and_place(index, tmp_path):
     real.write_bytes(b'{"id": "a", "question": "who?", "answerable": false}\r\n')
     real.chmod(0o600)
     link.symlink_to(real)
-    add_questions(link, [Asked("Why?", [])], index)
+    add_questions(link, [Draft("Why?", [])], index)
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o600
     assert real.read_bytes().startswith(b'{"id": "a", "question": "who?", "answerable": false}\r\n{"id":"q2"')

@@ -1,4 +1,4 @@
-"""`ask --batch`: many questions, with progress, and answers that can be gone on with."""
+"""`ask --batch`: asks many questions, shows progress, and resumes a run that was stopped."""
 
 import sys
 from contextlib import ExitStack
@@ -10,7 +10,8 @@ import click
 from rag_qa.cli.options import open_engine, standard_input
 
 if TYPE_CHECKING:
-    from rag_qa.cli.batch_files import BatchOptions, BatchQuestion, Record, Tally
+    from rag_qa.cli.batch_answers import Record, Tally
+    from rag_qa.cli.batch_questions import BatchOptions, BatchQuestion
     from rag_qa.engine import Engine
     from rag_qa.settings import Settings
 
@@ -21,8 +22,9 @@ NOTHING_KEPT = "Stopped. With --output, asking again would go on from here."
 
 
 def ask_batch(batch: Path, output: Path | None, options: "BatchOptions", settings: "Settings") -> int:
-    """Answers the questions of a file to another, or to standard output; gives the exit code."""
-    from rag_qa.cli.batch_files import check_output, check_questions, read_questions
+    """Answers the questions of a file to another, or to standard output; returns the exit code."""
+    from rag_qa.cli.batch_answers import check_output
+    from rag_qa.cli.batch_questions import check_questions, read_questions
 
     if str(output) == "-":
         output = None
@@ -47,25 +49,25 @@ def ask_batch(batch: Path, output: Path | None, options: "BatchOptions", setting
 
 
 def _ask(questions: "list[BatchQuestion]", output: Path | None, engine: "Engine") -> "Tally":
-    """Asks all that is not answered yet."""
-    from rag_qa.cli.batch_files import Tally, answers_to_go_on_with, ask_one
+    """Asks all questions that have no record yet; returns the counts of all records."""
+    from rag_qa.cli.batch_answers import Tally, ask_one, resume_answers
     from rag_qa.cli.terminal import progress_bar
 
     with ExitStack() as stack:
         write, tally = _print, Tally()
         if output:
-            answers = stack.enter_context(answers_to_go_on_with(output, questions, engine.info.id))
+            answers = stack.enter_context(resume_answers(output, questions, engine.info.id))
             write, tally = answers.write, answers.tally
         if tally.done:
             click.echo(f"Going on after line {tally.last}.", err=True)
-        # Where the answers go to the terminal, they show how far it is.
-        tell = stack.enter_context(progress_bar(shown=bool(output) or not sys.stdout.isatty()))
-        tell("asking", tally.done, len(questions))
+        # Answers that are printed to the terminal show the progress themselves.
+        progress = stack.enter_context(progress_bar(shown=bool(output) or not sys.stdout.isatty()))
+        progress("asking", tally.done, len(questions))
         for question in questions[tally.done :]:
             record = ask_one(question, engine)
             write(record)
             tally.add(record)
-            tell("asking", tally.done, len(questions))
+            progress("asking", tally.done, len(questions))
     return tally
 
 

@@ -1,4 +1,6 @@
-"""The command line. Each command is thin: it calls the engine and shows the result.
+"""The command line: `main`, and the commands that index, ask and verify.
+
+A command is thin: it calls the engine and shows the result.
 
 Exit codes: 0 done; 1 the answer is not in this collection, or a citation does not hold; 2 wrong usage or input; 3 index
 missing, damaged or built with other settings; 130 stopped by Ctrl-C.
@@ -16,19 +18,14 @@ from rag_qa.cli.batch import ask_batch
 from rag_qa.cli.evaluate import evaluate
 from rag_qa.cli.keys import keys
 from rag_qa.cli.options import (
-    allowed_host_option,
-    ensure_default_index,
-    host_option,
     index_option,
     json_option,
-    keys_file_option,
     open_engine,
-    port_option,
     print_json,
-    require_keys_option,
     settings_of,
     standard_input,
 )
+from rag_qa.cli.serve import mcp, serve
 from rag_qa.cli.snapshots import snapshots
 from rag_qa.errors import RagQaError
 
@@ -43,13 +40,13 @@ a_path = click.Path(path_type=Path)
 
 
 def main() -> None:
-    """Runs the command line; every error of ours is one sentence on standard error."""
+    """Runs the command line and exits; prints each RagQaError as one sentence on standard error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a letter shows a question mark
     try:
         code: object = cli.main(standalone_mode=False)
-    except SystemExit as error:  # click's answer to a reader of our output that has gone, as with `| head`
+    except SystemExit as error:  # click exits with 1 where the output is closed, as by `| head`
         code = 0 if error.code == 1 else error.code
     except click.ClickException as error:
         error.show()
@@ -60,9 +57,8 @@ def main() -> None:
     except RagQaError as error:
         from rag_qa.text.printable import in_line
 
-        click.echo(
-            in_line(str(error)), err=True
-        )  # it may name a document, which may be named like an order to a terminal
+        # The message may hold the name of a document, and that a terminal's control characters.
+        click.echo(in_line(str(error)), err=True)
         code = error.exit_code
     except OSError as error:
         click.echo(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.", err=True)
@@ -76,9 +72,11 @@ def cli() -> None:
     """Ask a folder of documents; get ranked passages, each with a citation that anyone can check."""
 
 
-cli.add_command(snapshots)
 cli.add_command(evaluate)
 cli.add_command(keys)
+cli.add_command(mcp)
+cli.add_command(serve)
+cli.add_command(snapshots)
 
 
 @cli.command()
@@ -124,7 +122,7 @@ def index(
     from rag_qa.cli.terminal import WAITING, progress_bar, show_index_report
     from rag_qa.indexer.build import build
 
-    def tell_of_waiting(stage: str, *_: int) -> None:
+    def note_waiting(stage: str, *_: int) -> None:
         if stage == "waiting":
             click.echo(WAITING, err=True)
 
@@ -136,14 +134,14 @@ def index(
             show_index_report(report, Console(), listed=listed)
 
     if not watched:
-        with progress_bar() as tell:
-            report = build(paths, settings.index, settings, tell, dry_run=dry_run, wait=wait)
+        with progress_bar() as progress:
+            report = build(paths, settings.index, settings, progress, dry_run=dry_run, wait=wait)
         show(report)
         return
 
     from rag_qa.indexer.watch import watch
 
-    for outcome in watch(paths, Path(settings.index), settings, tell_of_waiting, wait=wait):
+    for outcome in watch(paths, Path(settings.index), settings, note_waiting, wait=wait):
         if isinstance(outcome, RagQaError):
             click.echo(str(outcome), err=True)
         else:
@@ -191,7 +189,7 @@ def ask(
         if question is not None:
             raise click.UsageError("QUESTION asks one question and --batch those of a file: choose one.")
 
-        from rag_qa.cli.batch_files import BatchOptions
+        from rag_qa.cli.batch_questions import BatchOptions
 
         return ask_batch(batch, output, BatchOptions(k, max_tokens, filters), settings_of(options))
     if output is not None:
@@ -263,58 +261,3 @@ def verify(answer: Path, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 
         show_verification(verification, Console(highlight=False))
     return 0 if verification.holds else 1
-
-
-@cli.command()
-@index_option
-@host_option
-@port_option
-@allowed_host_option
-@keys_file_option
-@require_keys_option
-@click.option("--mcp", is_flag=True, default=None, help="Answer MCP clients too, at /mcp.")
-def serve(**options: Any) -> None:  # noqa: ANN401
-    """Answer questions over HTTP; the interface is described at /schema.
-
-    On another address than loopback, an API key is asked for: see `rag-qa keys`.
-    """
-    _serve(**options)
-
-
-@cli.command()
-@index_option
-@click.option("--http", is_flag=True, help="Over HTTP, at /mcp: the same as `serve --mcp`.")
-@host_option
-@port_option
-@allowed_host_option
-@keys_file_option
-@require_keys_option
-def mcp(*, http: bool, **options: Any) -> None:  # noqa: ANN401
-    """Answer MCP clients, programs with a language model, over standard input and output."""
-    if http:
-        _serve(mcp=True, **options)
-        return
-    index = options.pop("index")
-    if any(value not in (None, ()) for value in options.values()):
-        raise click.UsageError("The options of a server are for --http: add it, or leave them out.")
-    settings = settings_of({"index": index})
-    if sys.stdin is None:
-        raise click.UsageError("Standard input is closed: a client has to write to it, or give --http.")
-    ensure_default_index(settings)
-
-    from rag_qa.service.mcp.server import serve_stdio
-
-    serve_stdio(settings)
-
-
-def _serve(allowed_hosts: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    settings = settings_of(options | {"allowed_hosts": allowed_hosts or None})
-    ensure_default_index(settings)
-
-    from rag_qa.service.server import serve as run
-
-    def tell(url: str) -> None:
-        for_models = f", MCP: {url}/mcp" if settings.mcp else ""
-        click.echo(f"rag_qa answers on {url} (description: {url}/schema{for_models}).")
-
-    run(settings, on_ready=tell)

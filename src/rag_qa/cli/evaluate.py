@@ -1,6 +1,7 @@
-"""The command `eval`: how good retrieval is, with statistics."""
+"""The command `eval`: measures retrieval, with statistics."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rag_qa.errors import WriteError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from rag_qa.evaluation.compare.gate import Gate
     from rag_qa.evaluation.report.outcome import Outcome
     from rag_qa.evaluation.results import Report
     from rag_qa.evaluation.run.subjects import Subject
@@ -67,10 +69,31 @@ evaluate.add_command(check)
 evaluate.add_command(draft)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of an evaluation."""
+
+    settings: "Settings"
+    changed: bool
+    """Whether --set changes a setting."""
+    collections: tuple[Path, ...]
+    gold: Path | None
+    """Gold questions that are asked after the collections."""
+    base: Path | None
+    gated: bool
+    keep: bool
+    ablated: bool
+    stages: tuple[str, ...]
+    trec: Path | None
+
+
 def _evaluate(
     *,
     index: str | None,
     changes: tuple[str, ...],
+    gold: Path | None,
+    beir: tuple[Path, ...],
+    collection: tuple[Path, ...],
     html: Path | None,
     verbose: bool,
     as_json: bool,
@@ -78,18 +101,28 @@ def _evaluate(
     **options: Any,  # noqa: ANN401
 ) -> int:
     settings = settings_of({"index": index} | _changes(changes))
+    collections = (*collection, *beir)
     if calibrated:
         _check_alone(html=html, verbose=verbose, **options)
-        collections = (*options["collection"], *options["beir"])
-        _check_usage(collections, index=index, gold=options["gold"], gated=False, keep=False)
-        return _calibrate(collections, options["gold"], settings, as_json=as_json)
+        _check_usage(collections, index=index, gold=gold, gated=False, keep=False)
+        return _calibrate(collections, gold, settings, as_json=as_json)
     if html:
         _check_page(html)
-    outcomes = _outcomes(index=index, settings=settings, changed=bool(changes), **options)
+    if options["stages"] and not options["ablated"]:
+        raise click.UsageError("--stage chooses what --ablate does: give that as well.")
+    _check_usage(collections, index=index, gold=gold, gated=options["gated"], keep=options["keep"])
+    gold = gold or (None if collections else GOLD)
+    request = Request(settings=settings, changed=bool(changes), collections=collections, gold=gold, **options)
+    outcomes = _outcomes(request)
     if as_json:
-        print_json(_as_json(outcomes))
+        from rag_qa.evaluation.report.outcome import outcome_fields
+
+        shown = [outcome_fields(each) for each in outcomes]
+        print_json(shown[0] if len(shown) == 1 else {"collections": shown})
     else:
-        _show(outcomes, verbose=verbose)
+        from rag_qa.evaluation.report.tables import console_of_tables, show_outcomes
+
+        show_outcomes(outcomes, console_of_tables(), verbose=verbose)
     if html:
         from rag_qa.evaluation.report.page import write_page
 
@@ -97,72 +130,68 @@ def _evaluate(
     return int(any(each.gate is not None and not each.gate.passed for each in outcomes))
 
 
-def _outcomes(
-    *,
-    index: str | None,
-    settings: "Settings",
-    changed: bool,
-    gold: Path | None,
-    beir: tuple[Path, ...],
-    collection: tuple[Path, ...],
-    base: Path | None,
-    gated: bool,
-    keep: bool,
-    ablated: bool,
-    stages: tuple[str, ...],
-    trec: Path | None,
-) -> "list[Outcome]":
-    """What was found out about each collection, the gold last; what it is compared with is read first."""
-    collections = (*collection, *beir)
-    if stages and not ablated:
-        raise click.UsageError("--stage chooses what --ablate does: give that as well.")
-    _check_usage(collections, index=index, gold=gold, gated=gated, keep=keep)
-    gold = gold or (None if collections else GOLD)
-
+def _outcomes(request: Request) -> "list[Outcome]":
+    """Evaluates the collections, and the gold last; what they are compared with is read before anything is asked."""
     from rag_qa.cli.terminal import progress_bar
-    from rag_qa.evaluation.compare.ablation import ablate, variants
-    from rag_qa.evaluation.compare.comparison import base_of, compare, load_reports
-    from rag_qa.evaluation.compare.gate import Gate, write_baseline
-    from rag_qa.evaluation.report.aggregates import make_report
-    from rag_qa.evaluation.report.outcome import Outcome
-    from rag_qa.evaluation.report.trec import write_trec
+    from rag_qa.evaluation.compare.comparison import load_reports
+    from rag_qa.evaluation.compare.gate import Gate
     from rag_qa.evaluation.run.subjects import check_folder
 
-    for folder in collections:
+    for folder in request.collections:
         check_folder(folder)
-    bases = load_reports(base) if base else []
-    gate = Gate.load(gold.parent) if gated and gold else None
-    if keep and gold and not os.access(gold.parent, os.W_OK):
+    gold = request.gold
+    bases = load_reports(request.base) if request.base else []
+    gate = Gate.load(gold.parent) if request.gated and gold else None
+    if request.keep and gold and not os.access(gold.parent, os.W_OK):
         raise click.UsageError(f"--write-baseline: the folder “{gold.parent}” cannot be written to.")
-    if trec:
-        trec.mkdir(parents=True, exist_ok=True)
-    outcomes: list[Outcome] = []
-    with progress_bar() as tell:
-        for subject in _subjects(collections, gold, settings, tell):
-            ablation = None
-            if ablated:
-                evaluation, ablation = ablate(subject, variants(subject.engine, stages), tell)
-            else:
-                evaluation = subject.evaluate(tell)
-            if trec:
-                write_trec(subject.name, evaluation, trec)
-            report = make_report(subject.name, subject.engine, evaluation)
-            if not (changed or ablated):
-                _keep(subject.engine.index.folder, report)
-            comparison = compare(base_of(report, bases), report) if bases else None
-            outcomes.append(Outcome(report, comparison, gate.check(report) if gate else None, ablation))
-    verdict = outcomes[0].gate
-    if keep and verdict is not None and not verdict.passed:
-        click.echo(
-            "The baseline stays as it was, since the gate is not passed: leave out --gate to replace it.", err=True
-        )
-    elif keep and gold:
-        click.echo(f"Kept as {write_baseline(outcomes[0].report, gold.parent)}.", err=True)
+    if request.trec:
+        request.trec.mkdir(parents=True, exist_ok=True)
+    with progress_bar() as progress:
+        subjects = _subjects(request.collections, gold, request.settings, progress)
+        outcomes = [_outcome(subject, request, bases, gate, progress) for subject in subjects]
+    if request.keep and gold:
+        _write_baseline(outcomes[0], gold.parent)
     return outcomes
 
 
+def _outcome(
+    subject: "Subject", request: Request, bases: "Sequence[Report]", gate: "Gate | None", progress: "Progress"
+) -> "Outcome":
+    """Evaluates one subject, and writes and keeps what was asked for."""
+    from rag_qa.evaluation.compare.ablation import ablate, variants
+    from rag_qa.evaluation.compare.comparison import base_of, compare
+    from rag_qa.evaluation.report.aggregates import make_report
+    from rag_qa.evaluation.report.outcome import Outcome
+    from rag_qa.evaluation.report.trec import write_trec
+
+    ablation = None
+    if request.ablated:
+        evaluation, ablation = ablate(subject, variants(subject.engine, request.stages), progress)
+    else:
+        evaluation = subject.evaluate(progress)
+    if request.trec:
+        write_trec(subject.name, evaluation, request.trec)
+    report = make_report(subject.name, subject.engine, evaluation)
+    if not (request.changed or request.ablated):
+        _keep(subject.engine.index.folder, report)
+    comparison = compare(base_of(report, bases), report) if bases else None
+    return Outcome(report, comparison, gate.check(report) if gate else None, ablation)
+
+
+def _write_baseline(outcome: "Outcome", folder: Path) -> None:
+    """Keeps the report as the baseline, unless the gate is not passed."""
+    from rag_qa.evaluation.compare.gate import write_baseline
+
+    if outcome.gate is not None and not outcome.gate.passed:
+        click.echo(
+            "The baseline stays as it was, since the gate is not passed: leave out --gate to replace it.", err=True
+        )
+    else:
+        click.echo(f"Kept as {write_baseline(outcome.report, folder)}.", err=True)
+
+
 def _keep(index: Path, report: "Report") -> None:
-    """Keeps a report in the index, for its page of the collection."""
+    """Keeps a report in the index, for the page about the collection; a failure is only a note."""
     from rag_qa.evaluation.report.saved import keep_report
 
     try:
@@ -172,7 +201,7 @@ def _keep(index: Path, report: "Report") -> None:
 
 
 def _check_alone(**options: Any) -> None:  # noqa: ANN401
-    """Sees that nothing is asked for that calibrating does not do."""
+    """Raises an error if an option is given that --calibrate does not use."""
     others = {
         "base": "--compare", "gated": "--gate", "keep": "--write-baseline", "ablated": "--ablate", "stages": "--stage",
         "html": "--html", "trec": "--trec", "verbose": "--verbose",
@@ -182,7 +211,7 @@ def _check_alone(**options: Any) -> None:  # noqa: ANN401
 
 
 def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Settings", *, as_json: bool) -> int:
-    """Fits confidence to the questions about each index, and keeps it there."""
+    """Fits a calibration to the questions about each index, and keeps it in the index."""
     from rag_qa.answering.confidence import load_calibration, save_calibration
     from rag_qa.cli.terminal import progress_bar
     from rag_qa.evaluation.compare.calibration import calibrate
@@ -194,11 +223,11 @@ def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Sett
         if judges_documents(folder):
             raise click.UsageError(f"“{folder}” judges whole documents: calibrating needs quotes as evidence.")
     made = []
-    with progress_bar() as tell:
-        for subject in _subjects(collections, gold or (None if collections else GOLD), settings, tell):
+    with progress_bar() as progress:
+        for subject in _subjects(collections, gold or (None if collections else GOLD), settings, progress):
             engine = subject.engine
             known, _ = load_calibration(None, engine.info.encoder.digest, engine.settings)
-            found = calibrate(subject.name, subject.gold, engine, known, tell)
+            found = calibrate(subject.name, subject.gold, engine, known, progress)
             made.append((subject.name, found, save_calibration(engine.index.folder, found.calibration)))
     if as_json:
         shown = [found for _, found, _ in made]
@@ -211,7 +240,7 @@ def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Sett
 
 
 def _check_page(path: Path) -> None:
-    """Sees that a page can be written, and writes over nothing but a page."""
+    """Raises an error if a page cannot be written to the path, or would replace a file that is no page."""
     if not path.parent.is_dir():
         raise click.UsageError(f"--html: there is no folder “{path.parent}”.")
     if path.is_dir() or (path.is_file() and path.stat().st_size and path.read_bytes()[:9].lower() != b"<!doctype"):
@@ -230,33 +259,17 @@ def _check_usage(
         raise click.UsageError(f"Two collections are called “{twice[0]}”: evaluate them one after the other.")
 
 
-def _show(outcomes: "Sequence[Outcome]", *, verbose: bool) -> None:
-    from rag_qa.evaluation.report import tables
-
-    console = tables.console_of_tables()
-    for each in outcomes if verbose else ():
-        tables.show_questions(each.report, console)
-    tables.show_reports([each.report for each in outcomes], console)
-    for each in outcomes:
-        if each.ablation:
-            tables.show_ablation(each.ablation, console)
-        if each.comparison:
-            tables.show_comparison(each.comparison, console)
-        if each.gate:
-            tables.show_gate(each.gate, console)
-
-
 def _subjects(
-    collections: "Sequence[Path]", gold: Path | None, settings: "Settings", tell: "Progress"
+    collections: "Sequence[Path]", gold: Path | None, settings: "Settings", progress: "Progress"
 ) -> "Iterator[Subject]":
-    """What is evaluated, one after the other; each is open until the next is asked for."""
+    """Yields the collections, then the gold; the index of each is open until the next is requested."""
     from rag_qa.evaluation.gold.gold_file import load_gold
     from rag_qa.evaluation.run.subjects import gold_subject, open_collection
     from rag_qa.files import shown_path
 
     questions = load_gold(gold) if gold is not None else []
     for folder in collections:
-        subject = open_collection(folder, settings, tell)
+        subject = open_collection(folder, settings, progress)
         with subject.engine as engine:
             if lost := engine.collection.failed():
                 click.echo(
@@ -268,19 +281,8 @@ def _subjects(
             yield gold_subject(shown_path(gold), questions, engine)
 
 
-def _as_json(outcomes: "Sequence[Outcome]") -> object:
-    """The fields of the report, and what was asked for besides; of several collections a list of these."""
-    import msgspec
-
-    shown = []
-    for each in outcomes:
-        fields = msgspec.to_builtins(each)
-        shown.append(fields.pop("report") | {name: value for name, value in fields.items() if value is not None})
-    return shown[0] if len(shown) == 1 else {"collections": shown}
-
-
 def _changes(given: "Sequence[str]") -> dict[str, str]:
-    """NAME=VALUE of the command line as settings."""
+    """Parses NAME=VALUE of the command line to settings."""
     for each in given:
         if "=" not in each:
             raise click.UsageError(f"--set {each}: give NAME=VALUE, as in dense_weight=1.")

@@ -1,4 +1,4 @@
-"""The commands `eval check` and `eval draft`: gold that can be measured with, and making it."""
+"""The commands `eval check`, which checks a gold file, and `eval draft`, which adds to one."""
 
 import os
 from contextlib import closing
@@ -97,32 +97,36 @@ def draft(gold: Path, count: int, table: Path | None, filled: Path | None, **opt
 
 
 def _ask_about(proposal: "Proposal", number: str, gold: Path, index: "SearchIndex") -> tuple[bool, bool]:
-    """Shows a passage and records what a person asks of it; whether there was something, and whether it was the end."""
+    """Shows a passage and adds a person's draft about it to the gold.
+
+    Returns:
+        Whether a draft was added, and whether the person ended the session.
+    """
     from rag_qa.text.printable import in_line, printable
 
     passage = proposal.passage
     click.secho(f"\n{number}  {in_line(proposal.document)}, line {passage.line}", bold=True)
     click.echo(f"{printable(passage.text)}\n")
     try:
-        question = _asked_question(gold)
+        question = _prompt_question(gold)
     except click.Abort:
         return False, True
     if not question:
         return False, False
 
-    from rag_qa.evaluation.gold.draft import Asked, add_questions
+    from rag_qa.evaluation.gold.draft import Draft, add_questions
 
-    quotes, ended = _asked_quotes(proposal, index)
+    quotes, ended = _prompt_quotes(proposal, index)
     if quotes is None:
         click.echo("Left out.")
     else:
-        (added,) = add_questions(gold, [Asked(question, quotes)], index)
+        (added,) = add_questions(gold, [Draft(question, quotes)], index)
         click.echo(f"Kept as {added.id}{'' if quotes else ', not answerable'}.")
     return quotes is not None, ended
 
 
-def _asked_question(gold: Path) -> str:
-    """A question that can be asked; empty where there is none to this passage."""
+def _prompt_question(gold: Path) -> str:
+    """Prompts until the question can be asked and is new; empty where the person has none to this passage."""
     from rag_qa.errors import QuestionError
     from rag_qa.evaluation.gold.draft import LONGEST
     from rag_qa.evaluation.gold.gold_file import read_gold
@@ -143,8 +147,12 @@ def _asked_question(gold: Path) -> str:
         click.echo("That is gold already: ask something else.", err=True)
 
 
-def _asked_quotes(proposal: "Proposal", index: "SearchIndex") -> "tuple[list[Quoted] | None, bool]":
-    """The quotes that answer: none if nothing does, None to leave the question out; and whether it was the end."""
+def _prompt_quotes(proposal: "Proposal", index: "SearchIndex") -> "tuple[list[Quoted] | None, bool]":
+    """Prompts for the quotes that answer a question.
+
+    Returns:
+        The quotes, empty where nothing answers, None to leave the question out; whether the person ended the session.
+    """
     from rag_qa.errors import GoldError
     from rag_qa.evaluation.gold.draft import NOTHING, Quoted, place_quote
 

@@ -1,4 +1,4 @@
-"""The command `keys`: who may use a service that is reached over a network."""
+"""The command `keys`: makes, lists and revokes API keys."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ def _file(options: dict[str, Any]) -> Path:
 
 
 def _shown(key: "Key") -> dict[str, Any]:
-    """A key without its digest, which is nobody's business."""
+    """Returns the fields of a key that may be shown: all but its digest."""
     from msgspec import structs
 
     return {name: value for name, value in structs.asdict(key).items() if name != "sha256"}

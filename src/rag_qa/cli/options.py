@@ -1,4 +1,4 @@
-"""What several commands share: options, settings, the default index, output as JSON."""
+"""Helpers that several commands share: options, settings, the default index, output as JSON."""
 
 import os
 import sys
@@ -42,7 +42,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def settings_of(options: dict[str, Any]) -> "Settings":
-    """The settings, with those options that were given."""
+    """Returns the settings: the environment, the file, and the options that are not None.
+
+    Raises:
+        SettingsError: a setting has an unknown name or an unusable value.
+    """
     from rag_qa.settings import load_settings
 
     return load_settings(options, os.environ)
@@ -56,14 +60,18 @@ def print_json(value: object) -> None:
 
 
 def standard_input() -> bytes:
-    """All of it; that it is closed is wrong usage."""
+    """Reads all of standard input.
+
+    Raises:
+        UsageError: it is closed.
+    """
     if sys.stdin is None:
         raise click.UsageError("Standard input is closed: give an argument instead of “-”.")
     return sys.stdin.buffer.read()
 
 
 def open_engine(settings: "Settings") -> "Engine":
-    """Opens the index, building the default one if need be."""
+    """Opens the index; builds the default index first where it is missing."""
     ensure_default_index(settings)
 
     from rag_qa.engine import Engine
@@ -72,7 +80,7 @@ def open_engine(settings: "Settings") -> "Engine":
 
 
 def ensure_default_index(settings: "Settings") -> None:
-    """Builds the default index if nobody named one and it is not there, so that the first command answers."""
+    """Builds the default index if it is missing and no index was named, so that the first command answers."""
     if "index" in settings.given or Path(settings.index, "current").exists() or not Path(settings.documents).is_dir():
         return
 
@@ -90,5 +98,5 @@ def ensure_default_index(settings: "Settings") -> None:
     from rag_qa.indexer.build import build
 
     click.echo(f"Building the index of {settings.documents}/ in {settings.index}/, once.", err=True)
-    with progress_bar() as tell:
-        build([settings.documents], settings.index, settings, tell)
+    with progress_bar() as progress:
+        build([settings.documents], settings.index, settings, progress)

@@ -1,4 +1,4 @@
-"""The command `snapshots`: what an index was, and going back to it."""
+"""The command `snapshots`: lists, checks, compares and prunes the snapshots of an index, and rolls back to one."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal."""
+"""Answers, reports and progress as text for a terminal."""
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,11 +12,11 @@ from rag_qa.text.printable import in_line, printable
 from rag_qa.text.structure import line_starts
 from rag_qa.types import Answer, Citation, RankedPassage
 
-if TYPE_CHECKING:  # importing indexing would cost every `ask` a tenth of a second
+if TYPE_CHECKING:  # importing the indexer would make every `ask` 0.1 s slower
     from collections.abc import Iterator, Sequence
 
     from rag_qa.answering.verification import Verification
-    from rag_qa.indexer.build import Progress as Tell
+    from rag_qa.indexer.build import Progress as ShowProgress
     from rag_qa.indexer.report import IndexReport
     from rag_qa.text.acronyms.lexicon import Acronym
 
@@ -31,15 +31,15 @@ PLAIN_MARK = "**"  # around highlights where there are no colours
 
 
 @contextmanager
-def progress_bar(*, shown: bool = True) -> "Iterator[Tell]":
-    """A progress bar on standard error, where that is a terminal; gives what is told how far the work is."""
+def progress_bar(*, shown: bool = True) -> "Iterator[ShowProgress]":
+    """Shows a progress bar on standard error, where that is a terminal; yields the function that updates it."""
     columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     hidden = not (shown and console.is_terminal)
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, disable=hidden) as bar:
         tasks = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def show(stage: str, done: int, total: int) -> None:
             if stage == "waiting":
                 bar.console.print(WAITING)
                 return
@@ -47,11 +47,11 @@ def progress_bar(*, shown: bool = True) -> "Iterator[Tell]":
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        yield tell
+        yield show
 
 
 def show_answer(answer: Answer, console: Console) -> None:
-    """The one-line answer with its citation, then the ranked passages with the answering words marked."""
+    """Prints the best sentence with its citation, then the ranked passages with their highlights marked."""
     if answer.answered:
         quote, line = _quote(answer.passages[0])
         where = _place(answer.passages[0].citation, line)
@@ -89,7 +89,7 @@ def show_answer(answer: Answer, console: Console) -> None:
 
 
 def show_index_report(report: "IndexReport", console: Console, *, listed: bool) -> None:
-    """What indexing did, and each file that failed with its reason."""
+    """Prints the counts of an indexing run, and each file that failed with its reason."""
     files = report.files
     others = [("ignored", files.ignored), ("sidecars", files.sidecars)]
     console.print(
@@ -113,7 +113,7 @@ def show_index_report(report: "IndexReport", console: Console, *, listed: bool) 
 
 
 def show_acronyms(acronyms: "Sequence[Acronym]", console: Console) -> None:
-    """Each pair on a line, with the place of its long form."""
+    """Prints each pair of acronym and long form on a line, with the place of the long form."""
     for pair in acronyms:
         told = f"{pair.definitions} definitions" if pair.definitions != 1 else "1 definition"
         how = told if pair.definitions else "not defined, spelled by its initials"
@@ -124,7 +124,7 @@ def show_acronyms(acronyms: "Sequence[Acronym]", console: Console) -> None:
 
 
 def show_verification(verification: "Verification", console: Console) -> None:
-    """What became of each citation, and the sum of it."""
+    """Prints the state of each citation, and how many hold."""
     for citation in verification.citations:
         style = "green" if citation.state == "holds" else "bold red"
         line = f"{citation.rank}  {citation.source}: {citation.detail}"
@@ -134,12 +134,12 @@ def show_verification(verification: "Verification", console: Console) -> None:
 
 
 def _sureness(answer: Answer) -> str:
-    """How sure an answer is, where that is known."""
+    """Returns the confidence in brackets; empty where the answer has none."""
     return "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
 
 
 def _quote(passage: RankedPassage) -> tuple[str, int]:
-    """The words that answer best and their line: the first highlight, or the passage's beginning."""
+    """Returns the text that answers best, with its line: the first highlight, or the passage's beginning."""
     if passage.highlights:
         first = passage.highlights[0]
         before = passage.text[: first.start - passage.citation.start]

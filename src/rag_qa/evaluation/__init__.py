@@ -1,1 +1,1 @@
-"""Checks retrieval against questions with known answers, with statistics."""
+"""Evaluation: checks retrieval against questions with known answers, with statistics."""

@@ -1,4 +1,4 @@
-"""The measures by name: which there are, how they are grouped, and which way is better."""
+"""Names of the measures: their groups, their cut-offs, and those of which a lower value is better."""
 
 __all__ = [
     "CUTOFFS",
@@ -14,9 +14,9 @@ __all__ = [
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 SPAN_DEPTH = 5
-"""Passages whose spans are measured, as in Chroma's table."""
+"""Number of passages whose spans are measured, as in Chroma's table."""
 RANKED_BY = "ndcg@10"
-"""What decides which questions changed most, or went worst."""
+"""Measure that orders questions by how much they changed, or how badly they went."""
 LATENCY = "latency_ms"
 
 RANKING = (
@@ -42,7 +42,7 @@ GROUPS = {
     "latency, ms": ("latency_p50", "latency_p95"),
 }
 TAGGED = ("hit@3", "recall@10", RANKED_BY, "char_iou@5", "highlight@3")
-"""What is shown of the questions with a tag."""
+"""Measures that are shown for the questions with a tag."""
 MEASURED = (RANKED_BY, "hit@3", "recall@10", "char_recall@5", "char_iou@5", "highlight@3", "marked_share", LATENCY)
-"""What is shown of the variants of an ablation."""
+"""Measures that are shown for the variants of an ablation."""
 LOWER_IS_BETTER = {"marked_share", LATENCY}

@@ -1,4 +1,4 @@
-"""What an evaluation finds: records only."""
+"""Records of the results of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,11 +19,11 @@ __all__ = [
 ]
 
 Qrels = Mapping[str, Mapping[str, int]]
-"""By question, the relevant items and their grade."""
+"""Relevance judgements: the grade of each relevant item, by question."""
 
 
 class Aggregate(Struct, frozen=True):
-    """A figure over questions with its 95 % bootstrap interval."""
+    """A figure over questions, with the bounds of its 95 % bootstrap interval."""
 
     value: float
     low: float
@@ -31,20 +31,20 @@ class Aggregate(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """How two runs differ over the same questions: the mean of the differences, and on how many each did better."""
+    """The mean difference of two runs over the same questions, its interval, and its test."""
 
     value: float
     low: float
     high: float
     p: float
-    """Two-sided, of the paired randomization test."""
+    """Two-sided p value of the paired randomization test."""
     wins: int
     losses: int
     ties: int
 
 
 class Span(Struct, frozen=True):
-    """Where a quote stands in the indexed text; of a BEIR collection a document, from 0 to 0."""
+    """Location of a quote in the indexed text; in a BEIR collection a whole document, as offsets 0 to 0."""
 
     document: str
     start: int
@@ -52,16 +52,16 @@ class Span(Struct, frozen=True):
     quote: str = ""
 
     def overlaps(self, document: str, start: int, end: int) -> bool:
-        """Whether the stretch shares a character with this one."""
+        """Returns whether this span shares a character with the given one."""
         return self.document == document and start < self.end and self.start < end
 
     def within(self, document: str, start: int, end: int) -> bool:
-        """Whether all of it lies in the stretch."""
+        """Returns whether this span lies wholly within the given one."""
         return self.document == document and start <= self.start and self.end <= end
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):
-    """A passage that was found, and how it was judged."""
+    """A retrieved passage, with its judgement."""
 
     rank: int
     document: str
@@ -71,15 +71,15 @@ class Retrieved(Struct, frozen=True, kw_only=True):
     relevant: bool
     text: str
     highlights: list[tuple[int, int]] = []
-    """Offsets of the marked sentences."""
+    """Offsets of the highlighted sentences."""
     marked: bool | None = None
     """Whether a highlight overlaps an evidence quote; None where highlights are not judged."""
     marked_share: float | None = None
-    """Share of its characters that is marked."""
+    """Share of its characters that is highlighted; None where highlights are not judged."""
 
 
 class QuestionResult(Struct, frozen=True, kw_only=True):
-    """One question: its measures (none for an unanswerable one) and the first passages that were found."""
+    """The measures of a question (none for an unanswerable one), and its first retrieved passages."""
 
     id: str
     question: str
@@ -89,67 +89,67 @@ class QuestionResult(Struct, frozen=True, kw_only=True):
     measures: dict[str, float]
     confidence: float
     calibrated: bool
-    """Whether the confidence is the answer's own; otherwise it is the best dense score."""
+    """Whether `confidence` is that of the answer; otherwise it is the best dense score."""
     answered: bool
     right: bool
-    """Whether the question is answerable and the passages that a user gets by default hold evidence."""
+    """Whether the question is answerable, and the passages that a user gets by default hold evidence."""
     latency_ms: float
-    """How long it took to answer, with the default number of passages."""
+    """Milliseconds of the answer with the default number of passages."""
     retrieved: list[Retrieved]
 
     @property
     def first_relevant(self) -> int | None:
-        """The rank of the first relevant item among the first 100."""
+        """Rank of the first relevant item among the first 100; None where there is none."""
         reciprocal = self.measures.get("mrr", 0.0)
         return round(1 / reciprocal) if reciprocal else None
 
 
 class Abstention(Struct, frozen=True):
-    """How well confidence tells answered questions from the others.
+    """Measures of how well confidence separates rightly answered questions from the others.
 
     `metrics`: `auroc` (absent where all questions are of one kind), `accuracy` of the flag `answered`, `ece`, `aurc`.
     """
 
     confidence: str
-    """What confidence is: `confidence` of the answer, or `dense`, the best dense score, where answers have none."""
+    """Source of the confidence: `confidence` of the answer or, where it has none, `dense`, the best dense score."""
     metrics: dict[str, Aggregate]
     curve: list[tuple[float, float]]
-    """Coverage and risk: answering only the most confident share of the questions, how often the passages fail."""
+    """Pairs of coverage, the most confident share of the questions, and risk, the share of failures among them."""
 
 
 class TagResult(Struct, frozen=True):
-    """The answerable questions with a tag."""
+    """Measures of the answerable questions with a tag."""
 
     questions: int
     metrics: dict[str, Aggregate]
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What an evaluation found; `metrics` are means over the answerable questions; latencies are over all."""
+    """Results of an evaluation; `metrics` are means over the answerable questions, latencies percentiles over all."""
 
     collection: str
     snapshot: str
     documents: str
-    """Digest of the documents' paths and bytes: equal where only settings differ."""
+    """Digest of the documents' paths and bytes, which does not depend on settings."""
     settings: dict[str, Any]
     versions: dict[str, str]
     counts: dict[str, int]
     metrics: dict[str, Aggregate]
     tags: dict[str, TagResult]
-    """Those of at least ten answerable questions."""
+    """Results by tag, for tags of at least ten answerable questions."""
     abstention: Abstention
     questions: list[QuestionResult]
 
     @property
     def figures(self) -> dict[str, Aggregate]:
-        """All aggregates by name, those of abstention among them."""
+        """All aggregates by name, including those of abstention."""
         return self.metrics | self.abstention.metrics
 
 
 class Evaluation(Struct, frozen=True):
-    """What came of every question, and what other tools need to compute its ranking measures."""
+    """Results of all questions, with the qrels and the run from which ranking measures are computed."""
 
     questions: list[QuestionResult]
     qrels: Qrels
     run: Mapping[str, Sequence[tuple[str, float]]]
-    """By question, items best first with their scores, down to rank 100."""
+    """Ranked items by question, with their scores, best first, down to rank 100."""

@@ -1,4 +1,4 @@
-"""Statistics over questions: intervals by the bootstrap, differences by a paired randomization test (both scipy's)."""
+"""Statistics over questions: bootstrap intervals, and paired randomization tests of differences (both scipy's)."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -16,34 +16,34 @@ __all__ = ["SIGNIFICANT", "adjusted", "aggregate", "estimate", "paired_differenc
 LEVEL = 0.95
 SIGNIFICANT = 0.05
 RESAMPLES = 2000
-CORRECTED_UP_TO = 1000  # questions: BCa needs memory for their square, and what it corrects vanishes with their number
+CORRECTED_UP_TO = 1000  # questions: BCa needs memory for their square, and its correction vanishes with their number
 PERMUTATIONS = 9999
 AT_ONCE = 200  # resamples or permutations held in memory together
-EQUAL = 1e-9  # values that differ less are a tie
+EQUAL = 1e-9  # values that differ by at most this are a tie
 
 
 def aggregate(values: Sequence[float]) -> Aggregate:
-    """The mean with its BCa bootstrap interval (Efron 1987; percentile above 1,000 values), the same at every run.
+    """Returns the mean with its BCa bootstrap interval (Efron 1987; percentile above 1,000 values).
 
-    Where all values are equal, so is the interval: the bootstrap knows only what it was shown.
+    The seed is fixed, so the interval is the same in every run. Where all values are equal, the interval has no width.
     """
     mean = float(np.mean(values))
     if np.ptp(values) <= EQUAL:
         return Aggregate(mean, mean, mean)
     interval = _bootstrap(values, "BCa") if len(values) <= CORRECTED_UP_TO else (np.nan, np.nan)
-    if not np.isfinite(interval).all():  # too many values, or too few different ones for its correction
+    if not np.isfinite(interval).all():  # too many values for BCa, or too few different ones
         interval = _bootstrap(values, "percentile")
     return Aggregate(mean, *interval)
 
 
 def estimate(statistic: "Callable[..., float]", *columns: "ArrayLike", biased: bool = False) -> Aggregate | None:
-    """A figure that is no mean, with its percentile bootstrap interval; None where it is not defined.
+    """Returns a figure that is no mean, with its percentile bootstrap interval; None where it is not defined.
 
     Args:
-        statistic: what is computed from the columns, NaN where it is not defined.
-        columns: equally long; questions are drawn, and with them their place in every column.
-        biased: whether few questions raise it, and fewer still more so; the interval is then the reverse one, and may
-            lie below the figure (Efron and Tibshirani 1993, section 13.4).
+        statistic: computes the figure from the columns; NaN where it is not defined.
+        columns: arrays of equal length, one value per question; a resample draws the same questions in all of them.
+        biased: whether the figure rises as questions become fewer; the interval is then the reverse percentile
+            interval, which may lie below the figure (Efron and Tibshirani 1993, section 13.4).
     """
     arrays = [np.asarray(column) for column in columns]
     value = statistic(*arrays)
@@ -61,22 +61,22 @@ def estimate(statistic: "Callable[..., float]", *columns: "ArrayLike", biased: b
 
 
 def paired_difference(base: Sequence[float], other: Sequence[float]) -> Difference:
-    """The mean of `other - base` over questions, with its interval and a paired randomization test.
+    """Returns the mean of `other - base` over questions, with its interval and a paired randomization test.
 
     The test flips the signs of the differences (Fisher 1935; Smucker, Allan and Carterette 2007, "A Comparison of
-    Statistical Significance Tests for Information Retrieval Evaluation"), all ways where they are few, otherwise
-    9,999 at random, the same at every run.
+    Statistical Significance Tests for Information Retrieval Evaluation"): in all ways where there are few, otherwise
+    in 9,999 random ways, the same in every run.
     """
     differences = np.asarray(other, dtype=float) - np.asarray(base, dtype=float)
     differences[np.abs(differences) <= EQUAL] = 0.0
     mean = aggregate(differences.tolist())
     wins, losses = int(np.sum(differences > 0)), int(np.sum(differences < 0))
-    p = _sign_flips(differences) if wins + losses > 1 else 1.0  # of one difference, both signs are as extreme
+    p = _sign_flips(differences) if wins + losses > 1 else 1.0  # one difference is as extreme with either sign
     return Difference(mean.value, mean.low, mean.high, p, wins, losses, len(differences) - wins - losses)
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
-    """The p values of a family of tests, controlling the false discovery rate (Benjamini and Hochberg 1995)."""
+    """Adjusts the p values of a family of tests to control the false discovery rate (Benjamini and Hochberg 1995)."""
     return [float(p) for p in stats.false_discovery_control(p_values)] if p_values else []
 
 
@@ -95,10 +95,10 @@ def _bootstrap(values: Sequence[float], method: Literal["BCa", "percentile"]) ->
 
 
 def _sign_flips(differences: "NDArray[np.float64]") -> float:
-    # Where there is no difference, a flipped sign changes nothing: those questions need not be drawn.
-    told = differences[differences != 0.0]
+    # Flipping the sign of a zero changes nothing, so ties are left out.
+    nonzero = differences[differences != 0.0]
     found = stats.permutation_test(
-        (told,),
+        (nonzero,),
         _mean,
         permutation_type="samples",
         vectorized=True,

@@ -17,7 +17,7 @@ from litestar.datastructures import ResponseHeader, State
 from litestar.middleware import DefineMiddleware
 from litestar.serialization import decode_json, encode_json
 from litestar.stores.memory import MemoryStore
-from litestar.types import ASGIApp, Middleware
+from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 from rag_qa.engine import Engine
 from rag_qa.service.api.admin import admin
@@ -107,8 +107,9 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
     # What is for those with a key is kept neither by proxies nor for whoever sits at the browser next.
     headers = SECURITY_HEADERS | ({"Cache-Control": "no-store"} if access.keys is not None else {})
 
+    routes: list[ControllerRouterHandler] = [*handlers, admin, pages, Metrics]
     return Litestar(
-        deepcopy([*handlers, admin, pages, Metrics]),  # Litestar keeps in a handler what it resolves of its application
+        deepcopy(routes),  # for Litestar keeps in a handler what it resolves of its application
         lifespan=[lifespan],
         state=State({"access": access, "settings": settings, "administering": ThreadPoolExecutor(1, "administering")}),
         plugins=_plugins(settings),

@@ -1,1 +1,1 @@
-"""A run against another, against thresholds, and against itself with other settings."""
+"""Comparisons: a run with another run, with thresholds, and with itself under other settings."""

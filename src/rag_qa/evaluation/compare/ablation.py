@@ -1,4 +1,4 @@
-"""What each stage is worth: the same questions with stages switched off or set otherwise, against what is."""
+"""Ablation: compares an engine with variants of it in which a stage is off or has other settings."""
 
 import hashlib
 import os
@@ -28,31 +28,31 @@ __all__ = ["Ablation", "Row", "Variant", "ablate", "variants"]
 WEIGHTS = (0.2, 0.4, 0.5, 0.6, 0.8)
 PASSAGE_SIZES = (100, 150, 200, 300, 400)
 FOLDER = "ablation"
-"""Where in an index the indexes of variants are kept; it may be deleted at any time."""
+"""Folder in an index that holds the indexes of variants; it may be deleted at any time."""
 
 
 class Variant(Struct, frozen=True):
-    """A stage set otherwise; what `settings` does not name is as it is."""
+    """A change of one stage: the settings that differ from the default."""
 
     stage: str
     name: str
     settings: dict[str, Any]
     reindexed: bool = False
-    """Whether it needs an index of its own."""
+    """Whether the variant needs an index of its own."""
 
 
 class Row(Struct, frozen=True):
-    """What a variant reached, and how it differs from the default."""
+    """Results of a variant, and its differences from the default."""
 
     variant: Variant
     figures: dict[str, Aggregate]
     against: dict[str, Paired]
-    """By measure; empty for the default itself. The p values are adjusted for all tests of quality in the table, or for
-    all of latency."""
+    """Differences by measure; empty for the default itself. The p values are adjusted for all tests of quality in the
+    table, or for all of latency."""
 
 
 class Ablation(Struct, frozen=True):
-    """One row for the default and one for each variant."""
+    """Results of an ablation: a row for the default, and a row for each variant."""
 
     collection: str
     snapshot: str
@@ -61,14 +61,14 @@ class Ablation(Struct, frozen=True):
 
 
 def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
-    """The variants of an engine that differ from what it is.
+    """Returns the variants whose settings differ from those of an engine.
 
     Args:
         engine: the default.
-        stages: only variants of these; all where there is none.
+        stages: the stages to vary; empty for all.
 
     Raises:
-        InputError: there is no such stage.
+        InputError: a stage is unknown.
     """
     window = engine.info.encoder.window
     found = [
@@ -105,7 +105,11 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
 
 
 def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> tuple[Evaluation, Ablation]:
-    """Evaluates the default and every variant on the same questions; gives the default's evaluation too."""
+    """Evaluates the default and every variant on the same questions.
+
+    Returns:
+        The evaluation of the default, and the ablation.
+    """
     default = Variant("default", "as it is", {})
     with ExitStack() as held:
         engines = {each.name: _engine(subject.engine, each, progress, held) for each in (default, *chosen)}
@@ -115,7 +119,7 @@ def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> t
         values = {
             each.name: _values(subject.judge(engines[each.name], answers.pop(each.name), progress)) for each in chosen
         }
-    # Nearly every difference in latency is significant: in one family they would lend their significance to the others.
+    # Nearly every difference in latency is significant: in one family with the others it would lower their p values.
     tests: dict[tuple[str, str], Paired] = {}
     for family in ([name for name in base if name != LATENCY], [LATENCY]):
         keys = [(each.name, measure) for each in chosen for measure in family]
@@ -134,7 +138,7 @@ def ablate(subject: Subject, chosen: Sequence[Variant], progress: Progress) -> t
 
 
 def _values(evaluation: Evaluation) -> dict[str, list[float]]:
-    """By measure, the value of every answerable question; the latency of every question."""
+    """Returns the values of the answerable questions by measure, and the latencies of all questions."""
     answerable = [question.measures for question in evaluation.questions if question.answerable]
     values = {name: [measures[name] for measures in answerable] for name in MEASURED if name in answerable[0]}
     return values | {LATENCY: [question.latency_ms for question in evaluation.questions]}
@@ -157,7 +161,7 @@ def _engine(engine: Engine, variant: Variant, progress: Progress, held: ExitStac
 
 
 class _Documents:
-    """The indexed documents, one after the other, each with a digest of all that its passages depend on."""
+    """The indexed documents in order, each with a digest of its whole record in place of that of its file."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -169,7 +173,7 @@ class _Documents:
 
 
 def _share_encoder(encoder: Path, folder: Path) -> None:
-    """Gives an index the exported encoder of another, by links where the disk has them."""
+    """Copies the exported encoder of an index to another, by hard links where the file system has them."""
     target = folder / "encoder" / encoder.name
     if not target.is_dir():
         shutil.copytree(encoder, target, copy_function=lambda source, copy: link(Path(source), Path(copy)))

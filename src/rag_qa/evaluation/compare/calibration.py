@@ -1,7 +1,7 @@
-"""Fitting confidence to questions with known answers: a calibration for a collection of one's own, or one that ships.
+"""Calibration: fits confidence to questions with known answers, for one collection or for the package.
 
-Logistic regression (Platt 1999) in which no sign may count against what it stands for, drawn towards a calibration
-that is known already, so that few questions suffice.
+Logistic regression (Platt 1999) with non-negative coefficients, which are drawn towards a known calibration, so that
+few questions suffice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,17 +33,17 @@ Progress = Callable[[str, int, int], None]
 KEPT = 0.95
 """Share of the right answers that the threshold lets through."""
 PULL = 0.05
-"""How strongly coefficients are drawn to those that are known."""
+"""Weight of the squared distance between the coefficients and the known ones."""
 LEAST = 5
-"""Fewest questions of either kind."""
+"""Fewest right answers, and fewest others, that a model is fitted to."""
 FOLDS, LEFT_OUT_ALONE = 10, 100
-"""Up to so many questions each is left out by itself, above that a tenth at a time."""
+"""Folds of cross-validation; up to LEFT_OUT_ALONE questions, each question is a fold of its own."""
 SMALL = 1e-12
 LEAST_SPREAD = 1e-6
 
 
 class Example(Struct, frozen=True):
-    """The signs of a question, and whether its passages answer it."""
+    """The features of a question, and whether its passages answer it."""
 
     question: str
     features: ConfidenceFeatures
@@ -52,26 +52,26 @@ class Example(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """Coefficients of the signs' values, in order, and the intercept."""
+    """A logistic model: the coefficients of the features, in their order, and the intercept."""
 
     coefficients: tuple[float, ...]
     intercept: float
 
     @classmethod
-    def of(cls, calibration: Calibration) -> "Model":
-        """That of a calibration."""
+    def from_calibration(cls, calibration: Calibration) -> "Model":
+        """Returns the model of a calibration."""
         return cls(
             tuple(calibration.coefficients[name] for name in ConfidenceFeatures.__struct_fields__),
             calibration.intercept,
         )
 
     def confidences(self, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
-        """The probabilities of signs' values of shape (n, signs)."""
+        """Returns n probabilities for features of shape (n, features)."""
         confidences: NDArray[np.float64] = _logistic(values @ np.array(self.coefficients) + self.intercept)
         return confidences
 
     def named(self) -> dict[str, float]:
-        """The coefficients by sign."""
+        """Returns the coefficients by name of the feature, rounded to six decimals."""
         return {
             name: round(value, 6)
             for name, value in zip(ConfidenceFeatures.__struct_fields__, self.coefficients, strict=True)
@@ -79,16 +79,16 @@ class Model(Struct, frozen=True):
 
 
 class Calibrated(Struct, frozen=True):
-    """A calibration, and how good it is on questions that it was not fitted on, by cross-validation."""
+    """A calibration, and its cross-validated measures on questions that it was not fitted on."""
 
     calibration: Calibration
     abstention: Abstention
     answered: float
     """Share of the answerable questions that count as answered."""
     recognised: float | None
-    """Share of the unanswerable ones that do not; None where there are none."""
+    """Share of the unanswerable questions that count as not answered; None where there are none."""
     hidden: bool
-    """Whether, for want of questions without an answer, it was fitted on questions whose evidence was hidden."""
+    """Whether it was also fitted on questions with their evidence hidden, for want of questions without an answer."""
 
 
 def calibrate(
@@ -98,19 +98,20 @@ def calibrate(
     known: Calibration | None,
     progress: Progress,
 ) -> Calibrated:
-    """Fits confidence to gold questions.
+    """Fits a calibration to gold questions.
 
-    Where fewer than five of them go without a right answer, each is asked again with its evidence hidden.
+    If fewer than five questions are left without a right answer, the answerable ones are asked again with their
+    evidence hidden.
 
     Args:
-        name: of the questions.
-        questions: the gold.
-        engine: what is asked.
-        known: a calibration to start from.
-        progress: told how far it is.
+        name: the name of the gold.
+        questions: the gold questions.
+        engine: the engine that answers.
+        known: the calibration towards which the new one is drawn; None for zero coefficients.
+        progress: called with a stage, the questions done, and their total.
 
     Raises:
-        GoldError: there are not enough questions, or a quote cannot be found.
+        GoldError: there are not enough questions, or a quote is not in its document.
     """
     found = examples(questions, engine, progress)
     hidden = sum(not each.right for each in found) < LEAST
@@ -122,7 +123,7 @@ def calibrate(
             f"{int(right.sum())} questions are answered rightly and {int((~right).sum())} are not: calibrating needs "
             f"{LEAST} of either kind; add questions."
         )
-    prior = Model.of(known) if known else None
+    prior = Model.from_calibration(known) if known else None
     confidences = _cross_validated(found, prior)
     values = np.array([each.features.values for each in found])
     model = fit(values, right, prior=prior)
@@ -150,18 +151,18 @@ def calibrate(
 def examples(
     questions: Sequence[GoldQuestion], engine: Engine, progress: Progress, *, hide: bool = False
 ) -> list[Example]:
-    """What speaks for each question being answered, and whether it is; those of which nothing is found are left out.
+    """Asks gold questions and returns their features with whether the answer is right; skips those without a result.
 
     Args:
-        questions: the gold.
-        engine: what is asked.
-        progress: told how far it is.
-        hide: ask the answerable questions alone, as if the passages that hold evidence were not there, nor those
-            beside them, which count with what they hold, nor others that say the same. How rare words are stays as
-            it is.
+        questions: the gold questions.
+        engine: the engine that answers.
+        progress: called with a stage, the questions done, and their total.
+        hide: ask the answerable questions only, and hide the passages that hold evidence, their duplicates, and the
+            neighbours of both, whose score counts the words of passages beside them. The statistics of the words do
+            not change.
 
     Raises:
-        GoldError: a quote cannot be found.
+        GoldError: a quote is not in its document.
     """
     spans = locate(questions, engine)
     chosen = [question for question in questions if question.answerable or not hide]
@@ -191,20 +192,21 @@ def fit(
     prior: Model | None = None,
     pull: float = PULL,
 ) -> Model:
-    """The logistic model with the smallest mean loss, none of its coefficients negative.
+    """Returns the logistic model with the smallest mean loss and no negative coefficient.
 
     Args:
-        values: of the signs, of shape (n, signs).
-        right: whether each question is answered rightly.
-        weights: of the questions; all alike by default.
-        prior: what its coefficients are drawn to, in units of the signs' standard deviations; 0 by default.
-        pull: how strongly.
+        values: features of shape (n, features).
+        right: whether each question is answered rightly, of shape (n,).
+        weights: weights of the questions, of shape (n,); equal by default.
+        prior: the model towards whose coefficients the new ones are drawn; zero by default. Distances are in units of
+            the features' standard deviations.
+        pull: weight of the squared distance.
     """
     share = np.full(len(values), 1 / len(values)) if weights is None else weights / weights.sum()
     centre = share @ values
     spread = np.sqrt(share @ (values - centre) ** 2)
     known = np.array(prior.coefficients if prior else np.zeros(values.shape[1]))
-    varies = spread > LEAST_SPREAD  # of a sign that is the same everywhere nothing can be learned
+    varies = spread > LEAST_SPREAD  # a constant feature keeps its known coefficient
     scaled = (values - centre)[:, varies] / spread[varies]
     target = (known * spread)[varies]
     truth = right.astype(float)
@@ -228,14 +230,22 @@ def fit(
 def threshold_of(
     confidences: "NDArray[np.float64]", right: "NDArray[np.bool_]", weights: "NDArray[np.float64] | None" = None
 ) -> float:
-    """The point of the risk-coverage curve with the least risk at which right answers are still let through."""
+    """Returns the largest threshold that lets a share KEPT of the right answers through, rounded down to four decimals.
+
+    It is the point of the risk-coverage curve that has the least risk at this share.
+
+    Args:
+        confidences: confidences of shape (n,).
+        right: whether each question is answered rightly, of shape (n,).
+        weights: weights of the questions, of shape (n,); equal by default.
+    """
     shares = None if weights is None else weights[right]
     least = np.quantile(confidences[right], 1 - KEPT, method="inverted_cdf", weights=shares)
     return float(np.floor(least * 1e4) / 1e4)
 
 
 def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[np.float64]":
-    """The confidence of each example by a model that was fitted on the examples of other questions."""
+    """Returns the confidence of each example, by a model fitted to the examples of other questions."""
     values = np.array([each.features.values for each in found])
     right = np.array([each.right for each in found])
     names = sorted({each.question for each in found})

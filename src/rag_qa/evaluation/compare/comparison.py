@@ -1,4 +1,4 @@
-"""Two runs over the same questions, side by side."""
+"""Comparison of two runs over the same questions."""
 
 from codecs import BOM_UTF8
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from rag_qa.errors import GoldError
 from rag_qa.evaluation.names import LOWER_IS_BETTER, RANKED_BY
 from rag_qa.evaluation.results import Difference, QuestionResult, Report
 from rag_qa.evaluation.statistics import SIGNIFICANT, adjusted, paired_difference
+from rag_qa.schemas import json_decoder
 
 __all__ = ["Change", "Comparison", "Paired", "Reports", "base_of", "compare", "load_reports", "paired"]
 
@@ -19,19 +20,19 @@ MOST_CHANGED = 10
 
 
 class Paired(Struct, frozen=True):
-    """A measure in both runs, and how it differs."""
+    """The means of a measure in both runs, and the test of their difference."""
 
     base: float
     value: float
     difference: Difference
     p: float
-    """The test's p value, adjusted for the number of measures (Benjamini and Hochberg)."""
+    """p value of the test, adjusted for the number of measures (Benjamini and Hochberg)."""
     verdict: str
     """`better` or `worse` where p is below .05, otherwise `equal` or `unclear`."""
 
 
 class Change(Struct, frozen=True):
-    """A question whose nDCG@10 changed."""
+    """A question whose nDCG@10 changed, with its results in both runs."""
 
     id: str
     question: str
@@ -40,34 +41,34 @@ class Change(Struct, frozen=True):
 
     @property
     def difference(self) -> float:
-        """How much more nDCG@10 it has now."""
+        """Gain of nDCG@10 over the base."""
         return self.now.measures[RANKED_BY] - self.base.measures[RANKED_BY]
 
 
 class Comparison(Struct, frozen=True):
-    """A run against a base: by measure, and the questions that changed most."""
+    """The differences of a run from a base by measure, and the questions that changed most."""
 
     collection: str
     base_snapshot: str
     snapshot: str
     settings: dict[str, tuple[Any, Any]]
-    """Those that differ: before, now."""
+    """Settings that differ: the value in the base, the value now."""
     questions: int
     missing: list[str]
-    """Ids of the base's questions that the run does not have, or has with other words or evidence: left out."""
+    """Ids of questions of the base that the run lacks, or has with other words or evidence: not compared."""
     added: list[str]
-    """Ids of questions that only the run has: left out."""
+    """Ids of questions that only the run has: not compared."""
     measures: dict[str, Paired]
     changed: list[Change]
 
 
 def compare(base: Report, now: Report, names: Sequence[str] = ()) -> Comparison:
-    """Compares the questions that both runs answered.
+    """Compares two runs over the answerable questions that both have.
 
     Args:
         base: the run to compare with.
         now: the run that is judged.
-        names: the measures, by default all that both have.
+        names: the measures; by default all that both have.
 
     Raises:
         GoldError: the base is about other documents, has none of the questions, or lacks a measure.
@@ -114,7 +115,7 @@ def compare(base: Report, now: Report, names: Sequence[str] = ()) -> Comparison:
 
 
 def paired(family: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> list[Paired]:
-    """Tests of a family, each a measure with its values of the same questions in the base and now."""
+    """Tests a family of measures, each given by its name and its values of the same questions in the base and now."""
     differences = [paired_difference(base, now) for _, base, now in family]
     p_values = adjusted([each.p for each in differences])
     return [
@@ -124,7 +125,7 @@ def paired(family: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> li
 
 
 def _worth(measure: str, difference: Difference, p: float) -> str:
-    """What a difference says: `better`, `worse`, `equal` where there is none, `unclear` where it may be chance."""
+    """Returns the verdict: `equal` where no question differs, `unclear` where p is not significant, else which way."""
     if not difference.wins + difference.losses:
         return "equal"
     if p >= SIGNIFICANT:
@@ -133,14 +134,14 @@ def _worth(measure: str, difference: Difference, p: float) -> str:
 
 
 def load_reports(path: Path) -> list[Report]:
-    """The reports in a file that `rag-qa eval --json` wrote.
+    """Reads the reports in a file that `rag-qa eval --json` wrote.
 
     Raises:
-        GoldError: it is no such file.
+        GoldError: the file cannot be read, or is no such file.
     """
     try:
         data = path.read_bytes().removeprefix(BOM_UTF8)
-        return _SEVERAL.decode(data).collections or [_REPORT.decode(data)]
+        return _SEVERAL.decode(data).collections or [_REPORTS.decode(data)]
     except OSError as error:
         raise GoldError(f"The base “{path}” cannot be read ({error.strerror}): check the path.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -150,10 +151,10 @@ def load_reports(path: Path) -> list[Report]:
 
 
 def base_of(report: Report, bases: Sequence[Report]) -> Report:
-    """The base of the same collection; where there is only one, that.
+    """Returns the only base, or of several the one of the same collection.
 
     Raises:
-        GoldError: there is none.
+        GoldError: no base is of this collection.
     """
     found = bases if len(bases) == 1 else [base for base in bases if base.collection == report.collection]
     if not found:
@@ -163,17 +164,19 @@ def base_of(report: Report, bases: Sequence[Report]) -> Report:
 
 
 class Reports(Struct, frozen=True):
-    """What `--json` prints for several collections."""
+    """Reports of several collections, as `--json` prints them."""
 
     collections: list[Report] = []
 
 
-_REPORT = msgspec.json.Decoder(Report)
-_SEVERAL = msgspec.json.Decoder(Reports)
+_REPORTS, _SEVERAL = json_decoder(Report), json_decoder(Reports)
 
 
 def _pairs(base: Report, now: Report) -> tuple[list[tuple[QuestionResult, QuestionResult]], list[str], list[str]]:
-    """The answerable questions of both, equal in words and evidence; the ids that are missing now, and that are new."""
+    """Returns the answerable questions that both runs have, the ids only the base has, and the ids only the run has.
+
+    A question counts as the same if its words and evidence are.
+    """
     before = {each.id: each for each in base.questions if each.answerable}
     after = {each.id: each for each in now.questions if each.answerable}
     same = {

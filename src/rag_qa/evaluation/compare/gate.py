@@ -1,6 +1,6 @@
-"""Whether an evaluation is good enough: thresholds, and no significant loss against a baseline.
+"""The gate: checks an evaluation against thresholds, and for significant losses against a baseline.
 
-Both lie beside the gold: thresholds.toml and baseline.json.
+Both are files beside the gold: thresholds.toml and baseline.json.
 """
 
 import tomllib
@@ -24,28 +24,28 @@ KEPT_PASSAGES = 3  # of each question, in a baseline
 
 
 class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
-    """What thresholds.toml says."""
+    """The content of thresholds.toml."""
 
     at_least: dict[str, float] = field(default_factory=dict)
     at_most: dict[str, float] = field(default_factory=dict)
     no_loss: tuple[str, ...] | None = None
-    """Measures that must not lose significantly against the baseline; None for all."""
+    """Measures that must not be significantly worse than in the baseline; None for all."""
 
 
 class Verdict(Struct, frozen=True):
-    """What was checked, and what failed; one sentence each."""
+    """The checks that hold and those that failed, each as a sentence."""
 
     checked: list[str]
     failed: list[str]
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
+        """Whether every check holds."""
         return not self.failed
 
 
 class Gate(Struct, frozen=True):
-    """Thresholds and a baseline; where one is missing, the other counts."""
+    """Thresholds and a baseline, of which one may be missing."""
 
     folder: Path
     thresholds: Thresholds
@@ -53,10 +53,10 @@ class Gate(Struct, frozen=True):
 
     @classmethod
     def load(cls, folder: Path) -> "Gate":
-        """Reads what lies in the folder.
+        """Reads the thresholds and the baseline in a folder.
 
         Raises:
-            GoldError: there is nothing, or it cannot be used.
+            GoldError: both are missing, or one cannot be used.
         """
         thresholds, path = _load_thresholds(folder / THRESHOLDS), folder / BASELINE
         if thresholds is None and not path.exists():
@@ -77,8 +77,8 @@ class Gate(Struct, frozen=True):
     def check(self, report: Report) -> Verdict:
         """Checks a report.
 
-        A loss counts if it is significant (p < .05, adjusted for the number of measures that must not lose). Questions
-        of the baseline that the report does not have fail as well: whatever they lost would not be seen.
+        A loss fails if it is significant (p < .05, adjusted for the number of measures that are compared). Questions
+        of the baseline that the report lacks fail as well, since their losses would go unnoticed.
 
         Raises:
             GoldError: a measure is unknown, or the baseline is about other documents or questions.
@@ -121,7 +121,7 @@ class Gate(Struct, frozen=True):
 
 
 def write_baseline(report: Report, folder: Path) -> Path:
-    """Keeps a report as the baseline, without what nothing is compared with: texts, and times of this machine."""
+    """Writes a report as the baseline, without texts and latencies, which are never compared; returns its path."""
     questions = [
         structs.replace(
             question,

@@ -1,1 +1,1 @@
-"""Gold questions: reading, checking and making them; public collections."""
+"""Gold questions: reads, checks and drafts them, and reads public collections."""

@@ -25,7 +25,7 @@ class _Text(Struct, frozen=True):
 
 
 class Collection(Struct, frozen=True):
-    """Documents, questions by id, and for each judged question the documents' grades."""
+    """Documents, questions by id, and for each judged question the grades of its relevant documents."""
 
     name: str
     documents: list[Document]
@@ -34,10 +34,10 @@ class Collection(Struct, frozen=True):
 
 
 def load_collection(folder: Path) -> Collection:
-    """Reads a collection; only questions with a relevant document are kept.
+    """Reads a collection; skips questions without a relevant document.
 
     Raises:
-        GoldError: a file is missing, a line is broken, or a judged question or document is unknown.
+        GoldError: a file is missing, a line is malformed, or a judged question or document is unknown.
     """
     documents = []
     seen: set[str] = set()

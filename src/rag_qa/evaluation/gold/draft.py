@@ -1,6 +1,6 @@
-"""Making gold for one's own documents: passages worth asking about, and what a person says of them.
+"""Drafts of gold questions: proposes passages to ask about, and adds a person's questions to a gold file.
 
-Nothing here invents a question: a line of gold is written only from a person's words.
+No question is generated: every question and quote comes from a person.
 """
 
 import csv
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "LONGEST",
     "NOTHING",
-    "Asked",
-    "Entered",
+    "Draft",
+    "DraftReport",
     "Proposal",
     "Quoted",
     "add_questions",
@@ -43,16 +43,17 @@ __all__ = [
 ]
 
 CONSIDERED = 20_000
-"""Passages that are looked at; of a larger collection a sample, the same at every run."""
+"""Maximum number of passages that are compared; of a larger collection a sample, the same in every run."""
 TERMS = 40
-"""The rarest terms of a passage that count: a longer list of names is not worth more."""
+"""Number of a passage's rarest terms that count, so that a long list of names is not worth more."""
 COLUMNS = ("document", "start", "end", "passage", "question", "quote", "approved")
 APPROVALS = {"yes", "y", "x", "true", "1"}
 LONGEST = Settings().max_question_characters
 READ_TOGETHER = 1000  # passages
 NOTHING = "-"
-"""In the place of a quote: nothing in the documents answers."""
+"""Entry in place of a quote that says that nothing in the documents answers."""
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""First characters of a cell that spreadsheets read as a formula."""
 
 
 class Proposal(Struct, frozen=True):
@@ -63,45 +64,44 @@ class Proposal(Struct, frozen=True):
 
 
 class Quoted(Struct, frozen=True):
-    """A quote that a person took from a passage."""
+    """A quote that a person took from a passage, with the offsets of the passage."""
 
     document: str
     start: int
     end: int
-    """Where the passage stands."""
     quote: str
 
 
-class Asked(Struct, frozen=True):
-    """A question in a person's words, with the quotes that answer it; none where nothing in the documents does."""
+class Draft(Struct, frozen=True):
+    """A person's question with the quotes that answer it; empty where nothing in the documents answers."""
 
     question: str
     quotes: list[Quoted]
 
 
-class Entered(Struct, frozen=True):
-    """What became of the rows of a table: questions that are gold now, and rows that count for nothing yet."""
+class DraftReport(Struct, frozen=True):
+    """The questions that a table added to the gold, and the counts of its other rows."""
 
     added: list[GoldQuestion]
     empty: int
     """Rows without a question."""
     unapproved: int
-    """Rows that nobody has approved."""
+    """Rows with a question that are not approved."""
     known: int
-    """Questions that were gold already."""
+    """Questions that were already in the gold."""
 
 
 def propose(index: "SearchIndex", wanted: int, known: Sequence[GoldQuestion] = ()) -> list[Proposal]:
-    """Informative passages that differ from one another, and from the evidence of questions there are already.
+    """Returns informative passages that differ from one another and from the evidence of the known questions.
 
-    Chosen one after the other, as in maximal marginal relevance (Carbonell and Goldstein 1998): the passage with the
-    largest product of its information, the inverse document frequencies of its terms, and its distance, 1 - cosine,
-    from the nearest one that is taken.
+    They are chosen one after the other, as in maximal marginal relevance (Carbonell and Goldstein 1998): each time the
+    passage with the largest product of its information, the sum of the inverse document frequencies of its terms, and
+    its distance, 1 - cosine, from the nearest passage that is chosen already or holds evidence.
 
     Args:
         index: the opened snapshot.
-        wanted: how many.
-        known: gold questions about it.
+        wanted: maximum number of passages.
+        known: gold questions about the collection.
     """
     found = list(_passages(index))
     if not found:
@@ -124,17 +124,17 @@ def propose(index: "SearchIndex", wanted: int, known: Sequence[GoldQuestion] = (
     return chosen
 
 
-def add_questions(path: Path, asked: Sequence[Asked], index: "SearchIndex") -> list[GoldQuestion]:
-    """Adds questions to a gold file, which is made if need be; all of them, or none where one cannot be used.
+def add_questions(path: Path, drafts: Sequence[Draft], index: "SearchIndex") -> list[GoldQuestion]:
+    """Adds drafts to a gold file, which is created if missing: all of them, or none if one cannot be used.
 
     Raises:
         QuestionError: a question cannot be asked.
-        GoldError: a quote does not stand in its document, or the file is no gold.
+        GoldError: a quote is not in its document, or the file is no gold file.
     """
     known = {question.id for question in read_gold(path)} if path.is_file() else set()
-    before = path.read_bytes().decode() if path.is_file() else ""  # line ends as they are
+    before = path.read_bytes().decode() if path.is_file() else ""  # keeps the line ends
     added: list[GoldQuestion] = []
-    for each in asked:
+    for each in drafts:
         check_question(each.question, LONGEST)
         evidence = tuple(dict.fromkeys(place_quote(quoted, index) for quoted in each.quotes))
         added.append(GoldQuestion(_free_id(known), each.question.strip(), bool(evidence), evidence))
@@ -146,12 +146,12 @@ def add_questions(path: Path, asked: Sequence[Asked], index: "SearchIndex") -> l
 
 
 def place_quote(quoted: Quoted, index: "SearchIndex") -> Evidence:
-    """The quote as it stands in its document, whatever white space it was given with.
+    """Finds a quote in its document, whatever its white space, and returns the text there.
 
-    Where it stands there more than once, the place in the passage is meant.
+    Of several places the one inside the passage counts.
 
     Raises:
-        GoldError: the document is not indexed, or the quote does not stand in it.
+        GoldError: the document is not indexed, or the quote is not in it.
     """
     document = index.document(document_id(quoted.document))
     if document is None:
@@ -172,10 +172,10 @@ def place_quote(quoted: Quoted, index: "SearchIndex") -> Evidence:
 
 
 def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
-    """Writes a table (CSV) to be filled in: question, quote, and `yes` under `approved`.
+    """Writes a table (CSV) in which a person fills in question, quote, and `yes` under `approved`.
 
     Raises:
-        GoldError: there is such a file, which may have been filled in.
+        GoldError: the file exists; it may have been filled in.
     """
     if path.exists():
         raise GoldError(f"“{path}” is there already: name another file, or take it in with `--from-csv {path}`.")
@@ -185,11 +185,11 @@ def write_proposals(proposals: Sequence[Proposal], path: Path) -> None:
     for each in proposals:
         passage = each.passage
         writer.writerow([_plain(each.document), passage.start, passage.end, _plain(passage.text), "", "", ""])
-    write_atomically(path, f"\ufeff{table.getvalue()}")  # without the mark, spreadsheets take UTF-8 for something else
+    write_atomically(path, f"\ufeff{table.getvalue()}")  # spreadsheets recognise UTF-8 by the byte order mark
 
 
-def enter(table: Path, gold: Path, index: "SearchIndex") -> Entered:
-    """Takes the approved rows of a filled-in table into a gold file; all of them, or none where one is wrong.
+def enter(table: Path, gold: Path, index: "SearchIndex") -> DraftReport:
+    """Adds the approved rows of a filled-in table to a gold file: all of them, or none if one is wrong.
 
     Rows with the same question become one question with several quotes; `-` as the quote says that nothing in the
     documents answers it.
@@ -197,7 +197,7 @@ def enter(table: Path, gold: Path, index: "SearchIndex") -> Entered:
     Raises:
         GoldError: the table cannot be read, or a row cannot be used; the message names its line.
     """
-    asked: dict[str, list[Quoted]] = {}
+    drafts: dict[str, list[Quoted]] = {}
     unanswered: set[str] = set()
     empty = unapproved = 0
     for line, row in _rows(table):
@@ -207,7 +207,7 @@ def enter(table: Path, gold: Path, index: "SearchIndex") -> Entered:
         elif approval not in APPROVALS:
             unapproved += 1
         else:
-            quotes = asked.setdefault(question, [])
+            quotes = drafts.setdefault(question, [])
             try:
                 check_question(question, LONGEST)
                 if not row["quote"].strip():
@@ -223,13 +223,13 @@ def enter(table: Path, gold: Path, index: "SearchIndex") -> Entered:
                     raise GoldError(f"Its question has a quote in one row, and “{NOTHING}” in another.")
             except InputError as error:
                 raise GoldError(f"The row that ends in line {line} of {table}: {error}") from None
-    known = {question.question for question in read_gold(gold)} & asked.keys() if gold.is_file() else set()
-    new = [Asked(question, quotes) for question, quotes in asked.items() if question not in known]
-    return Entered(add_questions(gold, new, index) if new else [], empty, unapproved, len(known))
+    known = {question.question for question in read_gold(gold)} & drafts.keys() if gold.is_file() else set()
+    new = [Draft(question, quotes) for question, quotes in drafts.items() if question not in known]
+    return DraftReport(add_questions(gold, new, index) if new else [], empty, unapproved, len(known))
 
 
 def _passages(index: "SearchIndex") -> "Iterator[tuple[Proposal, NDArray[np.float32]]]":
-    """All passages with their vectors, or a sample of as many as are considered."""
+    """Yields the passages with their vectors; of more than CONSIDERED passages a sample."""
     total = index.info.counts.passages
     rows = np.arange(total)
     if total > CONSIDERED:
@@ -247,7 +247,7 @@ def _information(index: "SearchIndex", passage: Passage) -> float:
 
 
 def _evidence_places(proposals: Sequence[Proposal], known: Sequence[GoldQuestion]) -> list[int]:
-    """The proposals that hold a quote of a question there is already."""
+    """Returns the indices of the proposals that hold a quote of a known question."""
     quotes = {(item.document, item.quote) for question in known for item in question.evidence}
     return [
         number
@@ -257,12 +257,12 @@ def _evidence_places(proposals: Sequence[Proposal], known: Sequence[GoldQuestion
 
 
 def _free_id(known: set[str]) -> str:
-    """The next id of the form q1, q2 and so on."""
+    """Returns the next free id of the form q1, q2 and so on."""
     return next(name for number in count(len(known) + 1) if (name := f"q{number}") not in known)
 
 
 def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """Returns a text that no spreadsheet reads as a formula."""
     return f"'{text}" if text.startswith(FORMULAS) else text
 
 

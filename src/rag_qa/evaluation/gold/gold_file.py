@@ -1,4 +1,4 @@
-"""Gold questions: evidence as quotes, so that they survive every change of chunking."""
+"""Gold files: questions whose evidence is quotes, so that they stay valid whatever the chunking."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from rag_qa.errors import GoldError, QuestionError
 from rag_qa.evaluation.results import Span
 from rag_qa.retrieval.query import check_question
+from rag_qa.schemas import json_decoder
 
 if TYPE_CHECKING:
     from rag_qa.engine import Engine
@@ -32,7 +33,7 @@ Offset = Annotated[int, Meta(ge=0)]
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
-    """A quote that answers; the offsets are needed only where the quote occurs more than once."""
+    """A quote that answers; its offsets are needed only where the quote occurs more than once in the document."""
 
     document: str
     quote: str
@@ -41,9 +42,9 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
 
 
 class GoldQuestion(Struct, frozen=True, omit_defaults=True):
-    """A question; its evidence items are alternatives, and all count towards recall.
+    """A question with its evidence: alternatives, all of which count towards recall.
 
-    Evidence of a question that is not answerable says where a part of the answer stands; it counts for nothing.
+    The evidence of a question that is not answerable quotes a part of the answer; no measure uses it.
     """
 
     id: str
@@ -54,19 +55,19 @@ class GoldQuestion(Struct, frozen=True, omit_defaults=True):
 
 
 class GoldProblem(Struct, frozen=True):
-    """What is wrong with a line of a gold file."""
+    """A problem of a line of a gold file."""
 
     line: int
     question: str
-    """The question's id; empty where the line has none."""
+    """Id of the question; empty where the line has none."""
     problem: str
-    """One sentence."""
+    """The message, one sentence."""
     nearest: str = ""
-    """For a quote that is not there, the text that is most like it."""
+    """Most similar text of the document, for a quote that is not in it."""
 
 
 def read_gold(path: Path) -> list[GoldQuestion]:
-    """Reads a gold file, one JSON object a line, from which nothing may be measurable yet.
+    """Reads a gold file, one JSON object a line; it may hold no answerable question yet.
 
     Raises:
         GoldError: the file cannot be read, or a line is no gold question; the message names it.
@@ -92,10 +93,10 @@ def load_gold(path: Path) -> list[GoldQuestion]:
 
 
 def locate(questions: Sequence[GoldQuestion], engine: "Engine") -> dict[str, list[Span]]:
-    """Where the evidence of each question stands in the indexed documents.
+    """Returns the spans of each question's evidence in the indexed documents, by question id.
 
     Raises:
-        GoldError: a document is not indexed, or a quote is not there once; the message names the question.
+        GoldError: a document is not indexed, or a quote is not in it exactly once; the message names the question.
     """
     texts = _Texts(engine)
     spans: dict[str, list[Span]] = {}
@@ -110,7 +111,7 @@ def locate(questions: Sequence[GoldQuestion], engine: "Engine") -> dict[str, lis
 
 
 def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
-    """How many questions a gold file holds, and all that is wrong with it, by line; 0 is the file as a whole.
+    """Returns the number of questions in a gold file, and all its problems; line 0 stands for the file as a whole.
 
     Raises:
         GoldError: the file cannot be read.
@@ -121,7 +122,7 @@ def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
     for number, each in _lines(path):
         if isinstance(each, GoldProblem):
             problems.append(each)
-            count += not each.question  # one with an id is given besides
+            count += not each.question  # where the problem has an id, the question follows and is counted then
             continue
         count += 1
         questions.append(each)
@@ -141,7 +142,7 @@ def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
 
 
 def places_of(quote: str, text: str) -> list[int]:
-    """Every offset at which a quote stands."""
+    """Returns all offsets at which a quote occurs in a text."""
     places, start = list[int](), text.find(quote) if quote else -1
     while start >= 0:
         places.append(start)
@@ -150,7 +151,7 @@ def places_of(quote: str, text: str) -> list[int]:
 
 
 class _Texts:
-    """The texts of indexed documents by path; one is held as long as the next is the same."""
+    """Texts of indexed documents by path; keeps the last one for the next call."""
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
@@ -158,7 +159,7 @@ class _Texts:
         self._held: tuple[str, str] | None = None
 
     def get(self, path: str) -> str | None:
-        """The text, or None for a document that is not indexed."""
+        """Returns the text, or None for a document that is not indexed."""
         if path not in self._ids:
             return None
         if self._held is None or self._held[0] != path:
@@ -167,19 +168,19 @@ class _Texts:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
-    """Every line that is not blank with its number: a question, what is wrong with it, or both, the problem first."""
+    """Yields each line that is not blank, with its number: its problem, its question, or both in this order."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise GoldError(f"The gold file “{path}” cannot be read ({_cause(error)}).") from None
     known: dict[str, int] = {}
-    # A quote may hold what else str.splitlines takes for a line end.
+    # str.splitlines would also split at other characters, which a quote may hold.
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         where = f"Line {number} of {path}"
         try:
-            question = _QUESTION.decode(line)
+            question = _QUESTIONS.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
             yield number, GoldProblem(number, "", f"{where} is no gold question: {error}.")
             continue
@@ -199,7 +200,7 @@ def _lines(path: Path) -> Iterator[tuple[int, GoldQuestion | GoldProblem]]:
 
 
 def _unusable(path: Path, questions: Sequence[GoldQuestion]) -> str:
-    """Why nothing can be measured with the questions; empty where something can."""
+    """Returns the reason why nothing can be measured with the questions; empty where something can."""
     if not questions:
         return f"The gold file “{path}” holds no question: add one (docs/evaluation.md says how)."
     if not any(question.answerable for question in questions):
@@ -211,7 +212,7 @@ def _unusable(path: Path, questions: Sequence[GoldQuestion]) -> str:
 
 
 def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
-    """Where a quote stands, or what is wrong with it."""
+    """Returns the span of a quote, or a message about its problem."""
     quote = f"“{item.quote[:SHOWN]}{'…' if len(item.quote) > SHOWN else ''}”"
     if text is None:
         return (
@@ -234,7 +235,7 @@ def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
 
 
 def _nearest(quote: str, text: str) -> str:
-    """The stretch of the text that is most like the quote (the normalised indel similarity of rapidfuzz)."""
+    """Returns the part of the text that is most similar to the quote (rapidfuzz's normalised indel similarity)."""
     from rapidfuzz.distance import Indel
     from rapidfuzz.fuzz import partial_ratio_alignment
 
@@ -250,4 +251,4 @@ def _cause(error: OSError | UnicodeDecodeError) -> str:
     return f"{error.strerror}: check the path" if isinstance(error, OSError) else "it is not UTF-8: save it as such"
 
 
-_QUESTION = msgspec.json.Decoder(GoldQuestion)
+_QUESTIONS = json_decoder(GoldQuestion)

@@ -1,1 +1,1 @@
-"""Values to tables, pages and files for other tools."""
+"""Reports: measures aggregated, and written as tables, pages and files for other tools."""

@@ -1,4 +1,4 @@
-"""Values of questions to aggregates, with what they were made with."""
+"""Reports: aggregates of the questions' measures, with the settings and versions that they were made with."""
 
 import hashlib
 import platform
@@ -16,32 +16,28 @@ from rag_qa.evaluation.names import TAGGED
 from rag_qa.evaluation.results import Aggregate, Evaluation, QuestionResult, Report, TagResult
 from rag_qa.evaluation.run.abstention import judge_abstention
 from rag_qa.evaluation.statistics import aggregate, estimate
-from rag_qa.settings import IndexSettings
+from rag_qa.settings import SCORE_SETTINGS, IndexSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["make_report"]
 
-FEWEST = 10  # questions of a tag: an interval over fewer is too narrow to be believed
+FEWEST = 10  # questions of a tag: an interval over fewer is too narrow to be trusted
 
 LIBRARIES = ("faiss-cpu", "ir-measures", "numpy", "onnxruntime", "scipy", "sentence-transformers", "tantivy")
-ANSWERING_SETTINGS = (
-    "depth",
-    "dense_weight",
-    "word_coverage",
-    "sentence_scores",
-    "expand_acronyms",
-    "collapse_duplicates",
-    "highlights",
-    "reranker",
-    "exact_search",
-)
-"""What changes an answer without another index."""
+ANSWERING_SETTINGS = (*SCORE_SETTINGS, "highlights", "reranker", "exact_search")
+"""Settings that change an answer without another index."""
 
 
 def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
-    """The report of an evaluation of what an engine answered."""
+    """Returns the report of an evaluation of an engine.
+
+    Args:
+        name: the name of the collection.
+        engine: the engine that answered.
+        evaluation: the results of its answers.
+    """
     settings, questions = structs.asdict(engine.settings), evaluation.questions
     return Report(
         collection=name,
@@ -70,7 +66,7 @@ def make_report(name: str, engine: Engine, evaluation: Evaluation) -> Report:
 
 
 def _means(questions: Sequence[QuestionResult], names: Sequence[str] = ()) -> dict[str, Aggregate]:
-    """The means over the answerable questions, of all measures or of those of the names that there are."""
+    """Returns the means over the answerable questions, of all measures or of those named, where they exist."""
     answerable = [question.measures for question in questions if question.answerable]
     return {
         name: aggregate([measures[name] for measures in answerable])
@@ -99,7 +95,7 @@ def _percentile(share: int, values: "NDArray[np.float64]") -> float:
 
 
 def _documents_digest(engine: Engine) -> str:
-    """Equal for the same documents, whatever the settings."""
+    """Returns a digest of the documents' paths and bytes, which does not depend on the settings."""
     digest = hashlib.sha256()
     for info, _ in engine.collection.documents():
         digest.update(f"{info.path}\0{info.sha256}\n".encode())

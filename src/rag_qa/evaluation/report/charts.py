@@ -1,4 +1,4 @@
-"""Charts as SVG in the colours of the page they stand in, light or dark. The only file that imports matplotlib."""
+"""SVG charts in the colours of the page that holds them, light or dark. No other module imports matplotlib."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from rag_qa.evaluation.results import Report
 
 __all__ = ["ablation_chart", "latency_chart", "recall_chart", "risk_chart"]
 
-# What matplotlib draws in these colours is drawn in the page's custom properties.
+# Colours that matplotlib draws with, and that the page's custom properties then replace.
 INK, GRID, MAIN, GOOD, BAD = "#010203", "#010204", "#010205", "#010206", "#010207"
 PROPERTIES = {INK: "--ink", GRID: "--line", MAIN: "--accent", GOOD: "--good", BAD: "--bad"}
 STYLE: dict[Any, Any] = {
@@ -36,11 +36,11 @@ STYLE: dict[Any, Any] = {
 }
 SIZE = (4.8, 3.0)  # inches
 BINS = 24
-FEW = 12  # points of a curve that are marked, since one alone would not be seen
+FEW = 12  # curves with fewer points have markers: a single point would be invisible
 
 
 def risk_chart(report: Report) -> str:
-    """Coverage against risk."""
+    """Returns a chart of risk against coverage."""
 
     def draw(axes: Axes) -> None:
         coverage, risk = zip(*report.abstention.curve, strict=True)
@@ -52,7 +52,7 @@ def risk_chart(report: Report) -> str:
 
 
 def recall_chart(report: Report) -> str:
-    """Recall by the number of passages, with intervals."""
+    """Returns a chart of recall@k against k, with intervals."""
     found = [(k, report.metrics[f"recall@{k}"]) for k in CUTOFFS]
 
     def draw(axes: Axes) -> None:
@@ -68,7 +68,7 @@ def recall_chart(report: Report) -> str:
 
 
 def latency_chart(report: Report) -> str:
-    """How many answers took how long."""
+    """Returns a histogram of the latency of answers."""
     values = [question.latency_ms for question in report.questions]
 
     def draw(axes: Axes) -> None:
@@ -84,7 +84,7 @@ def latency_chart(report: Report) -> str:
 
 
 def ablation_chart(ablation: Ablation, measure: str) -> str:
-    """By how much each variant differs from the default, with intervals."""
+    """Returns a chart of each variant's difference from the default in a measure, with intervals."""
     rows = [(row.variant.stage, row.variant.name, row.against[measure]) for row in ablation.rows if row.against]
 
     def draw(axes: Axes) -> None:
@@ -102,7 +102,7 @@ def ablation_chart(ablation: Ablation, measure: str) -> str:
 
 
 def _svg(draw: Callable[[Axes], None], label: str, width: float = SIZE[0], height: float = SIZE[1]) -> str:
-    """The chart as an element for a page."""
+    """Draws a chart and returns it as an SVG element."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
@@ -112,7 +112,7 @@ def _svg(draw: Callable[[Axes], None], label: str, width: float = SIZE[0], heigh
         )
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # the same in every chart; nothing refers to them
+    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # ids would repeat in every chart; nothing refers to them
     for colour, name in PROPERTIES.items():
         svg = svg.replace(colour, f"var({name})")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)

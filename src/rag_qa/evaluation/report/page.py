@@ -1,4 +1,4 @@
-"""Evaluations as one HTML page that needs nothing else: no script, no network."""
+"""Evaluations as one self-contained HTML page, without scripts or other files."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,7 +22,7 @@ SHOWN_PASSAGES = 5
 
 
 class Piece(Struct, frozen=True):
-    """A stretch of a passage that is all evidence, or marked, or neither."""
+    """A part of a passage that is wholly evidence or not, and wholly highlighted or not."""
 
     text: str
     evidence: bool
@@ -30,7 +30,7 @@ class Piece(Struct, frozen=True):
 
 
 def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Writes the page."""
+    """Writes outcomes as a page, with the questions that went worst first."""
     environment = Environment(
         loader=PackageLoader("rag_qa.evaluation.report", ""),
         autoescape=True,
@@ -59,12 +59,12 @@ def write_page(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def _harmless(value: object) -> object:
-    """What is shown: texts, ids and names without control characters."""
+    """Returns a value as the page may show it: strings without control characters."""
     return printable(value) if type(value) is str else value
 
 
 def _charts(outcome: Outcome) -> list[tuple[str, Markup]]:
-    """Captions and charts; the charts hold no text of documents or questions."""
+    """Returns charts with their captions; no chart holds text of documents or questions."""
     report = outcome.report
     charts = [
         ("Recall by k, with 95 % intervals", recall_chart(report)),
@@ -81,7 +81,7 @@ def _worst_first(question: QuestionResult) -> tuple[bool, float, str]:
 
 
 def _pieces(item: Retrieved, question: QuestionResult) -> list[Piece]:
-    """A passage's text in stretches."""
+    """Splits a passage at the borders of evidence and highlights."""
     evidence = [(span.start, span.end) for span in question.evidence if span.document == item.document]
     borders = {item.start, item.end}
     for start, end in (*evidence, *item.highlights):

@@ -1,4 +1,4 @@
-"""The last evaluation of an index by gold questions, kept beside its snapshots for whoever looks at the collection."""
+"""The last report of an index, stored beside its snapshots for the page about the collection."""
 
 from pathlib import Path
 
@@ -6,37 +6,35 @@ import msgspec
 from msgspec import structs
 
 from rag_qa.engine import Engine
-from rag_qa.errors import WriteError
+from rag_qa.errors import write_errors
 from rag_qa.evaluation.results import Report
 from rag_qa.files import write_atomically
+from rag_qa.schemas import json_decoder
 
 __all__ = ["keep_report", "kept_report"]
 
 FILE = "evaluation.json"
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_REPORTS = msgspec.json.Decoder(Report)
+_REPORTS = json_decoder(Report)
 
 
 def keep_report(index: Path, report: Report) -> Path:
-    """Keeps a report in the folder of the index, in the place of an older one; gives where.
+    """Stores a report in the folder of the index, replacing an older one; returns its path.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     path = index / FILE
-    try:
+    with write_errors(path, OSError):
         write_atomically(path, msgspec.json.encode(report).decode())
-    except OSError as error:
-        raise WriteError(path, error) from None
     return path
 
 
 def kept_report(index: Path, engine: Engine) -> Report | None:
-    """The report of what an engine answers, if the last evaluation was of its snapshot with its settings."""
+    """Returns the stored report if it is about the engine's snapshot and settings; otherwise None."""
     path = index / FILE
     try:
-        if not path.is_file():  # a pipe would never end
+        if not path.is_file():  # reading a pipe would block
             return None
         report = _REPORTS.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Evaluations as tables for the terminal."""
+"""Evaluations as tables on a terminal."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from rag_qa.evaluation.names import GROUPS, MEASURED, TAGGED
 from rag_qa.text.printable import in_line
 
-if TYPE_CHECKING:  # checking gold needs none of what makes these
+if TYPE_CHECKING:  # `eval check` shows problems without importing an evaluation
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # checking gold needs none of what makes these
     from rag_qa.evaluation.compare.comparison import Change, Comparison
     from rag_qa.evaluation.compare.gate import Verdict
     from rag_qa.evaluation.gold.gold_file import GoldProblem
+    from rag_qa.evaluation.report.outcome import Outcome
     from rag_qa.evaluation.results import Aggregate, QuestionResult, Report
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "show_calibration",
     "show_comparison",
     "show_gate",
+    "show_outcomes",
     "show_problems",
     "show_questions",
     "show_reports",
@@ -40,17 +42,31 @@ EXCERPT = 100
 STYLES = {"better": "green", "worse": "bold red"}
 WIDTH_OF_NAME, WIDTH_OF_INTERVAL = 26, 23  # columns of the terminal
 WIDTH_OF_VARIANT, WIDTH_OF_FIGURE = 38, 15
-WIDEST = 400  # columns, where there is no terminal that has a width
+WIDEST = 400  # columns, where the output is no terminal
 
 
 def console_of_tables() -> Console:
-    """A console in which, unless it is a terminal, tables are as wide as they have to be."""
+    """Returns a console that, unless it is a terminal, has room for tables of any width."""
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDEST)
 
 
+def show_outcomes(outcomes: "Sequence[Outcome]", console: Console, *, verbose: bool) -> None:
+    """Prints outcomes as tables: with `verbose` every question first, then the reports, then the parts of each."""
+    for each in outcomes if verbose else ():
+        show_questions(each.report, console)
+    show_reports([each.report for each in outcomes], console)
+    for each in outcomes:
+        if each.ablation:
+            show_ablation(each.ablation, console)
+        if each.comparison:
+            show_comparison(each.comparison, console)
+        if each.gate:
+            show_gate(each.gate, console)
+
+
 def show_reports(reports: "Sequence[Report]", console: Console) -> None:
-    """All measures with their intervals, one column for each collection."""
+    """Prints all measures with their intervals, one column for each collection."""
     for some in _fitting(reports, WIDTH_OF_INTERVAL, WIDTH_OF_NAME, console):
         table = _table("values with 95 % intervals")
         table.add_column("measure", no_wrap=True)
@@ -72,7 +88,7 @@ def show_reports(reports: "Sequence[Report]", console: Console) -> None:
 
 
 def show_calibration(name: str, found: "Calibrated", path: "Path", console: Console) -> None:
-    """How good a calibration is on questions that it was not fitted on."""
+    """Prints the measures of a calibration on questions that it was not fitted on, and its path."""
     table = _table(f"{in_line(name)}: confidence, cross-validated")
     table.add_column("measure", no_wrap=True)
     table.add_column("value (95 % interval)", justify="right")
@@ -89,7 +105,7 @@ def show_calibration(name: str, found: "Calibrated", path: "Path", console: Cons
 
 
 def show_questions(report: "Report", console: Console) -> None:
-    """Every question and its first passages, and the measures by tag."""
+    """Prints every question with its first passages, and the measures by tag."""
     for question in report.questions:
         _show_question(question, console)
     if report.tags:
@@ -104,7 +120,7 @@ def show_questions(report: "Report", console: Console) -> None:
 
 
 def show_comparison(comparison: "Comparison", console: Console) -> None:
-    """Differences by measure with their tests, and the questions that changed most, side by side."""
+    """Prints differences by measure with their tests, and the questions that changed most, side by side."""
     table = _table(f"{comparison.collection}: {comparison.questions} questions against {comparison.base_snapshot}")
     table.add_column("measure", no_wrap=True)
     for column in ("base → now", "difference (95 % interval)", "p", "wins/losses/ties"):
@@ -131,7 +147,7 @@ def show_comparison(comparison: "Comparison", console: Console) -> None:
 
 
 def show_gate(gate: "Verdict", console: Console) -> None:
-    """What was checked, what failed last."""
+    """Prints the checks that hold, then those that failed."""
     for sentence in gate.checked:
         console.print(Text(in_line(f"holds   {sentence}")), soft_wrap=True)
     for sentence in gate.failed:
@@ -140,7 +156,7 @@ def show_gate(gate: "Verdict", console: Console) -> None:
 
 
 def show_ablation(ablation: "Ablation", console: Console) -> None:
-    """What each variant reached, and by how much it differs from the default."""
+    """Prints the measures of each variant, and its differences from the default."""
     names = [name for name in MEASURED if name in ablation.rows[0].figures]
     for some in _fitting(names, WIDTH_OF_FIGURE, WIDTH_OF_VARIANT, console):
         table = _table(f"{ablation.collection}: {ablation.questions} questions, each stage against the default")
@@ -163,7 +179,7 @@ def show_ablation(ablation: "Ablation", console: Console) -> None:
 
 
 def show_problems(questions: int, problems: "Sequence[GoldProblem]", console: Console) -> None:
-    """What is wrong with a gold file, line by line."""
+    """Prints the problems of a gold file, line by line."""
     for each in problems:
         line = f"line {each.line:4}  {each.problem}" if each.line else each.problem
         console.print(Text(in_line(line)), soft_wrap=True)
@@ -222,13 +238,13 @@ def _excerpt(text: str) -> str:
 
 
 def _fitting(columns: "Sequence[Item]", width: int, taken: int, console: Console) -> "list[Sequence[Item]]":
-    """The columns in groups for tables that fit into the console beside what is repeated in each."""
+    """Splits columns into groups whose tables fit the console; `taken` is the width of the columns that repeat."""
     count = max(1, (console.width - taken) // width)
     return [columns[first : first + count] for first in range(0, len(columns), count)]
 
 
 def _figure(row: "Row", name: str) -> Text:
-    """What a variant reached, and below by how much it differs."""
+    """Returns a cell with a variant's figure and, below it, its difference from the default."""
     cell = Text(_number(name, row.figures[name].value))
     if row.against and row.against[name].verdict != "equal":
         each = row.against[name]
@@ -244,7 +260,7 @@ def _cell(name: str, figure: "Aggregate | None") -> str:
 
 
 def _number(name: str, value: float) -> str:
-    """A share with three digits and no leading zero, milliseconds with one."""
+    """Formats a share with three decimals and no leading zero, milliseconds with one decimal."""
     return f"{value:.1f}" if name.startswith("latency") else f"{value:.3f}".replace("0.", ".", 1)
 
 
@@ -265,5 +281,5 @@ def _title(report: "Report") -> str:
 
 
 def _short(collection: str) -> str:
-    """A path as the name of a column."""
+    """Shortens the path of a gold file to the name of a column."""
     return in_line(collection.removesuffix("/gold.jsonl").removesuffix(".jsonl"))

@@ -1,4 +1,4 @@
-"""Run and qrels files in TREC's form, for other tools."""
+"""Run and qrels files in TREC's format, for other tools."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,14 @@ from rag_qa.evaluation.results import Evaluation
 __all__ = ["write_trec"]
 
 TAG = "rag_qa"
-STEP = 1e-6  # between equal scores, which tools would order by name; trec_eval reads scores in single precision
+STEP = 1e-6  # difference given to equal scores, which tools would order by name; trec_eval reads single precision
 
 
 def write_trec(name: str, evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
-    """Writes NAME.run and NAME.qrels, and gives their paths.
+    """Writes NAME.run and NAME.qrels, and returns their paths.
 
     An item is a document of a BEIR collection, otherwise `document:start-end` of a passage. White space and percent
-    signs in names are percent-encoded. Scores are the fused ones, but for equal ones, which are made to fall by a
-    millionth.
+    signs in names are percent-encoded. Scores are the fused scores; equal ones are made to fall by a millionth.
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^\w.-]+", "_", name.removesuffix(".jsonl")).strip("_") or "eval"
@@ -42,7 +41,7 @@ def write_trec(name: str, evaluation: Evaluation, folder: Path) -> tuple[Path, P
 
 
 def _falling(items: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
-    """The items with scores of which each is less than the one before."""
+    """Yields the items with strictly falling scores."""
     last = float("inf")
     for item, score in items:
         last = min(score, last - STEP)
@@ -50,5 +49,5 @@ def _falling(items: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
 
 
 def _token(name: str) -> str:
-    """A name without white space."""
+    """Percent-encodes white space and percent signs of a name."""
     return re.sub(r"[\s%]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)

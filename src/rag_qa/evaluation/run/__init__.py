@@ -1,1 +1,1 @@
-"""Questions through the engine, and values of what came back."""
+"""Runs: asks the questions, and judges the answers by measures."""

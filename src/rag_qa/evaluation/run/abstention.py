@@ -1,4 +1,4 @@
-"""Whether the system knows when it does not know: confidence against whether the passages answered."""
+"""Abstention: measures how well confidence predicts whether the passages answer the question."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,12 +20,12 @@ BINS = 10
 def judge_abstention(
     source: str, confidences: Sequence[float], answered: Sequence[bool], right: Sequence[bool]
 ) -> Abstention:
-    """Judges confidence over all questions, those that cannot be answered among them.
+    """Measures confidence over all questions, including those that cannot be answered.
 
     Args:
-        source: what the confidences are.
+        source: the source of the confidences, as `Abstention.confidence`.
         confidences: from 0 to 1; 0 where nothing was found.
-        answered: whether the answer says that it is one.
+        answered: whether the answer counts as an answer.
         right: whether its passages hold evidence.
     """
     sure, correct = np.asarray(confidences, dtype=float), np.asarray(right, dtype=bool)
@@ -45,7 +45,7 @@ def judge_abstention(
 
 
 def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
-    """The chance that a right answer has more confidence than a wrong one, ties counting half (Mann and Whitney)."""
+    """Returns the chance that a right answer has more confidence than a wrong one; ties count half (Mann, Whitney)."""
     positive = int(right.sum())
     negative = len(right) - positive
     if not positive or not negative:
@@ -55,14 +55,14 @@ def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> flo
 
 
 def _calibration_error(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
-    """Expected calibration error over ten bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
+    """Returns the expected calibration error over ten bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = [abs(float(np.sum(confidence[bins == each]) - np.sum(right[bins == each]))) for each in range(BINS)]
     return sum(gaps) / len(confidence)
 
 
 def _area(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
-    """Area under the risk-coverage curve (Geifman and El-Yaniv 2017): the mean risk over all coverages."""
+    """Returns the area under the risk-coverage curve (Geifman and El-Yaniv 2017): the mean risk over all coverages."""
     coverage, risk = _risk_coverage(confidence, right)
     return float(np.sum(risk * np.diff(coverage, prepend=0.0)))
 
@@ -70,7 +70,7 @@ def _area(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> floa
 def _risk_coverage(
     confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]"
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Coverage and risk after each group of equally confident answers, most confident first."""
+    """Returns coverage and risk after each group of equally confident answers, most confident first."""
     order = np.argsort(-confidence, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True))
     wrong = np.cumsum(~right[order])[ends]

@@ -1,4 +1,4 @@
-"""Questions through the engine, and what came of each."""
+"""Runs: asks an engine all questions, and measures its answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -28,10 +28,11 @@ DEFAULT_K = 5  # passages that a user gets
 def ask_in_turns(
     engines: Mapping[str, Engine], questions: Mapping[str, str], progress: Progress
 ) -> dict[str, dict[str, Answer]]:
-    """The answers that a user gets, by engine and question.
+    """Asks every engine all questions, as a user would, and returns the answers by engine and question.
 
-    The engines take turns, so that noise meets the times of all alike, in random order and at different questions, so
-    that none always finds in the processor's caches what another has just read. Before, each has answered once.
+    For a fair comparison of latencies the engines take turns, so that noise affects all alike. Their order is random,
+    and in each turn they ask different questions, so that none profits from what another has just read into the
+    processor's caches. Each engine answers one question before the measurement.
 
     Raises:
         GoldError: a question cannot be asked; the message names it.
@@ -59,21 +60,21 @@ def ask_in_turns(
 def evaluate_gold(
     questions: Sequence[GoldQuestion], engine: Engine, answers: Mapping[str, Answer], progress: Progress
 ) -> Evaluation:
-    """Judges passages, highlights and confidence of gold questions; the measures: docs/evaluation.md.
+    """Judges passages, highlights and confidence of gold questions; docs/evaluation.md defines the measures.
 
     For recall, every passage of the index that overlaps an evidence quote is relevant.
 
     Args:
-        questions: the questions.
-        engine: asked again for more passages than a user gets.
-        answers: what it answered, by question.
-        progress: told how far it is.
+        questions: the gold questions.
+        engine: the engine, which is asked again for more passages than a user gets.
+        answers: its answers with the default number of passages, by question.
+        progress: called with a stage, the questions done, and their total.
 
     Raises:
-        GoldError: a quote cannot be found in the indexed documents.
+        GoldError: a quote is not in its document, or no passage overlaps the evidence of a question.
     """
     spans = locate(questions, engine)
-    depth = max(DEFAULT_K, min(DEPTH, engine.settings.depth))  # a larger k would find more than a user's question does
+    depth = max(DEFAULT_K, min(DEPTH, engine.settings.depth))  # a larger k would search deeper than a user's question
     every = relevant_passages(spans, engine)
     qrels = {question.id: every[question.id] for question in questions if question.answerable}
     if lost := [question for question, passages in qrels.items() if not passages]:
@@ -111,7 +112,7 @@ def evaluate_gold(
 def evaluate_collection(
     collection: Collection, engine: Engine, answers: Mapping[str, Answer], progress: Progress
 ) -> Evaluation:
-    """Ranks the documents of a BEIR collection, where a document's score is its best passage's; see `evaluate_gold`."""
+    """Judges the ranking of the documents of a BEIR collection by their best passages; Args as `evaluate_gold`."""
     runs: dict[str, list[tuple[str, float]]] = {}
     found: dict[str, list[Retrieved]] = {}
     for done, (question, text) in enumerate(collection.questions.items()):
@@ -136,12 +137,12 @@ def evaluate_collection(
 
 
 def _ask(engine: Engine, question: str, k: int) -> Answer:
-    """The `k` best passages, however many a user may ask for."""
+    """Asks for the `k` best passages, even if `max_k` is smaller."""
     return (engine if k <= engine.settings.max_k else engine.with_settings(max_k=k)).ask(question, k=k)
 
 
 def _best_passages(engine: Engine, question: str, relevant: Mapping[str, int]) -> list[Retrieved]:
-    """The best passage of each document that was found, best first."""
+    """Returns the best passage of each retrieved document, best first."""
     best: dict[str, Retrieved] = {}
     hits = search(read_query(question, engine.searcher), engine.settings.depth, None, engine.searcher).hits
     for hit, (document, passage) in zip(hits, engine.index.passages([hit.row for hit in hits]), strict=True):
@@ -184,7 +185,10 @@ def _result(
 
 
 def _confidence(answer: Answer) -> float:
-    """The answer's confidence; while it has none, the best inner product, which unlike the fused score is absolute."""
+    """Returns the answer's confidence or, where it has none, the best inner product, clipped to 0..1.
+
+    Unlike the fused score, the inner product does not depend on the other candidates.
+    """
     if answer.confidence is not None:
         return answer.confidence
     return float(np.clip(max((passage.scores.dense for passage in answer.passages), default=0.0), 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""An answer against the evidence of its question."""
+"""Judgement of an answer by the evidence of its question."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,11 +10,11 @@ from rag_qa.types import RankedPassage
 
 __all__ = ["copies_of", "item_of", "judge", "relevant_passages", "text_measures"]
 
-MARKED_PASSAGES = 3  # passages whose marks are judged
+MARKED_PASSAGES = 3  # passages whose highlights are judged
 
 
 def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
-    """By question, every passage of the index that overlaps an evidence quote, with grade 1."""
+    """Returns the qrels: by question, every passage of the index that overlaps an evidence quote, with grade 1."""
     wanted = {span.document for found in spans.values() for span in found}
     passages: dict[str, list[Place]] = {
         info.path: [(info.path, passage.start, passage.end) for passage in engine.collection.passages(info.id)]
@@ -30,7 +30,7 @@ def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> di
 
 
 def judge(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
-    """A passage is relevant when it, or one of its `also_in`, overlaps a quote."""
+    """Judges a passage: it is relevant if it, or one of its `also_in`, overlaps a quote."""
     citation = passage.citation
     marks = [(mark.start, mark.end) for mark in passage.highlights]
     return Retrieved(
@@ -48,22 +48,30 @@ def judge(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
 
 
 def item_of(passage: RankedPassage, spans: Sequence[Span]) -> str:
-    """What the rank measures know a passage by: the first relevant one of the places that it shows."""
+    """Returns the id of a passage in the run: the first of its places that is relevant, otherwise its first place."""
     places = _places(passage)
     return _key(*next((place for place in places if any(span.overlaps(*place) for span in spans)), places[0]))
 
 
 def copies_of(passages: Sequence[RankedPassage], spans: Sequence[Span]) -> set[str]:
-    """Other places of statements that were shown: they are not missed, and count once with the place in `item_of`."""
+    """Returns the ids of the places of shown passages other than `item_of`.
+
+    They are duplicates: the passage counts once, and recall does not miss them.
+    """
     return {_key(*place) for passage in passages for place in _places(passage)} - {
         item_of(passage, spans) for passage in passages
     }
 
 
 def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: TokenGrid) -> dict[str, float]:
-    """How well the returned text, and what is marked in it, covers the evidence of an answerable question.
+    """Measures how well the retrieved text, and its highlights, cover the evidence of an answerable question.
 
-    Where nothing was found, every measure has its worst value: 0, and 1 for the share that is marked.
+    Where nothing was found, every measure has its worst value: 1 for `marked_share`, 0 for the others.
+
+    Args:
+        found: the retrieved passages, best first.
+        spans: the evidence of the question.
+        tokens: the token grid of the documents.
     """
     first, best = found[:MARKED_PASSAGES], found[:SPAN_DEPTH]
     evidence = [(span.document, span.start, span.end) for span in spans]
@@ -97,7 +105,7 @@ def _marks(item: Retrieved) -> Iterable[Place]:
 
 
 def _holds(item: Retrieved, span: Span) -> bool:
-    """Whether all of a quote is marked; neighbouring sentences count as one, with the white space between them."""
+    """Returns whether a quote is wholly highlighted; adjacent sentences count as one, with the white space between."""
     marks = sorted(item.highlights)
     joined: list[tuple[int, int]] = []
     for start, end in marks:

@@ -1,4 +1,4 @@
-"""Ranking measures of each question: trec_eval's, through ir-measures; a question without a result scores zero."""
+"""Ranking measures of each question, computed by trec_eval through ir-measures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,15 +21,15 @@ MEASURES: dict[str, Measure] = {
 
 
 def ranking_measures(relevant: Qrels, ranked: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Each question's ranking measures.
+    """Returns the ranking measures by question; a question without a result scores zero.
 
     Args:
-        relevant: by question, the relevant items and their grade.
-        ranked: by question, the items that were found, best first.
+        relevant: by question, the grade of each relevant item.
+        ranked: by question, the retrieved items, best first.
     """
     names = {MEASURES[name]: name for name in RANKING}
     scores = {question: dict.fromkeys(RANKING, 0.0) for question in relevant}
-    # Ranks become scores, so that trec_eval's own breaking of ties changes no order.
+    # Ranks serve as scores: they have no ties, which trec_eval would break in an order of its own.
     run = {question: {item: -float(rank) for rank, item in enumerate(items)} for question, items in ranked.items()}
     plain = {question: dict(items) for question, items in relevant.items()}
     for metric in ir_measures.iter_calc(list(names), plain, run):

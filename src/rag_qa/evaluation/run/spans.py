@@ -1,6 +1,7 @@
-"""How much of the evidence was returned, and how much besides, in characters or tokens.
+"""Span measures: recall, precision and intersection over union of retrieved text, in characters or tokens.
 
-Defined as in Chroma's "Evaluating Chunking Strategies for Retrieval" (Smith and Troynikov 2024): docs/evaluation.md.
+They are defined as in Chroma's "Evaluating Chunking Strategies for Retrieval" (Smith and Troynikov 2024); see
+docs/evaluation.md.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,28 +15,28 @@ from rag_qa.text.tokens import token_starts
 __all__ = ["Place", "SpanScores", "TokenGrid", "span_scores"]
 
 Place = tuple[str, int, int]
-"""Document, start, end."""
+"""Path of a document, start and end (exclusive), in characters or tokens."""
 Range = tuple[int, int]
 DOCUMENTS_HELD = 64
 
 
 class SpanScores(Struct, frozen=True):
-    """Shares from 0 to 1."""
+    """Span measures, each from 0 to 1."""
 
     recall: float
-    """Of the evidence, what was found."""
+    """Share of the evidence that was retrieved."""
     precision: float
-    """Of what was found, the evidence; what was returned twice counts twice."""
+    """Share of the retrieved text that is evidence; text that was retrieved twice counts twice."""
     iou: float
-    """The found evidence, of all that was found and the evidence that was not."""
+    """Intersection over union: the evidence retrieved, over all retrieved text and the evidence missed."""
 
 
 def span_scores(evidence: Iterable[Place], found: Sequence[Place]) -> SpanScores:
-    """Scores of what was found for a question; nothing found scores zero.
+    """Computes the span measures of a question; they are zero where nothing was retrieved.
 
     Args:
-        evidence: places of the evidence; where two overlap, what they share counts once.
-        found: places that were returned.
+        evidence: places of the evidence; a part that two of them share counts once.
+        found: places that were retrieved.
     """
     wanted, returned = _by_document(evidence), _by_document(found)
     wanted_length = sum(map(_length, wanted.values()))
@@ -47,22 +48,22 @@ def span_scores(evidence: Iterable[Place], found: Sequence[Place]) -> SpanScores
 
 
 class TokenGrid:
-    """Places of characters as places of tokens (cl100k_base) of the whole document."""
+    """Converter of places from characters to tokens (cl100k_base) of the whole document."""
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
-        """Takes what gives the text of a document."""
+        """Takes a function that returns the text of a document by its path."""
         self._starts = lru_cache(DOCUMENTS_HELD)(lambda document: np.array(token_starts(text_of(document)), np.int32))
 
     def place(self, place: Place) -> Place:
-        """The tokens that have a character in the place."""
+        """Returns the range of tokens that share a character with the place."""
         document, start, end = place
         starts = self._starts(document)
-        holding = starts[np.searchsorted(starts, start, "right") - 1]  # where the token of the first character begins
+        holding = starts[np.searchsorted(starts, start, "right") - 1]  # start of the token of the first character
         return document, int(np.searchsorted(starts, holding, "left")), int(np.searchsorted(starts, end, "left"))
 
 
 def _by_document(places: Iterable[Place]) -> Mapping[str, list[Range]]:
-    """The ranges of each document in order, those that touch joined."""
+    """Returns the ranges of each document in order; touching ranges are joined."""
     joined: dict[str, list[Range]] = {}
     for document, start, end in sorted(places):
         ranges = joined.setdefault(document, [])

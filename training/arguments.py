@@ -1,4 +1,4 @@
-"""What a training script is asked for on its command line: the collections, opened, and which may be trained on."""
+"""Command line of the training scripts: opens the collections, and tells which of them are trained on."""
 
 import argparse
 from pathlib import Path
@@ -10,19 +10,19 @@ from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.evaluation.run.subjects import Subject, gold_subject, open_collection
 from rag_qa.settings import Settings
 
-__all__ = ["Asked", "read_arguments", "silent"]
+__all__ = ["Arguments", "read_arguments", "silent"]
 
 
-class Asked(Struct, frozen=True):
-    """The subjects, the names of those that may be trained on, and whether to write what comes out."""
+class Arguments(Struct, frozen=True):
+    """The subjects, the names of those that are trained on, and whether to write the result."""
 
     subjects: list[Subject]
-    licensed: list[str]
+    trained_on: list[str]
     write: bool
 
 
-def read_arguments(description: str | None) -> Asked:
-    """Reads the command line, and opens what it names."""
+def read_arguments(description: str | None) -> Arguments:
+    """Parses the command line, and opens the collections that it names."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collections", nargs="*", type=Path)
     parser.add_argument("--test", nargs="*", type=Path, default=[])
@@ -34,8 +34,8 @@ def read_arguments(description: str | None) -> Asked:
     if options.gold:
         subjects.append(gold_subject(options.gold.parent.name, load_gold(options.gold), Engine.open(options.index)))
     tested = {folder.resolve().name for folder in options.test}
-    return Asked(subjects, [each.name for each in subjects if each.name not in tested], options.write)
+    return Arguments(subjects, [each.name for each in subjects if each.name not in tested], options.write)
 
 
 def silent(*_: object) -> None:
-    """No progress wanted."""
+    """Ignores progress."""
