@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from rag_qa.errors import WriteError
+from rag_qa.errors import write_errors
 from rag_qa.files import write_atomically
-from rag_qa.settings import Settings
+from rag_qa.schemas import json_decoder
+from rag_qa.settings import SCORE_SETTINGS, Settings
 
 __all__ = [
     "CALIBRATION",
@@ -34,17 +35,8 @@ CALIBRATION = "calibration.json"
 SHIPPED = "confidence.json"
 LEADING, FIELD = 5, 20
 """Results that the best one is compared with."""
-BOUND = (
-    "passage_tokens",
-    "overlap_tokens",
-    "context_tokens",
-    "depth",
-    "dense_weight",
-    "word_coverage",
-    "sentence_scores",
-    "expand_acronyms",
-    "collapse_duplicates",
-)
+BOUND = ("passage_tokens", "overlap_tokens", "context_tokens", *SCORE_SETTINGS)
+"""Settings that a calibration belongs to."""
 DIGITS = 4
 LARGEST = 1e6
 HIGHEST_ODDS = 700  # logarithm; above, the exponential overflows
@@ -111,7 +103,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
         return None if name is None else f"{name} {self.settings.get(name)} instead of {now[name]}"
 
 
-_CALIBRATIONS = msgspec.json.Decoder(Calibration)
+_CALIBRATIONS = json_decoder(Calibration)
 
 
 def bound_settings(settings: Settings) -> dict[str, Any]:
@@ -149,8 +141,6 @@ def save_calibration(index: Path, calibration: Calibration) -> Path:
         WriteError: it cannot be written.
     """
     path = index / CALIBRATION
-    try:
+    with write_errors(path, OSError):
         write_atomically(path, msgspec.json.format(msgspec.json.encode(calibration)).decode())
-    except OSError as error:
-        raise WriteError(path, error) from None
     return path

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from rag_qa.answering.evidence import SentenceEvidence
+from rag_qa.schemas import json_decoder
 from rag_qa.types import Highlight, Passage
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Scorer(Struct, frozen=True):
         return scores
 
 
-_SCORERS = msgspec.json.Decoder(Scorer)
+_SCORERS = json_decoder(Scorer)
 
 
 @cache

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from rag_qa.filters import PERIOD
 from rag_qa.text.structure import LINE_END
 from rag_qa.types import Citation
 
 __all__ = ["FORMS", "Form", "Reference", "text_fragment", "web_address"]
 
-DATE = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)
 FRAGMENT_WORDS = 5
 """Words of the beginning, and of the end, that a text fragment names of a longer quote."""
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|&~$]|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d{3})[.)]|(?<=^\d{4})[.)])")
@@ -47,7 +47,7 @@ class Reference(Struct, frozen=True, kw_only=True):
     @property
     def date(self) -> str:
         """The document's, ISO 8601: a year, a month or a day; empty where it says none."""
-        found = DATE.match(str(self.metadata.get("date") or ""))
+        found = PERIOD.match(str(self.metadata.get("date") or ""))
         return found[0] if found else ""
 
     @property

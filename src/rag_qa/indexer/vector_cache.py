@@ -3,8 +3,8 @@
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_qa.errors import WriteError
+from rag_qa.errors import write_errors
 
 __all__ = ["VectorCache"]
 
@@ -37,7 +37,7 @@ class VectorCache:
         self._path = folder / FILE
         self._encoder = encoder_digest.encode()
         self._committed = time.monotonic()
-        with self._in_a_sentence():
+        with self._written():
             self._connection = _open(self._path)
 
     @staticmethod
@@ -86,7 +86,7 @@ class VectorCache:
 
     def _do(self, what: Callable[[sqlite3.Connection], Result]) -> Result:
         """Does something with the file; where that is damaged, with a new one: all in it can be computed again."""
-        with self._in_a_sentence():
+        with self._written():
             try:
                 return what(self._connection)
             except sqlite3.DatabaseError as error:
@@ -99,12 +99,9 @@ class VectorCache:
     def _key(self, text: str, kind: type[Float]) -> bytes:
         return hashlib.sha256(b"\0".join((self._encoder, kind.__name__.encode(), text.encode()))).digest()
 
-    @contextmanager
-    def _in_a_sentence(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise WriteError(f"The cache of vectors, {self._path},", error) from None
+    def _written(self) -> AbstractContextManager[None]:
+        """Raises WriteError where SQLite fails."""
+        return write_errors(f"The cache of vectors, {self._path},", sqlite3.Error)
 
 
 def _rows_of(statement: str, values: Sequence[bytes], cache: sqlite3.Connection) -> list[tuple[bytes, bytes, bytes]]:

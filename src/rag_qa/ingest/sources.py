@@ -12,14 +12,13 @@ from pathspec import GitIgnoreSpec, PathSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from rag_qa.errors import InputError
-from rag_qa.files import shown_path
+from rag_qa.files import MEGABYTE, shown_path
 from rag_qa.types import FailedFile
 
 __all__ = ["IGNORE_FILE", "SIDECAR", "SourceFile", "Sources", "check_paths", "find_sources", "refused"]
 
 IGNORE_FILE = ".ragqaignore"
 SIDECAR = ".meta.json"
-MEGABYTE = 1_000_000
 
 
 class SourceFile(Struct, frozen=True):

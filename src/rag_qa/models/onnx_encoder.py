@@ -18,6 +18,7 @@ from rag_qa.errors import IndexDamagedError
 from rag_qa.files import FileRecord, damaged, is_whole
 from rag_qa.models.runtime import load_runtime
 from rag_qa.models.sentence_transformer import load_tokenizer
+from rag_qa.schemas import json_decoder
 from rag_qa.types import Precision
 
 if TYPE_CHECKING:
@@ -182,8 +183,7 @@ def _filled(rows: Sequence[Sequence[int]], length: int, value: int) -> "NDArray[
     return filled
 
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_CONFIGS = msgspec.json.Decoder(ExportConfig)
+_CONFIGS = json_decoder(ExportConfig)
 
 
 def _read_config(folder: Path) -> ExportConfig:

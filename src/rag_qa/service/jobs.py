@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from rag_qa.engine import Engine
 from rag_qa.errors import ConflictError, NotFoundError
 from rag_qa.indexer.report import IndexReport
+from rag_qa.schemas import json_decoder
 from rag_qa.service.index_job import Event, Order
 
 __all__ = ["Job", "Jobs"]
@@ -28,8 +29,7 @@ LONGEST_EVENT = 2**23  # bytes: a report names files
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_STOP = 10
 LOG = structlog.get_logger()
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_EVENTS = msgspec.json.Decoder(Event)
+_EVENTS = json_decoder(Event)
 
 
 class Job(Struct, frozen=True, kw_only=True):

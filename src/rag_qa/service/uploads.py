@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from msgspec import Struct, structs
 
 from rag_qa.errors import InputError, NoRoomError, NotFoundError, ReadError, TooLargeError, UnreadableError
-from rag_qa.files import sync
+from rag_qa.files import MEGABYTE, sync
 from rag_qa.ingest.parsers.metadata import sidecar_fields
 from rag_qa.ingest.parsers.pool import ParserPool
 from rag_qa.ingest.sources import IGNORE_FILE, SIDECAR, SourceFile
@@ -29,7 +29,6 @@ LONGEST_PART = 200  # bytes of a name, of which file systems take 255
 LONGEST_NAME = 1000
 DEEPEST = 20
 FORBIDDEN = re.compile(r'[<>:"|?*\\\ufffd]')  # what some file systems do not take, and bytes that were no text
-MEGABYTE = 1_000_000
 
 
 class ManagedFile(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from msgspec import Struct
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord
 from rag_qa.index.records import FORMAT, SnapshotInfo
+from rag_qa.schemas import json_decoder
 from rag_qa.settings import IndexSettings
 from rag_qa.types import Counts, EncoderRecord
 
@@ -97,9 +98,8 @@ class _Version(Struct, frozen=True):
     format: int
 
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_VERSIONS = msgspec.json.Decoder(_Version)
-_MANIFESTS = msgspec.json.Decoder(Manifest)
+_VERSIONS = json_decoder(_Version)
+_MANIFESTS = json_decoder(Manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -7,14 +7,14 @@ error and never a wrong quote.
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import msgspec
 
-from rag_qa.errors import IndexDamagedError, WriteError
+from rag_qa.errors import IndexDamagedError, WriteError, write_errors
 
 __all__ = ["CheckedDatabase", "DatabaseWriter", "checksum"]
 
@@ -85,10 +85,10 @@ class DatabaseWriter:
     def __init__(self, path: Path | str, schema: str) -> None:
         self._path = path
         self._inserts: dict[str, str] = {}
-        with self._in_a_sentence():
+        with self._written():
             self._connection = sqlite3.connect(path)
         try:
-            with self._in_a_sentence():
+            with self._written():
                 self._connection.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}")
         except WriteError:
             self.discard()
@@ -100,12 +100,12 @@ class DatabaseWriter:
 
     def each(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
         """The rows of one statement, one after the other; nothing may be written before the last."""
-        with self._in_a_sentence():
+        with self._written():
             yield from self._connection.execute(statement, values)
 
     def insert(self, table: str, rows: Iterable[Sequence[object]]) -> None:
         """Adds rows, each with a value for every column."""
-        with self._in_a_sentence():
+        with self._written():
             if table not in self._inserts:
                 columns = len(self._connection.execute(f"PRAGMA table_info({table})").fetchall())
                 self._inserts[table] = f"INSERT INTO {table} VALUES ({','.join('?' * columns)})"  # noqa: S608 - a constant
@@ -113,7 +113,7 @@ class DatabaseWriter:
 
     def close(self) -> None:
         """Ends the file."""
-        with self._in_a_sentence():
+        with self._written():
             self._connection.commit()
             self._connection.close()
 
@@ -121,9 +121,6 @@ class DatabaseWriter:
         """Closes a file that nobody will read."""
         self._connection.close()
 
-    @contextmanager
-    def _in_a_sentence(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise WriteError(self._path, error) from None
+    def _written(self) -> AbstractContextManager[None]:
+        """Raises WriteError where SQLite cannot write."""
+        return write_errors(self._path, sqlite3.OperationalError)

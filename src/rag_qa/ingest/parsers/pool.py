@@ -18,13 +18,14 @@ from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
-import msgspec
 import psutil
 
 from rag_qa.errors import WorkerError
+from rag_qa.files import MEGABYTE
 from rag_qa.ingest.parsers.dispatch import ParsedFile
 from rag_qa.ingest.parsers.worker import receive, request_of, send
 from rag_qa.ingest.sources import SourceFile
+from rag_qa.schemas import msgpack_decoder
 from rag_qa.settings import IndexSettings, Settings
 
 __all__ = ["ParserPool"]
@@ -34,9 +35,7 @@ AHEAD = 4  # files in work or waiting, for each worker; results are given in ord
 BYTES_AHEAD = 32_000_000  # of all these files together; a larger file waits until it is alone
 SECONDS_BETWEEN_CHECKS = 0.02
 SECONDS_TO_START = 60
-MEGABYTE = 1_000_000
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_REPLIES = msgspec.msgpack.Decoder(ParsedFile)
+_REPLIES = msgpack_decoder(ParsedFile)
 
 
 class ParserPool:

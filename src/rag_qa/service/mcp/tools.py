@@ -227,7 +227,6 @@ TOOLS = {
     )
 }
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
 _DECODERS: dict[type[Struct], msgspec.json.Decoder[Any]] = {
     tool.takes: msgspec.json.Decoder(tool.takes) for tool in TOOLS.values()
 }

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rag_qa.index.local.sqlite_file import CheckedDatabase, DatabaseWriter, checksum
+from rag_qa.schemas import msgpack_decoder
 from rag_qa.types import NO_MENTIONS, ChunkedDocument, Document, DocumentInfo, Mentions, Passage
 
 __all__ = ["DocumentStore", "StoreWriter"]
@@ -47,10 +48,9 @@ class _Described(msgspec.Struct, frozen=True):
     rows: range
 
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_INFOS = msgspec.msgpack.Decoder(_StoredInfo)
-_PASSAGES = msgspec.msgpack.Decoder(Passage)
-_MENTIONS = msgspec.msgpack.Decoder(Mentions)
+_INFOS = msgpack_decoder(_StoredInfo)
+_PASSAGES = msgpack_decoder(Passage)
+_MENTIONS = msgpack_decoder(Mentions)
 
 
 class DocumentStore(CheckedDatabase):

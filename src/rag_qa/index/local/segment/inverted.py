@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +21,7 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query, SchemaBuilder
 
-from rag_qa.errors import IndexDamagedError, WriteError
+from rag_qa.errors import IndexDamagedError, WriteError, write_errors
 from rag_qa.text.analysis import question_terms, stems
 
 if TYPE_CHECKING:
@@ -73,19 +73,17 @@ class InvertedIndexWriter:
         schema = SchemaBuilder()
         schema.add_text_field(TEXT, tokenizer_name="en_stem", index_option="freq")
         schema.add_integer_field(ROW, fast=True)
-        try:
+        with self._written():
             index = tantivy.Index(schema.build(), path=str(folder))
             self._writer: tantivy.IndexWriter | None = index.writer(WRITER_BYTES, num_threads=1)
-        except (ValueError, OSError) as error:
-            raise WriteError(folder, error) from None
 
     def add(self, text: str) -> list[str]:
         """Adds the text of the next row; gives its terms, as `analyze` does."""
         document = tantivy.Document()
         document.add_text(TEXT, text)
         document.add_integer(ROW, self._first + self._rows)
-        with self._in_a_sentence() as writer:
-            writer.add_document(document)
+        with self._written():
+            self._opened().add_document(document)
         found = stems(text)
         self._rows += 1
         self.words += len(found)
@@ -93,7 +91,8 @@ class InvertedIndexWriter:
 
     def seal(self) -> None:
         """Ends the index."""
-        with self._in_a_sentence() as writer:
+        with self._written():
+            writer = self._opened()
             writer.commit()
             writer.wait_merging_threads()
         self.discard()
@@ -105,14 +104,14 @@ class InvertedIndexWriter:
         """Lets go of the files."""
         self._writer = None
 
-    @contextmanager
-    def _in_a_sentence(self) -> Iterator[tantivy.IndexWriter]:
+    def _written(self) -> AbstractContextManager[None]:
+        """Raises WriteError where tantivy cannot write."""
+        return write_errors(self._folder, ValueError, OSError)
+
+    def _opened(self) -> tantivy.IndexWriter:
         if self._writer is None:
             raise WriteError(self._folder, "it is closed")
-        try:
-            yield self._writer
-        except (ValueError, OSError) as error:
-            raise WriteError(self._folder, error) from None
+        return self._writer
 
 
 class InvertedIndex:

@@ -3,13 +3,13 @@
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from rag_qa.errors import DISK_FAILURES, BusyError, InputError, SnapshotError, WriteError
+from rag_qa.errors import BusyError, InputError, SnapshotError, write_errors
 from rag_qa.files import FileRecord, make_folder, record_file, sync, write_atomically
 from rag_qa.index.local.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from rag_qa.index.local.snapshot.layout import Snapshot, SnapshotFolder, current_name, snapshot_folders, stored
@@ -35,7 +35,7 @@ def writing(index: Path, *, wait: bool = True, on_wait: Callable[[], None] | Non
     """
     if index.exists() and not index.is_dir():
         raise InputError(f"“{index}” is a file, and no folder for an index: choose another with --index.")
-    with _in_a_sentence(index):
+    with _index_written(index):
         make_folder(index)
         lock = FileLock(index / LOCK)
         try:
@@ -120,7 +120,7 @@ def make_current(snapshot: Snapshot) -> None:
         IndexDamagedError: it is not there any more.
         WriteError: the disk takes no more, or cannot be written to.
     """
-    with _in_a_sentence(snapshot.index), FileLock(snapshot.index / SWITCH_LOCK):
+    with _index_written(snapshot.index), FileLock(snapshot.index / SWITCH_LOCK):
         read_manifest(snapshot.folder)
         write_atomically(snapshot.index / "current", f"{snapshot.name}\n")
 
@@ -154,15 +154,9 @@ def remove(folder: Path) -> None:
     shutil.rmtree(going, ignore_errors=True)
 
 
-@contextmanager
-def _in_a_sentence(index: Path) -> Iterator[None]:
-    """A disk that takes no more is said in a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FAILURES:
-            raise WriteError(f"The index in “{index}”", error) from None
-        raise
+def _index_written(index: Path) -> AbstractContextManager[None]:
+    """Raises WriteError where the disk takes no more."""
+    return write_errors(f"The index in “{index}”", OSError, disk_only=True)
 
 
 def _is_current(index: Path, name: str) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rag_qa.errors import InputError
 from rag_qa.index.local.sqlite_file import CheckedDatabase, DatabaseWriter, checksum
+from rag_qa.schemas import msgpack_decoder
 from rag_qa.types import ChunkedDocument, IndexedFile
 
 __all__ = ["DocumentLocation", "DocumentTable", "DocumentTableWriter", "Layout"]
@@ -40,8 +41,7 @@ ORDER = "file, record"
 READ_TOGETHER = 10_000  # documents
 
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_FILES = msgspec.msgpack.Decoder(IndexedFile)
+_FILES = msgpack_decoder(IndexedFile)
 
 
 class DocumentLocation(Struct, frozen=True):

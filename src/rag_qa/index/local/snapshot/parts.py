@@ -12,12 +12,12 @@ from rag_qa.index.local.segment.inverted import InvertedIndex
 from rag_qa.index.local.segment.segment import lexical_folder
 from rag_qa.index.local.segment.tombstones import Tombstones
 from rag_qa.index.local.snapshot.layout import Snapshot
+from rag_qa.schemas import msgpack_decoder
 from rag_qa.text.acronyms.lexicon import Acronym
 
 __all__ = ["open_inverted", "read_acronyms", "read_rows", "read_tombstones"]
 
-# Made when the module is: msgspec crashes where two threads are the first to decode a type.
-_ACRONYMS = msgspec.msgpack.Decoder(tuple[Acronym, ...])
+_ACRONYMS = msgpack_decoder(tuple[Acronym, ...])
 
 
 def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:
