@@ -34,7 +34,8 @@ print(index.search(model.encode([sys.argv[3]], normalize_embeddings=True), 5))
 def commands(index: Path, question: str) -> dict[str, list[float]]:
     """Returns the seconds of whole processes, by what they run."""
     with Engine.open(index) as engine:
-        segment = engine.snapshot.segment(engine.manifest.segments[0].name)
+        snapshot = engine.index.snapshot
+        segment = snapshot.segment(snapshot.manifest.segments[0].name)
     model = SentenceEncoder.find(DEFAULT_ENCODER).folder
     python = [sys.executable]
     each = {

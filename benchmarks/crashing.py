@@ -23,8 +23,8 @@ import numpy as np
 from stand_in import write_texts
 
 from rag_qa import Engine
-from rag_qa.index.local.snapshot.history import verify_snapshot
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index import open_history
+from rag_qa.index.local.snapshot.previous import PreviousSnapshot
 from rag_qa.settings import Settings
 
 QUESTIONS, K = 50, 10
@@ -109,32 +109,34 @@ def change(documents: Path, pool: list[Path], chance: random.Random) -> None:
 def check(index: Path) -> None:
     """Raises AssertionError if the current snapshot is damaged, or a passage differs from its document."""
     with Engine.open(index) as engine:
-        damage = verify_snapshot(index, engine.snapshot.folder).damaged
+        damage = open_history(index).verify(engine.info.name).damaged
         assert not damage, damage
         answer = engine.ask("What was the harbour master told?")
         for passage in answer.passages:
-            text = engine.document(passage.citation.id).text
+            text = engine.collection.document(passage.citation.id).text
             assert text[passage.citation.start : passage.citation.end] == passage.text
 
 
 def compare(index: Path, clean: Path) -> None:
     """Raises AssertionError if two indexes differ; prints the figures of the comparison."""
-    ours, theirs = Corpus.open_current(index), Corpus.open_current(clean)
-    print(f"id                 {ours.manifest.id} and {theirs.manifest.id}")
-    assert ours.manifest.id == theirs.manifest.id
-    rows = range(ours.manifest.counts.passages)
-    assert ours.passages(rows) == theirs.passages(rows)
-    segments = [len(corpus.manifest.segments) for corpus in (ours, theirs)]
-    gone = sum(segment.passages for segment in ours.manifest.segments) - len(rows)
+    ours, theirs = PreviousSnapshot.open_current(index), PreviousSnapshot.open_current(clean)
+    one, other = ours.snapshot.manifest, theirs.snapshot.manifest
+    print(f"id                 {one.id} and {other.id}")
+    assert one.id == other.id
+    rows = range(one.counts.passages)
+    passages_of_ours = ours.searcher.passages(rows)
+    assert passages_of_ours == theirs.searcher.passages(rows)
+    segments = [len(manifest.segments) for manifest in (one, other)]
+    gone = sum(segment.passages for segment in one.segments) - len(rows)
     print(f"rows               {len(rows)} equal, in {segments[0]} and {segments[1]} segments, {gone} tombstones")
     passages, sentences = 0.0, 0.0
-    for one, other in zip(ours.each_placed(), theirs.each_placed(), strict=True):
-        mine, its = ours.stored(one)[1], theirs.stored(other)[1]
+    for one_location, other_location in zip(ours.table.each(), theirs.table.each(), strict=True):
+        mine, its = ours.chunked(one_location)[1], theirs.chunked(other_location)[1]
         passages = max(passages, distance(mine.passages, its.passages))
         sentences = max(sentences, distance(mine.sentences, its.sentences))
     print(f"vectors            differ by {passages:.1e}, of sentences, in half precision, {sentences:.1e}")
     assert passages < 1e-5
-    questions = [" ".join(passage.text.split()[:12]) for _, passage in ours.passages(rows)[:: len(rows) // QUESTIONS]]
+    questions = [" ".join(passage.text.split()[:12]) for _, passage in passages_of_ours[:: len(rows) // QUESTIONS]]
     exact = Settings(exact_search=True)
     with Engine.open(index, exact) as mine, Engine.open(clean, exact) as its:
         same = sum(found(mine, question) == found(its, question) for question in questions[:QUESTIONS])

@@ -66,7 +66,9 @@ def main() -> None:
     given = parser.parse_args()
 
     with Engine.open(given.index) as engine:
-        every = (passage for info, _ in engine.documents() for passage in engine.passages(info.id))
+        every = (
+            passage for info, _ in engine.collection.documents() for passage in engine.collection.passages(info.id)
+        )
         texts = [passage.in_context for passage in islice(every, given.passages)]
     encoders = {precision: SentenceEncoder.find(DEFAULT_ENCODER, precision) for precision in PRECISIONS}
     original = encoders["float32"]

@@ -13,9 +13,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from msgspec import structs
 
 from rag_qa import Engine, build
-from rag_qa.filters import Filters
+from rag_qa.filters import Filters, matcher
+from rag_qa.index.records import SearchOptions
+from rag_qa.retrieval.fusion import fuse, order
+from rag_qa.retrieval.query import read_query
+from rag_qa.retrieval.retriever import search
 
 SHARES = {
     "ninety": lambda number: number % 10 != 0,
@@ -38,17 +43,17 @@ def main() -> None:
     build([folder / "documents"], folder / "index")
     asked = questions.read_text("utf-8").splitlines()
     with Engine.open(folder / "index") as engine:
-        print(f"{engine.manifest.counts.passages} passages, {len(asked)} questions")
+        print(f"{engine.info.counts.passages} passages, {len(asked)} questions")
         print("filter    allowed  recall@10  lowest  median ms")
         for name in SHARES:
             filters = Filters(metadata={name: True})
-            allowed = engine._catalogue().allowed(filters)
+            allowed = passing(engine, filters)
             recalls, seconds = [], []
             for question in asked:
                 started = time.perf_counter()
-                ranking = engine.rank(question, K, filters)
+                hits = search(read_query(question, engine.searcher), DEPTH, filters, engine.searcher).hits
                 seconds.append(time.perf_counter() - started)
-                found = {candidate.row for candidate in ranking.candidates[:K]}
+                found = {hit.row for hit in hits[:K]}
                 wanted = exact(engine, question, allowed)
                 recalls.append(len(found & wanted) / len(wanted))
             milliseconds = statistics.median(seconds) * 1000
@@ -56,20 +61,35 @@ def main() -> None:
             print(f"{name:8} {share:8.4%}  {np.mean(recalls):9.4f}  {min(recalls):6.2f}  {milliseconds:9.2f}")
 
 
+def passing(engine: Engine, filters: Filters) -> np.ndarray:
+    """Returns whether the document of each row passes, of shape (passages,)."""
+    documents = engine.index.documents()
+    passes = matcher(filters, {"title"}.union(*(info.metadata for info, _ in documents)))
+    return np.repeat([passes(info) for info, _ in documents], [passages for _, passages in documents])
+
+
 def exact(engine: Engine, question: str, allowed: np.ndarray) -> set[int]:
-    """Returns the rows of the K best passages, from scores of every allowed passage and from all BM25 hits."""
-    corpus, search = engine._corpus, engine.finder.search
-    rows = np.flatnonzero(allowed)
-    readings = search.read(question).readings
-    candidates: set[int] = set()
-    worded = []
-    for reading in readings:
-        near = corpus.scores(reading.vector[np.newaxis], rows)[0]
-        words = corpus.lexical.search(reading.text, len(allowed))
-        worded.append(dict([(row, score) for row, score in words.items() if allowed[row]][:DEPTH]))
-        candidates |= {*rows[np.argsort(-near, kind="stable")[:DEPTH]].tolist(), *worded[-1]}
-    ordered = search.ordered(readings, np.array(sorted(candidates)), worded)
-    return {candidate.row for candidate in ordered[:K]}
+    """Returns the rows of the K best passages, from scores of all passages of which those not allowed are dropped."""
+    searcher = engine.searcher
+    query = read_query(question, searcher)
+    terms, shares = ([getattr(variant, name) for variant in query.variants] for name in ("terms", "shares"))
+    every = SearchOptions(depth=len(allowed), exact=True)
+    whole = searcher.index.search(query.vectors, terms, shares, structs.replace(every, sentences=False))
+    scored = searcher.index.search(query.vectors, terms, shares, every)
+    chosen = np.zeros(len(allowed), dtype=bool)
+    bm25 = np.where(allowed, scored.bm25, 0.0)
+    for number in range(len(query.variants)):
+        near = np.where(allowed, whole.dense[number], -np.inf)
+        chosen[np.argsort(-near, kind="stable")[:DEPTH]] = True
+        best = np.argsort(-bm25[number], kind="stable")[:DEPTH]
+        bm25[number, np.setdiff1d(np.arange(len(allowed)), best)] = 0.0
+        chosen[best[bm25[number, best] > 0]] = True
+    rows = np.flatnonzero(chosen & allowed)
+    scores = [
+        fuse(dense[rows], words[rows], coverage[:, rows], variant.bm25_max, searcher.weights, variant.factor)
+        for variant, dense, words, coverage in zip(query.variants, scored.dense, bm25, scored.coverage, strict=True)
+    ]
+    return {hit.row for hit in order(rows, np.stack(scores), scored.dense[:, rows], bm25[:, rows])[:K]}
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from recording import record
 from stand_in import StandInEncoder, real_vectors, write_texts
 
 from rag_qa import build
-from rag_qa.index.local.snapshot.searcher import Corpus
+from rag_qa.index import open_index
+from rag_qa.index.records import SearchOptions
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Settings
 
@@ -123,17 +124,20 @@ def watch_memory(pid: int, peak: list[int]) -> None:
 
 def recall(index: Path) -> tuple[list[float], int]:
     """Returns recall@100 of approximate search, with sentences of the collection as questions; the segments' number."""
-    corpus = Corpus.open_current(index)
+    opened = open_index(index, lambda found: found)
     chance = random.Random(2)
     found = []
-    for row in chance.sample(range(corpus.manifest.counts.passages), QUESTIONS):
-        segment = corpus._segments[int(corpus._segment_of[row])]
-        own = int(corpus._row_in_segment[row])
-        question = segment.sentences.vectors(range(own, own + 1))[0].astype(np.float32)
-        exact = corpus.near(question, DEPTH, exact=True)
-        found.append(len(exact.keys() & corpus.near(question, DEPTH).keys()) / len(exact))
-    segments = len(corpus.manifest.segments)
-    corpus.close()
+    for row in chance.sample(range(opened.info.counts.passages), QUESTIONS):
+        segment = opened.segments[int(opened._segment_of[row])]
+        own = int(opened._row_in_segment[row])
+        question = segment.sentences.vectors(range(own, own + 1))[:1].astype(np.float32)
+        exact, graph = (
+            set(opened.search(question, [{}], [{}], options).rows.tolist())
+            for options in (SearchOptions(depth=DEPTH, bm25=False, exact=each) for each in (True, False))
+        )
+        found.append(len(exact & graph) / len(exact))
+    segments = len(opened.snapshot.manifest.segments)
+    opened.close()
     return found, segments
 
 

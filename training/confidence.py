@@ -65,7 +65,7 @@ def train(collections: Sequence[Kinds]) -> tuple[Model, int]:
             some: list[Example] = getattr(kinds, kind)
             chosen += some
             weights += [share / len(some) for _ in some]
-    values = np.array([each.signs.values for each in chosen])
+    values = np.array([each.features.values for each in chosen])
     return fit(values, np.array([each.right for each in chosen]), np.array(weights), pull=PULL), len(chosen)
 
 
@@ -77,7 +77,7 @@ def judge(name: str, kinds: Kinds, model: Model) -> None:
         "hidden": [*kinds.answered, *kinds.hidden],
         "foreign": [*kinds.answered, *kinds.foreign],
     }.items():
-        confidences = model.confidences(np.array([each.signs.values for each in others])).tolist()
+        confidences = model.confidences(np.array([each.features.values for each in others])).tolist()
         right = [each.right for each in others]
         metrics = judge_abstention("confidence", confidences, right, right).metrics
         told = "  ".join(f"{each} {metrics[each].value:.3f}" for each in ("auroc", "ece") if each in metrics)
@@ -95,7 +95,7 @@ def main() -> None:
     model, questions = train([found[name] for name in arguments.trained_on])
     print(model.named(), "fitted on", ", ".join(arguments.trained_on))
     answered = [each for name in arguments.trained_on for each in found[name].answered]
-    confidences = model.confidences(np.array([each.signs.values for each in answered]))
+    confidences = model.confidences(np.array([each.features.values for each in answered]))
     weights = np.concatenate(
         [np.full(len(found[name].answered), 1 / len(found[name].answered)) for name in arguments.trained_on]
     )
@@ -103,7 +103,7 @@ def main() -> None:
         coefficients=model.named(),
         intercept=round(model.intercept, 6),
         threshold=threshold_of(confidences, np.ones(len(confidences), dtype=bool), weights),
-        encoder=subjects[0].engine.manifest.encoder.model,
+        encoder=subjects[0].engine.info.encoder.model,
         settings=bound_settings(subjects[0].engine.settings),
         questions=questions,
         source=", ".join(arguments.trained_on),

@@ -16,10 +16,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from rag_qa.answering.evidence import weigh
 from rag_qa.answering.highlights import FEATURES, Scorer, features, mark
 from rag_qa.engine import Engine
 from rag_qa.evaluation.gold.gold_file import locate
 from rag_qa.evaluation.run.subjects import Subject
+from rag_qa.retrieval.query import read_query
+from rag_qa.retrieval.retriever import retrieve
 from rag_qa.types import Passage
 
 TARGET = Path(__file__).parents[1] / "src" / "rag_qa" / "answering" / "highlights.json"
@@ -44,16 +47,15 @@ def gather(subject: Subject) -> list[list[Example]]:
 
 
 def _examples(engine: Engine, question: str, spans: Sequence) -> Iterator[Example]:
-    statements = engine.finder.statements(question, LOOKED_AT, None)
-    shown = statements.found[:LOOKED_AT]
-    for found, sentences in zip(shown, engine.finder.sentences(statements.read, shown), strict=True):
-        reading = statements.reading(found)
+    query = read_query(question, engine.searcher)
+    results = retrieve(query, None, LOOKED_AT, engine.searcher)
+    evidence = weigh(query, results, LOOKED_AT, engine.index)
+    for result in results.fused[:LOOKED_AT]:
         right = [
-            any(span.overlaps(found.document.path, start, end) for span in spans)
-            for start, end in found.passage.sentences
+            any(span.overlaps(result.document.path, start, end) for span in spans)
+            for start, end in result.passage.sentences
         ]
-        told = features(reading.text, sentences.texts, sentences.shared, sentences.nearness)
-        yield Example(found.passage, told, np.array(right))
+        yield Example(result.passage, features(evidence.sentences[result.hit.row]), np.array(right))
 
 
 def train(collections: Sequence[Sequence[Sequence[Example]]]) -> Scorer:
