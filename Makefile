@@ -6,54 +6,66 @@ Q ?= what did HMICFRS recommend?
 export HF_HUB_OFFLINE ?= 1
 export Q
 
-.PHONY: ask serve eval gate test test-browser test-contract check docs format clean
+.PHONY: help ask serve eval gate test-unit test setup-browser test-browser test-contract check lint-imports docs format clean
 
-ask: .venv/ready
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+ask: .venv/ready ## answer Q from the seeds: make ask Q="…"
 	@$(BIN)/rag-qa ask -- "$$Q"
 
-serve: .venv/ready
+serve: .venv/ready ## answer over HTTP
 	@$(BIN)/rag-qa serve
 
-eval: .venv/ready
+eval: .venv/ready ## evaluate retrieval on the gold questions
 	@$(BIN)/rag-qa eval
 
-gate: .venv/ready
+gate: .venv/ready ## fail if retrieval has become worse
 	@$(BIN)/rag-qa eval --gate
 
+test-unit: .venv/ready ## run the tests that need no index, in seconds
+	$(BIN)/pytest tests/unit
+
 # Compiled first, for hundreds of processes are started, which may not be allowed to keep what they compile.
-test: .venv/ready
+test: .venv/ready ## run all tests but those of the contract and in a browser
 	@$(BIN)/python -m compileall -q src
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal
 
-test-contract: .venv/ready
+test-contract: .venv/ready ## check the HTTP interface against its description
 	$(BIN)/python tests/contract/run.py
 
 # Chromium is Debian's; axe-core is for these tests only.
 AXE := axe-core-4.14.1
-test-browser: .venv/ready build/$(AXE)
-	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -y -qq chromium > /dev/null) || \
-		(echo "test-browser needs Chromium: install it as root (Debian: apt-get install chromium)." && exit 1)
+setup-browser: .venv/ready build/$(AXE) ## install Chromium (as root, on Debian), playwright and axe-core
+	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -y -qq chromium > /dev/null)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
+
+test-browser: .venv/ready ## run the tests in Chromium, after make setup-browser
+	@command -v chromium > /dev/null && test -d build/$(AXE) || \
+		(echo "test-browser needs Chromium and axe-core: run \`make setup-browser\` as root on Debian, or install them." && exit 1)
 	$(BIN)/pytest tests/browser
 
 build/$(AXE):
 	@mkdir -p $@ && cd build && npm pack --silent $(subst core-,core@,$(AXE)) > /dev/null && \
 		tar -xzf $(AXE).tgz -C $(AXE) --strip-components=1 && rm $(AXE).tgz || (rm -rf $(AXE); exit 1)
 
-check: .venv/ready
+check: .venv/ready ## check format, lint, types and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: .venv/ready
+lint-imports: .venv/ready ## check the import order of the packages
+	$(BIN)/lint-imports
+
+docs: .venv/ready ## make docs/http-api.md from the code
 	@$(BIN)/python docs/http_api.py
 
-format: .venv/ready
+format: .venv/ready ## format, and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
+clean: ## remove .venv
 	rm -rf .venv
 
 # torch comes first and alone: with 2.13.0 installed, no other package asks for another build of it.

@@ -1,4 +1,4 @@
-"""A real browser on a live server. `make test-browser` installs what this needs."""
+"""A real browser on a live server. `make setup-browser` installs what this needs."""
 
 import os
 import shutil
