@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rag_qa.text.duplicates import LIKELY, likeness, same_statement
+from rag_qa.text.duplicates import LENGTH, is_duplicate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["group_duplicates"]
+__all__ = ["LIKELY", "group_duplicates", "signature_similarity"]
+
+LIKELY = 0.9
+"""Least estimated similarity of texts that are worth comparing; the signatures of duplicates are equal."""
 
 
 def group_duplicates(
@@ -30,13 +33,19 @@ def group_duplicates(
     groups: list[list[int]] = []
     while len(left) and len(groups) < most:
         first, left = int(left[0]), left[1:]
-        alike = left[likeness(signatures[left], signatures[first]) >= LIKELY]
+        alike = left[signature_similarity(signatures[left], signatures[first]) >= LIKELY]
         same: list[int] = []
         if len(alike):
             text, *others = texts([first, *alike.tolist()])
-            judged = {other: other == text or same_statement(text, other) for other in set(others)}
+            judged = {other: other == text or is_duplicate(text, other) for other in set(others)}
             same = [int(position) for position, other in zip(alike, others, strict=True) if judged[other]]
         groups.append([first, *same])
         if same:
             left = left[~np.isin(left, same)]
     return groups
+
+
+def signature_similarity(signatures: "NDArray[np.uint32]", one: "NDArray[np.uint32]") -> "NDArray[np.float64]":
+    """Estimates of the Jaccard similarity of n texts with one, of shape (n,), from signatures of shape (n, 64)."""
+    shares: NDArray[np.float64] = (signatures == one).sum(axis=1) / LENGTH
+    return shares

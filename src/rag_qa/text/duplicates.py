@@ -14,12 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["LENGTH", "LIKELY", "likeness", "same_statement", "signature"]
+__all__ = ["LENGTH", "is_duplicate", "signature"]
 
 LENGTH = 64
 """Numbers in a signature."""
-LIKELY = 0.9
-"""Texts that are less alike are not worth comparing: those of two same statements are equal."""
 SHINGLE = 3  # words
 SEED = 1
 
@@ -41,13 +39,7 @@ def signature(text: str) -> "NDArray[np.uint32]":
     return hashes
 
 
-def likeness(signatures: "NDArray[np.uint32]", one: "NDArray[np.uint32]") -> "NDArray[np.float64]":
-    """Estimates of the Jaccard similarity of n texts with one, of shape (n,), from signatures of shape (n, 64)."""
-    shares: NDArray[np.float64] = (signatures == one).sum(axis=1) / LENGTH
-    return shares
-
-
-def same_statement(one: str, other: str) -> bool:
+def is_duplicate(one: str, other: str) -> bool:
     """Whether two texts say the same: character for character, but for their form."""
     return _plain(one) == _plain(other)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rag_qa.text.duplicates import LENGTH, LIKELY, likeness, same_statement, signature
+from rag_qa.retrieval.dedup import LIKELY, signature_similarity
+from rag_qa.text.duplicates import LENGTH, is_duplicate, signature
 
 REPORT = (
     "The Portsmouth harbour fee was raised to 12.5 crowns on 3 May 2021, and Ms Smith said that no pilot objected. "
@@ -17,10 +18,10 @@ WORDS = REPORT.split()
 
 
 def judged(one: str, other: str) -> bool:
-    assert same_statement(one, other) == same_statement(other, one)
-    if same_statement(one, other):
-        assert likeness(signature(other)[np.newaxis], signature(one))[0] >= LIKELY
-    return same_statement(one, other)
+    assert is_duplicate(one, other) == is_duplicate(other, one)
+    if is_duplicate(one, other):
+        assert signature_similarity(signature(other)[np.newaxis], signature(one))[0] >= LIKELY
+    return is_duplicate(one, other)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_signature_is_the_same_everywhere():
     found = signature(REPORT)
     assert (found.shape, found.dtype) == ((LENGTH,), np.uint32)
     assert zlib.crc32(found.astype("<u4").tobytes()) == CHECKSUM
-    assert likeness(np.stack([found, signature("something else altogether")]), found).tolist() == [1.0, 0.0]
+    assert signature_similarity(np.stack([found, signature("something else altogether")]), found).tolist() == [1.0, 0.0]
 
 
 CHECKSUM = 3044673327

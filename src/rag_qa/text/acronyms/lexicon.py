@@ -1,17 +1,19 @@
 """The acronyms of a collection: what its documents say of them as pairs, and questions with pairs exchanged."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rag_qa.text.acronyms.mentions import FEWEST_LETTERS, POSSESSIVE, WORD, is_shouted, plain_words
 from rag_qa.text.stopwords import STOPWORDS
 from rag_qa.types import Mention, Mentions
 
-__all__ = ["Acronym", "Lexicon", "resolve"]
+__all__ = ["FEWEST_LETTERS", "POSSESSIVE", "WORD", "Acronym", "Lexicon", "is_shouted", "plain_words", "resolve"]
 
+FEWEST_LETTERS = 5  # of an acronym that nothing defines, or that a question has in lower case
+WORD = re.compile(r"\w+(?:['’]\w+)*+|&")
+POSSESSIVE = re.compile(r"['’]s$")
 SHOUTED_WORDS = 4  # of a question in capitals; a shorter one may be nothing but acronyms
 APART = re.compile(r"[^\w\s'’&/,‐‑–-]")
 ELISION = re.compile(r"^\w{1,2}['’](?=\w)")  # as in l’OMS
@@ -146,3 +148,13 @@ class Lexicon:
             if pair:
                 return term, " ".join(pair.long_form.split()), pair
         return None
+
+
+def plain_words(tokens: Iterable[str]) -> list[str]:
+    """Those that are made of letters, more than one."""
+    return [token for token in tokens if len(token) > 1 and token.isalpha()]
+
+
+def is_shouted(words: Sequence[str]) -> bool:
+    """Whether most of them are written in capitals."""
+    return 2 * sum(map(str.isupper, words)) > len(words)

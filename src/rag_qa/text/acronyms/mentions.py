@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from rag_qa.text.acronyms.initials import LEAST_RUN, SMALL_WORDS, Word, is_among, spelled_by
+from rag_qa.text.acronyms.lexicon import FEWEST_LETTERS, POSSESSIVE, WORD, is_shouted, plain_words
 from rag_qa.text.stopwords import STOPWORDS
 from rag_qa.types import Mention, Mentions
 
-__all__ = ["FEWEST_LETTERS", "MENTIONS_VERSION", "POSSESSIVE", "WORD", "find_mentions", "is_shouted", "plain_words"]
+__all__ = ["MENTIONS_VERSION", "find_mentions"]
 
 MENTIONS_VERSION = 2  # raise it when a change here finds other mentions in the same text
 
-FEWEST_LETTERS = 5  # of an acronym that nothing defines, or that a question has in lower case
 MOST_LETTERS = 10
 WINDOW = 240  # characters before a bracket in which its long form begins
 SHORT_WINDOW = 24
@@ -31,14 +31,12 @@ BRACKET = re.compile(r"\(([^()]{2,160}+)\)")
 SHORT_INSIDE = re.compile(rf"\s*+(?:the\s++)?[\"“'‘]?({SHORT})[\"”'’]?\s*+(?:[;,].*)?", re.DOTALL)
 SHORT_BEFORE = re.compile(rf"(?<![\w&/.-])({SHORT})[\"”]?{SPACE}\Z")
 LONG_INSIDE = re.compile(r"\s*+[\"“'‘]?([^;\"”]*+)")
-WORD = re.compile(r"\w+(?:['’]\w+)*+|&")
 HYPHEN = re.compile(r"[-‐‑–]")
 BETWEEN = re.compile(rf"['’]?,?(?=\s){SPACE}|/")
 BEFORE_BRACKET = re.compile(rf"[\"”'’]?{SPACE}")
 PLURAL = re.compile(r"(?<![a-zß-ÿ/&-])s$")
 JOINED = re.compile(r"\s(?:and|&)\s")
 LIST_TAIL = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’]*+,\s+$")
-POSSESSIVE = re.compile(r"['’]s$")
 ROMAN = re.compile(r"[IVX]+")
 WRITTEN_OUT = re.compile(r"[a-zß-ÿ]{3}")  # as in AmeriCorps, which is a name
 NUMERAL = re.compile(r"-(I{1,3}|IV|VI{1,3}|IX)$")
@@ -187,13 +185,3 @@ def _used(text: str) -> set[str]:
     singular = (word.removesuffix("s") for word in found)
     acronyms = {word for word in singular if len(word) >= FEWEST_LETTERS and word.isalpha() and word.isupper()}
     return {acronym for acronym in acronyms if acronym.lower() not in others and len(set(acronym)) > 1}
-
-
-def plain_words(tokens: Iterable[str]) -> list[str]:
-    """Those that are made of letters, more than one."""
-    return [token for token in tokens if len(token) > 1 and token.isalpha()]
-
-
-def is_shouted(words: Sequence[str]) -> bool:
-    """Whether most of them are written in capitals."""
-    return 2 * sum(map(str.isupper, words)) > len(words)
