@@ -49,7 +49,7 @@ class Engine:
         self.index = index
         """The opened snapshot."""
         self.settings = structs.replace(settings, **structs.asdict(index.info.settings))
-        """Those that the snapshot was built with, and those that it is asked with."""
+        """Settings that the snapshot was built with, and that it is asked with."""
         self.calibration, self.calibration_problem = load_calibration(
             index.folder, index.info.encoder.model, self.settings
         )

@@ -83,9 +83,9 @@ class Calibration(Struct, frozen=True, kw_only=True):
     encoder: str
     """The digest of the model that it belongs to, in whatever precision."""
     settings: dict[str, Any]
-    """Those that it belongs to."""
+    """Settings that it belongs to."""
     questions: int
-    """How many it was fitted on."""
+    """Number of questions that it was fitted on."""
     source: str
 
     def confidence(self, features: ConfidenceFeatures) -> float:
@@ -95,7 +95,7 @@ class Calibration(Struct, frozen=True, kw_only=True):
         return round(float(1 / (1 + np.exp(-np.clip(log_odds, -HIGHEST_ODDS, HIGHEST_ODDS)))), DIGITS)
 
     def difference(self, encoder: str, settings: Settings) -> str | None:
-        """What it was not made for, in words; None where it was made for all of this."""
+        """A description of what it was not made for; None where it was made for all of this."""
         if self.encoder != encoder:
             return "another encoder"
         now = bound_settings(settings)

@@ -35,7 +35,7 @@ class Evidence(Struct, frozen=True):
     """The evidence of an answer."""
 
     sentences: dict[int, SentenceEvidence]
-    """By row, of the best result before reranking and of all that may be shown."""
+    """Evidence by row, of the best result before reranking and of all that may be shown."""
     features: ConfidenceFeatures | None
     """None where nothing was found."""
 

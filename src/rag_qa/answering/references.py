@@ -40,7 +40,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     @property
     def authors(self) -> list[str]:
-        """As the document names them."""
+        """Authors as the document names them."""
         named = self.metadata.get("authors") or []
         return [str(name) for name in (named if isinstance(named, list) else [named])]
 
@@ -52,7 +52,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     @property
     def address(self) -> str | None:
-        """Where the document lies on the web, if it says so."""
+        """Address of the document on the web, if it names one."""
         return web_address(self.metadata)
 
     @property
@@ -64,7 +64,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     @property
     def proof(self) -> str:
-        """What the quote can be checked by."""
+        """Facts by which the quote can be checked."""
         cited = self.citation
         stretch = f"characters {cited.start} to {cited.end}"
         return f"{_in_line(cited.document)}, {stretch}, sha256 {cited.sha256}, snapshot {self.snapshot}"

@@ -31,7 +31,7 @@ State = Literal["holds", "changed", "gone", "forged", "unreadable"]
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a quote stands in a document."""
+    """Place of a quote in a document."""
 
     document: str
     start: int
@@ -41,7 +41,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class CheckedCitation(Struct, frozen=True, kw_only=True):
-    """What became of one citation.
+    """Result of checking one citation.
 
     `holds`: the quote stands in the source exactly where the citation says. `changed`: the source has other bytes now;
     `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source has the
@@ -59,7 +59,7 @@ class CheckedCitation(Struct, frozen=True, kw_only=True):
 
 
 class Verification(Struct, frozen=True, kw_only=True):
-    """What became of an answer's citations, in the order of their ranks."""
+    """Results of checking an answer's citations, in the order of their ranks."""
 
     question: str
     snapshot: str
@@ -242,7 +242,7 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
 
 
 def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | None:
-    """Where a quote occurs: letter for letter, or else with other white space; the nearest to where it stood."""
+    """Finds a quote, letter for letter or else with other white space, nearest to where it stood."""
     for document in documents:
         if span := nearest(document.text, quote, near):
             return _place(document, *span)

@@ -104,7 +104,7 @@ class SearchIndex(Protocol):
         ...
 
     def sentence_scores(self, vectors: NDArray[np.float32], rows: Sequence[int]) -> list[NDArray[np.float32]]:
-        """For each of n rows, the inner products of m vectors with its sentences, of shape (m, sentences)."""
+        """Inner products of m vectors with the sentences of n rows: n arrays of shape (m, sentences)."""
         ...
 
     def passage_vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
@@ -244,7 +244,7 @@ class SnapshotHistory(Protocol):
         ...
 
     def details(self, name: str) -> SnapshotDetails:
-        """What is written of a snapshot.
+        """Details of a snapshot, for whoever looks after the index.
 
         Raises:
             IndexDamagedError, IndexMismatchError: it cannot be read, or another version wrote it.
@@ -256,7 +256,7 @@ class SnapshotHistory(Protocol):
         ...
 
     def advice(self, verified: Sequence[Verified]) -> str:
-        """What to do about snapshots that are not whole, as a part of a sentence."""
+        """Advice about snapshots that are not whole, as a part of a sentence."""
         ...
 
     def diff(self, before: str, after: str) -> Difference:

@@ -55,7 +55,7 @@ class SnapshotInfo(Struct, frozen=True, kw_only=True):
 
 
 class SearchOptions(Struct, frozen=True, kw_only=True):
-    """Which candidates a search takes, and by what it scores them."""
+    """Choice of the candidates that a search takes, and of the scores that it gives them."""
 
     depth: int
     """Rows that each search of each variant gives, at most."""
@@ -90,7 +90,7 @@ class Candidates(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def none(cls, variants: int) -> "Candidates":
-        """No candidate at all, for so many variants."""
+        """Candidates of a search that found nothing, for so many variants."""
         return cls(
             rows=np.zeros(0, np.int64),
             dense=np.zeros((variants, 0), np.float32),
@@ -137,7 +137,7 @@ class SegmentDetails(Struct, frozen=True, kw_only=True):
 
 
 class SnapshotDetails(Struct, frozen=True, kw_only=True):
-    """What an engine tells of a snapshot to whoever looks after the index."""
+    """Details of a snapshot, for whoever looks after the index."""
 
     name: str
     sequence: int

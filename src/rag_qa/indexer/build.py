@@ -155,4 +155,4 @@ def _report(
 
 
 def _silent(stage: str, done: int, total: int) -> None:
-    """No progress wanted."""
+    """Ignores progress."""

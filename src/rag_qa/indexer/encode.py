@@ -46,7 +46,7 @@ class CachedEncoder:
         self._done = 0
         self._known = 0
         self.touched = 0
-        """For how many passages something had, or would have, to be encoded."""
+        """Passages of which something had, or would have, to be encoded."""
 
     def encode(self, passages: Sequence[Passage]) -> Iterator[Vectors]:
         """The vectors of passages and their sentences, part by part, so that no document is too long.
@@ -90,7 +90,7 @@ class CachedEncoder:
         return ()
 
     def keep(self) -> None:
-        """Sees that every vector made so far is in the cache.
+        """Commits every vector made so far to the cache.
 
         Raises:
             WriteError: the cache cannot be written.

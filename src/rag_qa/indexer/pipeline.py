@@ -36,9 +36,9 @@ class Outcome(Struct, frozen=True):
     """The snapshot that there is after a run, or would be after a dry one."""
 
     files: list[IndexedFile]
-    """What became of every file, by path."""
+    """Every file, with what became of it, by path."""
     snapshot: str | None
-    """Its id; None where there is no document, and the index is as it was."""
+    """Id of the snapshot; None where there is no document, and the index is as it was."""
     counts: Counts
     encoded: int = 0
     """Passages of which something was, or would be, encoded."""

@@ -44,7 +44,7 @@ class Reused(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a run does with every file."""
+    """The treatment of every file by a run."""
 
     known: list[IndexedFile]
     """Files of which all is known beforehand; those that cannot be read are among them."""
@@ -222,7 +222,7 @@ def renamed(document: Document, file: IndexedFile) -> Document:
 
 
 def _content(file: IndexedFile) -> tuple[str, str, str | None]:
-    """What makes two files the same but for their names; the suffix decides how the bytes are read."""
+    """A key that is equal for files that differ only in name; the suffix decides how the bytes are parsed."""
     return file.sha256, PurePosixPath(file.path).suffix.lower(), file.sidecar_sha256
 
 

@@ -1,4 +1,4 @@
-"""What an indexing run did: which files are new, changed, renamed or gone, and how much there was to encode."""
+"""The report of an indexing run: files that are new, changed, renamed or removed, and passages that were encoded."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ __all__ = ["FileCounts", "IndexReport", "PassageCounts", "changed_paths"]
 
 
 class FileCounts(Struct, frozen=True, kw_only=True):
-    """What became of the files and of those indexed before; each is in one count."""
+    """Counts of the files, and of those indexed before; each file is in one count."""
 
     added: int
     changed: int
@@ -33,7 +33,7 @@ class PassageCounts(Struct, frozen=True):
 
 
 class IndexReport(Struct, frozen=True, kw_only=True):
-    """What indexing did; every file is in one of `files` or in `failed`."""
+    """The result of a run; every file is in one of `files` or in `failed`."""
 
     snapshot: str
     files: FileCounts

@@ -53,7 +53,7 @@ class VectorCache:
             return False
 
     def commit(self) -> None:
-        """Sees that what was put in is kept."""
+        """Commits the vectors that were put in."""
         self._do(lambda cache: cache.commit())
         self._committed = time.monotonic()
 

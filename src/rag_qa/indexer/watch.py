@@ -84,7 +84,7 @@ def watch(
 
 
 def _identities(paths: Sequence[Path]) -> _Roots:
-    """What tells a folder from another one that has its name now; None for one that is not there."""
+    """Device and inode of each path, which tell a folder from a later one of its name; None where it is missing."""
     found: _Roots = []
     for path in paths:
         try:

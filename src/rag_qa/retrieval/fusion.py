@@ -28,9 +28,9 @@ class Weights(Struct, frozen=True):
     dense: float
     bm25: float
     own: float
-    """Of the share of the question's terms that the passage holds."""
+    """Weight of the share of the question's terms that the passage holds."""
     neighbours: float
-    """Of the share that it holds with its neighbours."""
+    """Weight of the share that it holds with its neighbours."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Weights":

@@ -30,9 +30,9 @@ class QueryVariant(Struct, frozen=True):
     vector: "NDArray[np.float32]"
     """Unit length, of shape (d,)."""
     terms: Mapping[str, int]
-    """Its terms with how often each stands there, in order of appearance."""
+    """Terms with how often each occurs, in order of appearance."""
     shares: Mapping[str, float]
-    """Its terms with their shares of its weight: how often they stand there, times their idf."""
+    """Terms with their shares of the variant's weight: count times idf."""
     bm25_max: float
     """The largest BM25 score that a passage can have."""
     factor: float = 1.0

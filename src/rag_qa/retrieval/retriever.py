@@ -48,9 +48,9 @@ class Results(Struct, frozen=True):
     """Results that say different things, best first."""
 
     fused: tuple[Result, ...]
-    """In the order of fused scores, which confidence is computed from."""
+    """Results in the order of fused scores, which confidence is computed from."""
     ranked: tuple[Result, ...]
-    """In the order in which they are shown; the same until they are reranked."""
+    """Results in the order in which they are shown; the same until they are reranked."""
     dense_ms: float
     bm25_ms: float
 

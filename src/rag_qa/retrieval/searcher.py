@@ -33,7 +33,7 @@ class Searcher(Struct, frozen=True, kw_only=True):
     """Encodes the variants of a question to unit vectors of shape (m, d), and remembers them."""
     lexicon: Lexicon
     settings: Settings
-    """Those of the index and of search together."""
+    """Settings of the index and of search together."""
     weights: Weights
     reranker: "Reranker | None" = None
 

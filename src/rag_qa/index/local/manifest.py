@@ -1,4 +1,4 @@
-"""What a snapshot says of itself: manifest.json.
+"""The manifest of a snapshot: manifest.json.
 
 The name of a snapshot's folder is <id>-<build>. <id> is the digest of what was indexed; <build> is the beginning of the
 digest of manifest.json, so that the name vouches for the manifest, and the manifest for all other files.
@@ -26,11 +26,11 @@ MANIFEST = "manifest.json"
 
 
 class Graph(Struct, frozen=True):
-    """What the graph over a segment's vectors was built and measured with."""
+    """Parameters and measured recall of the graph over a segment's vectors."""
 
     links: int
     effort: int
-    """How many candidates a search holds: efSearch."""
+    """Candidates that a search holds: efSearch."""
     recall: float
     """recall@100 against exact search, mean over sentences of the segment as questions, when it was built."""
 
@@ -40,24 +40,24 @@ class Segment(Struct, frozen=True):
 
     number: int
     passages: int
-    """Those that are gone among them."""
+    """Number of passages, deleted ones included."""
     words: int
-    """Their lengths together, as BM25 counts them."""
+    """Sum of their lengths, as BM25 counts them."""
     graph: Graph | None = None
 
     @property
     def name(self) -> str:
-        """What its folder is called."""
+        """Name of its folder."""
         return segment_name(self.number)
 
 
 def segment_name(number: int) -> str:
-    """What the folder of a segment is called."""
+    """Name of the folder of a segment."""
     return f"{number:06}"
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """What a snapshot is made of; `files` holds every file but the manifest itself."""
+    """Contents of a snapshot; `files` has every file but the manifest itself."""
 
     format: int = FORMAT
     id: str
@@ -66,7 +66,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     created: str
     working_directory: str
     paths: tuple[str, ...] = ()
-    """What was indexed, as it was named in the working directory; empty where that is not known."""
+    """Paths that were indexed, as they were named in the working directory; empty where they are not known."""
     settings: IndexSettings
     encoder: EncoderRecord
     counts: Counts

@@ -1,4 +1,4 @@
-"""What filters look at, of every document of a snapshot: sets of rows, and how many documents have a value."""
+"""Metadata of all documents of a snapshot: the rows that pass filters, and how many documents have a value."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ FACETS = ("format", "language")
 
 
 class MetadataIndex:
-    """What filters look at, of every document of a snapshot; safe to share between threads."""
+    """Metadata of all documents of a snapshot; safe to share between threads."""
 
     def __init__(self, documents: Iterable[tuple[DocumentInfo, int]]) -> None:
         """Takes the documents in order, each with its number of passages."""
@@ -40,7 +40,7 @@ class MetadataIndex:
         return {name: sorted(counts.items(), key=lambda item: (-item[1], item[0])) for name, counts in counted.items()}
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """For each passage, by row number, whether its document passes.
+        """Whether the document of each row passes, of shape (passages,).
 
         Raises:
             UnknownFieldError: a filter names a metadata field that no document has.

@@ -57,7 +57,7 @@ class CheckedDatabase:
             yield from self.query(f"{statement} ({','.join('?' * len(some))})", some)
 
     def check(self, expected: object, *parts: object) -> None:
-        """Sees that a row is what was written.
+        """Checks that a row is what was written.
 
         Raises:
             IndexDamagedError: it is not.

@@ -97,7 +97,7 @@ class DocumentStore(CheckedDatabase):
         return ChunkedDocument(document, tuple(passage for _, passage in self.passages(rows)), mentions)
 
     def mentions(self, places: Sequence[int]) -> list[Mentions]:
-        """What the documents at these places say of acronyms, in their order, nothing where nothing was written.
+        """Acronyms that the documents at these places mention, in the order of `places`.
 
         Raises:
             IndexDamagedError: one is not what was written.
@@ -135,7 +135,7 @@ class StoreWriter(DatabaseWriter):
         super().__init__(path, SCHEMA)
         self._places = 0
         self.passages = 0
-        """How many there are so far: the row of the next one."""
+        """Number of passages so far, which is the row of the next one."""
 
     def add(self, chunked: ChunkedDocument) -> tuple[int, int]:
         """Writes a document; gives its place and the row of its first passage."""

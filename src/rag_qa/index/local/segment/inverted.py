@@ -42,16 +42,16 @@ ROW_BITS = 32
 
 
 class Gone(Protocol):
-    """What passages that have no row any more add to the statistics."""
+    """Statistics of deleted passages."""
 
     @property
     def passages(self) -> int:
-        """How many they are."""
+        """Number of deleted passages."""
         ...
 
     @property
     def frequencies(self) -> Mapping[str, int]:
-        """In how many of them a stem stands."""
+        """Number of deleted passages that hold each stem."""
         ...
 
 
@@ -101,7 +101,7 @@ class InvertedIndexWriter:
                 path.unlink()
 
     def discard(self) -> None:
-        """Lets go of the files."""
+        """Closes the files."""
         self._writer = None
 
     def _written(self) -> AbstractContextManager[None]:
@@ -212,13 +212,13 @@ class InvertedIndex:
         return [(row, score) for row, score in hits if row >= 0 and (allowed is None or allowed[row])]
 
     def _frequency(self, term: str, *, gone: bool = False) -> int:
-        """In how many passages a term stands; with `gone`, those that are gone among them."""
+        """Number of passages that hold a term; with `gone`, deleted ones included."""
         with _damage_in(self._where):
             every = self._searcher.doc_freq(TEXT, term)
         return every if gone or not self._gone else max(0, every - self._gone.frequencies.get(term, 0))
 
     def _correction(self, term: str) -> float:
-        """By what a term's weight in tantivy's statistics falls short of that among the passages that are left."""
+        """Factor that turns a term's idf in tantivy's statistics into its idf among the passages left."""
         if not self._gone or not self._gone.passages:
             return 1.0
         by_tantivy = _idf(self._searcher.num_docs, self._frequency(term, gone=True))
@@ -233,7 +233,7 @@ def _idf(passages: int, frequency: int) -> float:
 
 
 def _meta(folder: Path) -> dict[str, Any]:
-    """What an index says of its files."""
+    """The list of an index's files."""
     meta: dict[str, Any] = json.loads((folder / META).read_bytes())
     return meta
 

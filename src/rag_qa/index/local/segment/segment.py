@@ -35,7 +35,7 @@ MEASURED_QUESTIONS = 100
 
 
 def lexical_folder(folder: Path) -> Path:
-    """Where the words of the segment in `folder` lie."""
+    """Folder of the inverted index of the segment in `folder`."""
     return folder / LEXICAL
 
 
@@ -117,12 +117,12 @@ class SegmentWriter:
 
     @property
     def passages(self) -> int:
-        """How many there are so far."""
+        """Number of passages so far."""
         return self._store.passages
 
     @property
     def dimension(self) -> int:
-        """Of the vectors that were added."""
+        """Dimension of the vectors that were added."""
         return self._vectors.dimension
 
     def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> list[tuple[int, int]]:

@@ -55,7 +55,7 @@ class SentenceVectors:
         return nearest
 
     def scores(self, queries: "NDArray[np.float32]", rows: "NDArray[np.int64]") -> "list[NDArray[np.float32]]":
-        """For each of n passages the inner products of m queries with its sentences, of shape (m, sentences)."""
+        """Inner products of m queries with the sentences of n passages: n arrays of shape (m, sentences)."""
         scores, first = self._scores(queries, rows)
         return np.split(scores, first[1:], axis=1)
 
@@ -78,7 +78,7 @@ class SentenceVectors:
 
 
 class SentenceWriter:
-    """Takes the sentence vectors of a segment batch by batch."""
+    """Writes the sentence vectors of a segment batch by batch."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -91,7 +91,7 @@ class SentenceWriter:
         self._counts.append(np.asarray(counts, dtype=np.int64))
 
     def sample(self, count: int, dimension: int) -> "NDArray[np.float32]":
-        """At most so many of the vectors, from all over the segment, of shape (n, dimension); float32."""
+        """A sample of at most `count` vectors from all over the segment, of shape (n, dimension); float32."""
         self._vectors.flush()
         written = np.memmap(self._folder / VECTORS, dtype=HALF, mode="r").reshape(-1, dimension)
         chosen = np.unique(np.linspace(0, len(written) - 1, count).astype(np.int64))

@@ -35,7 +35,7 @@ def open_signatures(folder: Path, passages: int) -> "NDArray[np.uint32]":
 
 
 class SignatureWriter:
-    """Takes the texts of a segment's passages in order."""
+    """Writes the signatures of a segment's passages in order."""
 
     def __init__(self, folder: Path) -> None:
         self._file = (folder / FILE).open("wb")

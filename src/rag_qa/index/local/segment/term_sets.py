@@ -1,4 +1,4 @@
-"""Which terms stand in a passage, by passage: how much of a question it covers, alone and with its neighbours.
+"""The terms of each passage: how much of a question it covers, alone and with its neighbours.
 
 They are read for candidates only, so they lie in a memory-mapped file. A term is kept as a checksum of 32 bits: that
 one of a passage's hundred terms is taken for one of a question's ten happens once in four million passages.
@@ -53,7 +53,7 @@ class TermSets:
         return cls(terms, starts, firsts)
 
     def coverage(self, weights: Sequence[Mapping[str, float]], rows: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """How much of m questions each of n passages covers, alone and with its neighbours, of shape (m, 2, n).
+        """Coverage of m questions by n passages, alone and with their neighbours, of shape (m, 2, n).
 
         Args:
             weights: of each question's terms; together at most 1.
@@ -82,7 +82,7 @@ class TermSets:
 
 
 class TermWriter:
-    """Takes the terms of a segment's passages in order."""
+    """Writes the terms of a segment's passages in order."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""What passages that are gone still add to the statistics of BM25, and what undoes it.
+"""Statistics of BM25 that deleted passages still add, and their cancelling.
 
 They stay in the files of their segments. They are left out of the hits by having no row, and out of the statistics by
 arithmetic: the inverse document frequency of a term is set right by a boost, with the frequencies that are kept here;
@@ -23,13 +23,13 @@ BALLAST_TRIED = 1000
 
 
 class Tombstones(Struct):
-    """What the passages that are gone from a segment, or from all, still add to its statistics."""
+    """Statistics that the deleted passages of a segment, or of all, still add."""
 
     passages: int = 0
     words: int = 0
-    """Their lengths together, as BM25 counts them."""
+    """Sum of their lengths, as BM25 counts them."""
     frequencies: dict[str, int] = field(default_factory=dict)
-    """In how many of them a stem stands."""
+    """Number of them that hold each stem."""
 
     def add(self, texts: Iterable[str]) -> None:
         """Adds passages that are gone now."""
@@ -43,7 +43,7 @@ class Tombstones(Struct):
 
     @classmethod
     def sum(cls, parts: Iterable["Tombstones"]) -> "Tombstones":
-        """Those of several segments together."""
+        """The sum over several segments."""
         total, counts = cls(), Counter[str]()
         for part in parts:
             total.passages += part.passages

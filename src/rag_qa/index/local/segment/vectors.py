@@ -26,7 +26,7 @@ __all__ = ["VectorIndex", "VectorWriter"]
 
 VECTORS, GRAPH, SPOOL = "vectors.faiss", "graph.faiss", "vectors.building"
 THREADS = faiss.omp_get_max_threads()
-"""That a graph may be built with."""
+"""Threads that may build a graph."""
 READ_TOGETHER = 16_384  # vectors
 # Chosen by benchmarks/segments.py: docs/decisions/0010-graph.md.
 LINKS = 32
@@ -36,7 +36,7 @@ RECALL_WANTED, LOWEST_RECALL = 0.99, 0.98
 RECALL_DEPTH = 100
 SLACK = 1.3
 MOST_WANTED = 1024
-"""Of the rows that a graph is asked for: where more are needed, exact search is hardly dearer."""
+"""Most rows that a graph is asked for: where more are needed, exact search hardly takes longer."""
 
 
 class VectorIndex:
@@ -114,7 +114,7 @@ class VectorIndex:
     def _by_graph(
         self, query: "NDArray[np.float32]", depth: int, allowed: "NDArray[np.bool_] | None", rarity: float
     ) -> list[tuple[int, float]] | None:
-        """At least `depth` rows that may be found and their scores, or None where the graph is not the way to them.
+        """Searches the graph for at least `depth` rows that may be found; None where it cannot give them.
 
         The graph is asked for more, of which those that may not be found are dropped. Should they be too many, as where
         a filter leaves out just what the question is about, the graph knows nothing of what lies behind them.
@@ -155,12 +155,12 @@ class VectorIndex:
 
 
 class VectorWriter:
-    """Takes the vectors of a segment batch by batch; they wait in a file, so that only the end needs memory."""
+    """Writes the vectors of a segment batch by batch; they wait in a file, so that only sealing needs memory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.dimension = 0
-        """Of the vectors that were added."""
+        """Dimension of the vectors that were added."""
         self._spool = (folder / SPOOL).open("wb")
 
     def add(self, vectors: "NDArray[np.float32]") -> None:

@@ -114,7 +114,7 @@ def publish(
 
 
 def make_current(snapshot: Snapshot) -> None:
-    """Lets a snapshot answer; no process that writes need be waited for.
+    """Makes a snapshot current; does not wait for a process that writes.
 
     Raises:
         IndexDamagedError: it is not there any more.

@@ -1,4 +1,4 @@
-"""What a snapshot holds: every file, and every document in its order with the segment that it lies in.
+"""The table of a snapshot: every file, and every document in its order with its location.
 
 Documents are ordered by the path of their file, then by the number of their record. Counted through in this order,
 passages have the row numbers by which the stages know them.
@@ -45,34 +45,34 @@ _FILES = msgpack_decoder(IndexedFile)
 
 
 class DocumentLocation(Struct, frozen=True):
-    """A document, and where it lies; the fields are the columns of the table."""
+    """Location of a document; the fields are the columns of the table."""
 
     id: str
     path: str
     file: str
     record: int
-    """0 for a document that is a whole file."""
+    """Number of the record; 0 for a document that is a whole file."""
     segment: int
     place: int
     first_row: int
-    """Of its passages, in its segment."""
+    """Row of its first passage, in its segment."""
     passages: int
     tokens: int
     digest: bytes
-    """Equal for equal documents and passages, wherever the file lies."""
+    """Digest that is equal for equal documents and passages, wherever the file lies."""
 
     @property
     def rows(self) -> range:
-        """Its passages, in its segment."""
+        """Rows of its passages, in its segment."""
         return range(self.first_row, self.first_row + self.passages)
 
 
 class Layout(Struct, frozen=True):
-    """Where the passages of all documents lie: arrays over the documents, in their order."""
+    """Locations of the passages of all documents: arrays over the documents, in their order."""
 
     segments: NDArray[np.int64]
     first_rows: NDArray[np.int64]
-    """In the segment."""
+    """Row of each document's first passage, in its segment."""
     passages: NDArray[np.int64]
     starts: NDArray[np.int64]
     """The row of each document's first passage among all passages, in order."""
@@ -165,7 +165,7 @@ class DocumentTableWriter(DatabaseWriter):
                 ) from None
 
     def move(self, document_id: str, segment: int, place: int, first_row: int) -> None:
-        """Tells that a document was copied to another segment."""
+        """Records that a document was copied to another segment."""
         self.execute(
             "UPDATE documents SET segment = ?, place = ?, first_row = ? WHERE id = ?",
             (segment, place, first_row, document_id),
@@ -191,7 +191,7 @@ class DocumentTableWriter(DatabaseWriter):
         return (digest for (digest,) in self.each(f"SELECT digest FROM documents ORDER BY {ORDER}"))  # noqa: S608
 
     def layout(self) -> Layout:
-        """Where the passages lie."""
+        """The locations of all passages."""
         rows = self.each(f"SELECT segment, first_row, passages FROM documents ORDER BY {ORDER}")  # noqa: S608
         numbers = np.fromiter(chain.from_iterable(rows), dtype=np.int64)
         segments, first_rows, passages = numbers.reshape(-1, 3).T

@@ -85,7 +85,7 @@ class LocalHistory:
         raise ConflictError(f"“{named[:80]}” may be any of {', '.join(sorted(found))}: write more of the name.")
 
     def details(self, name: str) -> SnapshotDetails:
-        """What the manifest of a snapshot says."""
+        """The contents of a snapshot's manifest."""
         manifest = read_manifest(self._folder(name))
         return SnapshotDetails(
             name=name,
@@ -127,7 +127,7 @@ class LocalHistory:
         )
 
     def advice(self, verified: Sequence[Verified]) -> str:
-        """What to do about snapshots that are not whole: go back to the newest whole one, or rebuild."""
+        """Advice about snapshots that are not whole: go back to the newest whole one, or rebuild."""
         seen = {each.name: each for each in verified}
         current = self._current()
         if current in seen and seen[current].whole:
@@ -236,7 +236,7 @@ def _digests(snapshot: Snapshot) -> dict[str, bytes]:
 
 
 def _differing(before: Manifest, after: Manifest) -> dict[str, list[str]]:
-    """What the snapshots were built with, where it differs."""
+    """Settings and encoders of two snapshots, where they differ."""
     old, new = (
         structs.asdict(each.settings) | {"encoder": f"{each.encoder.name} {each.encoder.digest}"}
         for each in (before, after)

@@ -48,7 +48,7 @@ Opened = TypeVar("Opened")
 
 
 class SnapshotFolder(Struct, frozen=True):
-    """Where the parts of a snapshot lie."""
+    """Paths of the parts of a snapshot."""
 
     folder: Path
 
@@ -59,12 +59,12 @@ class SnapshotFolder(Struct, frozen=True):
 
     @property
     def tombstones(self) -> Path:
-        """What passages that are gone add to the statistics, by segment."""
+        """Statistics of deleted passages, by segment."""
         return self.folder / TOMBSTONES
 
     @property
     def ballast(self) -> Path:
-        """Words that outweigh those of passages that are gone."""
+        """Index of the words that cancel those of deleted passages."""
         return self.folder / BALLAST
 
     @property
@@ -78,11 +78,11 @@ class SnapshotFolder(Struct, frozen=True):
 
     @property
     def row_folder(self) -> Path:
-        """Where the rows of segments lie."""
+        """Folder of the rows of segments."""
         return self.folder / ROWS
 
     def rows(self, name: str) -> Path:
-        """The row of each passage of a segment among all passages, -1 for those that are gone."""
+        """File of the row of each passage of a segment among all passages, -1 for deleted ones."""
         return self.row_folder / f"{name}.npy"
 
 
@@ -116,7 +116,7 @@ class Snapshot(SnapshotFolder, frozen=True):
 
     @property
     def name(self) -> str:
-        """Its folder's name."""
+        """Name of its folder."""
         return self.folder.name
 
     @property

@@ -1,4 +1,4 @@
-"""Which segments are merged when a snapshot is written."""
+"""The choice of the segments that are merged when a snapshot is written."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ MOST_GONE = 0.2
 
 
 def to_merge(segments: Mapping[int, tuple[int, int]], fresh: int, full: int) -> list[int]:
-    """Which segments to copy into the new one.
+    """Chooses the segments to copy into the new one.
 
     Those with more than a share of tombstones, and from the smallest up each that the new segment, with what it has
     taken up already, is not small beside: so there are few segments, and each passage is copied a few times only (as

@@ -21,7 +21,7 @@ _ACRONYMS = msgpack_decoder(tuple[Acronym, ...])
 
 
 def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:
-    """What deleted passages add to the statistics of BM25, by the name of their segment."""
+    """Statistics of BM25 that deleted passages still add, by the name of their segment."""
     if not snapshot.tombstones.is_file():
         return {}
     try:

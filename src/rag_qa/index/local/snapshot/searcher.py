@@ -167,7 +167,7 @@ class SnapshotSearcher:
         return [found[int(self._segment_of[row]), int(self._row_in_segment[row])] for row in rows]
 
     def sentence_scores(self, vectors: NDArray[np.float32], rows: Sequence[int]) -> list[NDArray[np.float32]]:
-        """For each of n rows, the inner products of m vectors with its sentences, of shape (m, sentences)."""
+        """Inner products of m vectors with the sentences of n rows: n arrays of shape (m, sentences)."""
         wanted = np.asarray(rows, dtype=np.int64)
         segments, own = self._segment_of[wanted], self._row_in_segment[wanted]
         found: dict[int, NDArray[np.float32]] = {}
@@ -241,7 +241,7 @@ class SnapshotSearcher:
         return allowed
 
     def _metadata_index(self) -> MetadataIndex:
-        """Made when the first filter is used, for it reads the descriptions of all documents."""
+        """The metadata index, made when the first filter is used, for it reads all documents' descriptions."""
         with self._lock:
             if self._metadata is None:
                 self._metadata = MetadataIndex(self.documents())

@@ -58,7 +58,7 @@ class SnapshotWriter:
         self._table = table
         self._previous = previous
         self.dimension = previous.snapshot.manifest.encoder.dimension if previous else 0
-        """Of the vectors; known when there are some."""
+        """Dimension of the vectors; 0 while there are none."""
         self._settings = settings
         self._progress = progress
         self._before = {each.number: each for each in previous.snapshot.manifest.segments} if previous else {}
@@ -158,7 +158,7 @@ class SnapshotWriter:
             save_array(self._folder.rows(segment.name), _rows(segment, layout))
 
     def _write_acronyms(self, segments: Sequence[Segment]) -> None:
-        """Resolves what all documents say of acronyms."""
+        """Writes the acronyms of the collection, resolved from what all documents mention."""
 
         def mentions() -> Iterator[tuple[str, Mentions]]:
             for segment in segments:
