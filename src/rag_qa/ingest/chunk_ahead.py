@@ -1,4 +1,4 @@
-"""Cutting documents into passages, and seeing which acronyms they speak of, while others are read."""
+"""Chunking of documents, and mining of their acronyms, while others are parsed."""
 
 import os
 from collections import deque
@@ -16,7 +16,7 @@ from rag_qa.types import ChunkedDocument, Document
 __all__ = ["chunk_ahead", "make_chunker"]
 
 CHARACTERS_AHEAD = 4_000_000
-"""What is cut before it is asked for."""
+"""Characters of the documents that are chunked before they are asked for."""
 
 
 def chunk_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
@@ -44,7 +44,7 @@ def chunk_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[C
 
 
 def make_chunker(encoder: SentenceEncoder, settings: IndexSettings) -> Chunker:
-    """What cuts documents for an encoder.
+    """Makes the chunker of documents for an encoder.
 
     Raises:
         SettingsError: the passages would be longer than what the encoder reads, or be mostly overlap.

@@ -28,7 +28,7 @@ JOINT_TOKENS = 2  # what the line end between context and text may cost
 PASSAGE_SHARE = 2 / 3  # of the window is kept for the passage, however long its context
 COUNTED_TOGETHER = 1024  # pieces of text
 BEGINS_PARAGRAPH, BEGINS_LINE, BEGINS_SENTENCE = 0.05, 0.1, 0.2
-"""What it costs to begin a passage there; with a heading, nothing."""
+"""Cost of beginning a passage there; with a heading, nothing."""
 
 
 class _Piece(Struct, frozen=True):
@@ -151,7 +151,7 @@ class Chunker:
 
 
 def _penalty(gap: str) -> float:
-    """What it costs to begin a passage after such white space."""
+    """Cost of beginning a passage after such white space."""
     ends = len(LINE_END.findall(gap))
     return BEGINS_SENTENCE if not ends else BEGINS_LINE if ends == 1 else BEGINS_PARAGRAPH
 

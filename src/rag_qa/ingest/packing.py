@@ -8,7 +8,7 @@ __all__ = ["pack"]
 
 # Sizes and penalties: docs/decisions/0013-passages-of-whole-sentences.md.
 PASSAGE = 0.35
-"""What a passage costs, beside the square of the share of it that is empty."""
+"""Cost of a passage, beside the square of the share of it that is empty."""
 INNER_HEADING = 0.6
 
 

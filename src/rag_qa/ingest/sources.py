@@ -26,9 +26,9 @@ class SourceFile(Struct, frozen=True):
 
     location: Path
     document: str
-    """What its document is called: relative to the indexed folder."""
+    """Path of its document, relative to the indexed folder."""
     source: str
-    """How the user named it."""
+    """Path as the user named it."""
     sidecar: Path | None = None
     """The file beside it with metadata."""
 
@@ -39,14 +39,14 @@ class Sources(Struct, frozen=True):
     files: list[SourceFile]
     failed: list[FailedFile]
     ignored: list[str]
-    """What .ragqaignore leaves out, and these files themselves."""
+    """Paths that .ragqaignore leaves out, and these files themselves."""
     sidecars: list[str]
     paths: tuple[str, ...]
-    """What was looked through, as it was named."""
+    """Paths that were searched, as they were named."""
 
 
 def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None = None) -> Sources:
-    """Looks through folders, without following symbolic links to other folders.
+    """Searches folders, without following symbolic links to other folders.
 
     With one path, documents are named relative to it; with several, the name begins with the last part of each path.
 
@@ -77,7 +77,7 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
 
 
 def check_paths(paths: Iterable[Path]) -> None:
-    """Sees that the paths are there.
+    """Checks that the paths exist.
 
     Raises:
         InputError: one is not.

@@ -88,7 +88,7 @@ class CrossEncoderReranker:
         return model
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question, in 0..1: the sigmoid of the model's logit.
+        """Scores how well each text answers the question, in 0..1: the sigmoid of the model's logit.
 
         Raises:
             RerankerError: the model cannot be loaded, or gives what is no number.
@@ -110,7 +110,7 @@ class CrossEncoderReranker:
 
 
 class _Config(Struct, frozen=True):
-    """What a model's configuration says of what it is."""
+    """The fields of a model's configuration that tell its kind."""
 
     model_type: str | None = None
     architectures: list[str] | None = None
@@ -119,7 +119,7 @@ class _Config(Struct, frozen=True):
 
 
 def _check(folder: Path) -> None:
-    """Looks whether a folder holds a cross-encoder with one label, without loading it."""
+    """Checks that a folder holds a cross-encoder with one label, without loading it."""
     saved_as = _config(folder / "config_sentence_transformers.json")
     if (folder / "modules.json").is_file() and (saved_as is None or saved_as.model_type != "CrossEncoder"):
         raise RerankerError(f"The folder “{folder}” holds a bi-encoder, which cannot rerank: {ADVICE}.")
@@ -137,7 +137,7 @@ def _check(folder: Path) -> None:
 
 
 def _config(path: Path) -> _Config | None:
-    """What a file says; None if there is none, or it says nothing."""
+    """The configuration in a file; None if there is no file, or it is empty."""
     try:
         said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
     except (msgspec.DecodeError, UnicodeDecodeError):

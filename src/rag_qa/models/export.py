@@ -62,7 +62,7 @@ class ExportedEncoder:
         return self._loaded.encode_passages(texts)
 
     def ensure(self, texts: Sequence[str]) -> Path:
-        """Sees that the index has the export, also where nothing has to be encoded; as `ensure_export`."""
+        """Makes sure that the index has the export, also where nothing has to be encoded; as `ensure_export`."""
         self._folder = self._folder or ensure_export(self._encoder, self._index, texts, self._tell)
         return self._folder
 
@@ -70,7 +70,7 @@ class ExportedEncoder:
 def ensure_export(
     encoder: SentenceEncoder, index: Path, texts: Sequence[str], tell: Callable[[str, int, int], None]
 ) -> Path:
-    """Sees that an index has a whole export of its encoder; gives its folder.
+    """Makes sure that an index has a whole export of its encoder; returns its folder.
 
     Args:
         encoder: the original.

@@ -1,4 +1,4 @@
-"""What the machine computes fast: which precision the vectors of a new index are best made in."""
+"""The precision that the machine computes fastest, for the vectors of a new index."""
 
 import importlib.util
 import re

@@ -32,14 +32,14 @@ OUTPUT = "unit_vector"
 ADVICE = "run `rag-qa index` on the documents again to export it anew"
 # Chosen by benchmarks/encoding.py: docs/decisions/0021-encoding.md.
 THREADS = min(2, os.cpu_count() or 1)
-"""That share the work of one question."""
+"""Threads that share the work of one question."""
 TOKENS_TOGETHER: dict[Precision, int] = {"int8": 1, "float32": 512}
-"""Of the passages that go through the model at once, of which there is at least one. Where numbers are rounded to whole
+"""Tokens that go through the model at once, or one passage if that is longer. Where numbers are rounded to whole
 ones, the last digit that another batch changes may turn many: alone, a text has the same vector bit for bit, always."""
 
 
 class ExportConfig(Struct, frozen=True):
-    """What belongs to an export."""
+    """The description of an export."""
 
     digest: str
     precision: Precision
@@ -50,17 +50,17 @@ class ExportConfig(Struct, frozen=True):
     padding: int
     """The token that fills up the shorter texts of a batch."""
     lowest_cosine: float
-    """To the original, of the passages that it was compared on."""
+    """Lowest cosine to the original, of the passages that it was compared on."""
     files: dict[str, FileRecord]
     checksum: str = ""
 
     def sealed(self) -> "ExportConfig":
-        """The same with a checksum over all that it says."""
+        """A copy with a checksum over all other fields."""
         plain = msgspec.structs.replace(self, checksum="")
         return msgspec.structs.replace(self, checksum=hashlib.sha256(msgspec.msgpack.encode(plain)).hexdigest())
 
     def encoded(self) -> bytes:
-        """As it is written."""
+        """The bytes as they are written."""
         return msgspec.json.format(msgspec.json.encode(self))
 
 
@@ -97,7 +97,7 @@ class OnnxEncoder:
 
     @staticmethod
     def check(folder: Path) -> "ExportConfig":
-        """Looks whether an export is whole, without loading it.
+        """Checks that an export is whole, without loading it.
 
         Raises:
             IndexDamagedError: a file is missing or has not the size it was written with.
@@ -187,7 +187,7 @@ _CONFIGS = json_decoder(ExportConfig)
 
 
 def _read_config(folder: Path) -> ExportConfig:
-    """What belongs to an export; errors as `OnnxEncoder.check`."""
+    """The description of an export; errors as `OnnxEncoder.check`."""
     try:
         data = (folder / CONFIG).read_bytes()
         config = _CONFIGS.decode(data)

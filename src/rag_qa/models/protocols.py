@@ -1,4 +1,4 @@
-"""What the stages need of a model, whichever it is."""
+"""Protocols of the models that the stages use."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ __all__ = ["PassageEncoder", "QueryEncoder", "Reranker"]
 
 
 class QueryEncoder(Protocol):
-    """What asking needs."""
+    """An encoder of questions."""
 
     def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""
@@ -23,11 +23,11 @@ class QueryEncoder(Protocol):
 
 
 class PassageEncoder(Protocol):
-    """What indexing needs."""
+    """An encoder of passages."""
 
     @property
     def digest(self) -> str:
-        """Identifies the vectors it makes."""
+        """Digest that identifies the vectors it makes."""
         ...
 
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
@@ -36,8 +36,8 @@ class PassageEncoder(Protocol):
 
 
 class Reranker(Protocol):
-    """What the second look needs."""
+    """A model that scores passages against a question."""
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question, in 0..1."""
+        """Scores how well each text answers the question, in 0..1."""
         ...

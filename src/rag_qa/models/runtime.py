@@ -23,7 +23,7 @@ def load_runtime() -> ModuleType:
 
 
 def load_quantizer() -> ModuleType:
-    """What rounds the weights of matrix products."""
+    """The quantizer of the weights of matrix products."""
     load_runtime()
     from onnxruntime.quantization import matmul_nbits_quantizer
 

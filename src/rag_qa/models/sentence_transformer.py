@@ -35,7 +35,7 @@ PACKAGED = {
 BLOCK = 64
 """Weights in 8 bits that share a scale, as do the numbers that they are multiplied with."""
 RECIPES: dict[Precision, str] = {"float32": "float32", "int8": f"int8, blocks of {BLOCK}"}
-"""What tells vectors of one precision from those of another; another way to make them needs another name."""
+"""Names that tell vectors of one precision from those of another; another way to make them needs another name."""
 BATCH_SIZE = 32
 QUERY_PROMPTS = ("query",)
 PASSAGE_PROMPTS = ("document", "passage", "corpus")
@@ -88,7 +88,7 @@ class SentenceEncoder:
 
     @cached_property
     def window(self) -> int:
-        """Most tokens the model reads of a text, special tokens included."""
+        """Window: the most tokens that the model reads of a text, special tokens included."""
         sentence = self._config("sentence_bert_config.json").get("max_seq_length")
         if sentence:
             return int(sentence)
@@ -110,12 +110,12 @@ class SentenceEncoder:
 
     @property
     def query_prompt(self) -> str:
-        """What the model wants before a question."""
+        """Prompt that the model wants before a question."""
         return self._prompt(QUERY_PROMPTS)
 
     @property
     def passage_prompt(self) -> str:
-        """What the model wants before a passage."""
+        """Prompt that the model wants before a passage."""
         return self._prompt(PASSAGE_PROMPTS)
 
     @cached_property
@@ -132,7 +132,7 @@ class SentenceEncoder:
         return self.original_passages(texts)
 
     def original_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
-        """The same, always by the model itself, which exports are compared with."""
+        """Unit vectors by the model itself, which exports are compared with."""
         vectors = self.model.encode_document(
             list(texts), batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False
         )

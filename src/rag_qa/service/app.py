@@ -141,7 +141,7 @@ def _observed(load: Callable[[], Engine]) -> Engine:
 
 
 def _middleware(settings: Settings, access: Access) -> list[Middleware]:
-    """What looks at a request before its handler, the first one outermost."""
+    """Middleware that a request passes before its handler, the first one outermost."""
     traced = [traces().middleware] if settings.traces else []
     limited = [rate_limit(settings.rate_limit).middleware] if access.keys is not None and settings.rate_limit else []
     known = DefineMiddleware(Authentication, access=access)

@@ -28,7 +28,7 @@ MOST_NAMED = 500
 
 
 class Order(Struct, frozen=True):
-    """What to index, where, and how."""
+    """The order of a job: paths, index and settings."""
 
     folder: str
     """The working directory that `paths` are named from."""
@@ -38,7 +38,7 @@ class Order(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a job tells: how far a stage is, or in the end what it did or why it failed."""
+    """A message of a job: progress of a stage or, in the end, its report or why it failed."""
 
     stage: str = ""
     done: int = 0
@@ -85,7 +85,7 @@ def _stop_with_input() -> None:
 
 
 def main() -> None:
-    """Takes the order and does it."""
+    """Reads the order and carries it out."""
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not get between the events
 

@@ -33,17 +33,17 @@ _EVENTS = json_decoder(Event)
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """What an index job has done so far."""
+    """State of an index job."""
 
     id: str
     state: Literal["running", "done", "failed"]
     started: str
     finished: str | None = None
     stage: str = ""
-    """What it is at: reading, encoding, writing …"""
+    """Present stage: reading, encoding, writing …"""
     done: int = 0
     total: int = 0
-    """How far the stage is."""
+    """Progress of the stage."""
     report: IndexReport | None = None
     problem: str | None = None
     """Why it failed; the snapshot that answered then still does."""
@@ -53,7 +53,7 @@ class Jobs:
     """The jobs of a service; used from its event loop alone."""
 
     def __init__(self, tasks: TaskGroup, stops: Callable[[], bool]) -> None:
-        """Takes the task group to run in, and what tells whether the service stops."""
+        """Takes the task group to run in, and a function that tells whether the service stops."""
         self._tasks = tasks
         self._stops = stops
         self._jobs: dict[str, Job] = {}
@@ -82,7 +82,7 @@ class Jobs:
         return job
 
     def check_idle(self) -> None:
-        """Sees that no job runs.
+        """Checks that no job runs.
 
         Raises:
             ConflictError: one does.
@@ -118,7 +118,7 @@ class Jobs:
                 await asyncio.wait_for(changed.wait(), SECONDS_BETWEEN_LOOKS)
 
     async def _run(self, job: Job, order: Order) -> None:
-        """Sees a job to its end; whatever goes wrong is the job's, and not the service's."""
+        """Runs a job to its end; whatever goes wrong fails the job, and not the service."""
         try:
             job = await self._done(job, order)
         except Exception as error:

@@ -27,13 +27,13 @@ __all__ = ["NO_KEY", "Caller", "Key", "Keys", "Scope", "create_key", "read_keys"
 Scope = Literal["ask", "admin"]
 PREFIX = "ragqa"
 NOBODY = hashlib.sha256(b"").hexdigest()
-"""What a key of an unknown id is compared with."""
+"""Digest that a key of an unknown id is compared with."""
 LONGEST_NAME = 80
 LOGGER = logging.getLogger("rag_qa.service")
 
 
 class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept of a key."""
+    """The stored part of a key."""
 
     id: str
     name: str

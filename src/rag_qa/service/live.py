@@ -34,7 +34,7 @@ def lent_engine(state: State) -> AbstractContextManager[Engine]:
 
 
 def engine_opener(settings: Settings) -> Callable[[], Engine]:
-    """What opens the engine of the current snapshot, each time with the same reranker; errors as `Engine.open`."""
+    """Returns a function that opens the engine of the current snapshot, with one reranker; errors as `Engine.open`."""
     reranker: Reranker | None = None
 
     def load() -> Engine:

@@ -62,7 +62,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         return engine
 
     class Protocol(BoundedProtocol):
-        """With the patience that the settings have."""
+        """Protocol class with the time limits of the settings."""
 
         client_seconds = settings.client_seconds
         most = _most_connections()
@@ -93,7 +93,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 
 def _most_connections() -> int:
-    """As many as the system lets this process have files open, but for those it needs itself."""
+    """Most connections: the open files that the system allows, less those that the process needs itself."""
     if sys.platform == "win32":
         return BoundedProtocol.most
 

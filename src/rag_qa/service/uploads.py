@@ -39,7 +39,7 @@ class ManagedFile(Struct, frozen=True, kw_only=True):
     size: int
     """Bytes."""
     sha256: str | None = None
-    """Of an upload, what has come."""
+    """The received part of an upload."""
 
 
 class Upload:
@@ -54,7 +54,7 @@ class Upload:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Takes the next bytes.
+        """Writes the next bytes.
 
         Raises:
             TooLargeError, NoRoomError: they are too many, or the disk takes no more.
@@ -95,7 +95,7 @@ class ManagedFolder:
     """The folder."""
 
     def __init__(self, settings: Settings) -> None:
-        """Takes the settings that name it, and the limits of the readers.
+        """Takes the settings that name the folder and the limits of parsing.
 
         Raises:
             NotFoundError: there is none.
@@ -107,7 +107,7 @@ class ManagedFolder:
 
     @property
     def root(self) -> Path:
-        """Where it is."""
+        """Path of the folder."""
         return self._root
 
     def files(self) -> list[ManagedFile]:
@@ -175,7 +175,7 @@ class ManagedFolder:
                 folder.rmdir()
 
     def place(self, path: PurePosixPath) -> Path:
-        """Where a file of this name lies or would lie.
+        """Path of a file of this name, existing or not.
 
         Raises:
             InputError: there is a folder of this name, a file where a folder is named, or a symbolic link.
@@ -231,7 +231,7 @@ def _checked(named: str) -> PurePosixPath:
 
 @contextmanager
 def _on_disk() -> Iterator[None]:
-    """What the disk refuses is said in a sentence that names no path of this machine."""
+    """Raises NoRoomError, which names no path of this machine, where the disk refuses to write."""
     try:
         yield
     except OSError as error:

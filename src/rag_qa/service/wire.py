@@ -72,7 +72,7 @@ class BatchRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchResult(Struct, frozen=True, kw_only=True):
-    """What became of a question of a batch: its answer, or what is wrong with it."""
+    """The result of a question of a batch: its answer, or a problem."""
 
     answer: Answer | None = None
     problem: str | None = None
@@ -164,7 +164,7 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, engine: Engine, offset: int, limit: int) -> "DocumentPage":
-        """So many documents of an engine, from the `offset`-th on."""
+        """Lists `limit` documents of an engine, from the `offset`-th on."""
         shown = [DocumentEntry.of(info, passages) for info, passages in engine.collection.documents(offset, limit)]
         total = engine.info.counts.documents
         return cls(snapshot=engine.info.id, total=total, offset=offset, documents=shown)
@@ -202,7 +202,7 @@ class DocumentStretch(Struct, frozen=True, kw_only=True):
 
 
 class CalibrationView(Struct, frozen=True):
-    """What confidence was fitted on."""
+    """The calibration of confidence."""
 
     source: str
     questions: int
@@ -211,7 +211,7 @@ class CalibrationView(Struct, frozen=True):
 
     @classmethod
     def of(cls, calibration: Calibration) -> "CalibrationView":
-        """What of a calibration concerns a client."""
+        """The part of a calibration that concerns a client."""
         return cls(calibration.source, calibration.questions, calibration.threshold)
 
 
@@ -224,13 +224,13 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     counts: Counts
     failed: tuple[FailedFile, ...]
     calibration: CalibrationView | None
-    """What confidence is computed by; null where it is null."""
+    """The calibration of confidence; null where there is none."""
     calibration_problem: str | None
     """Why there is no confidence."""
 
     @classmethod
     def of(cls, engine: Engine) -> "SnapshotView":
-        """What concerns a client of an engine and its snapshot."""
+        """The part of an engine and its snapshot that concerns a client."""
         info, calibration = engine.info, engine.calibration
         return cls(
             id=info.id,
@@ -244,7 +244,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
 
 
 class Rollback(Struct, frozen=True, forbid_unknown_fields=True):
-    """Which snapshot is to answer."""
+    """The snapshot that is to answer."""
 
     snapshot: Annotated[str, Meta(description="`previous`, or the beginning of a snapshot's name.")] = "previous"
 

@@ -1,1 +1,1 @@
-"""What can be known from text alone: no disk, no model."""
+"""Knowledge from text alone: no disk, no model."""

@@ -30,5 +30,5 @@ def analyze(text: str) -> list[str]:
 
 
 def question_terms(found: Iterable[str]) -> list[str]:
-    """Those stems that a question may ask for."""
+    """The stems that a question may ask for."""
     return [stem for stem in found if len(stem) > 1 and stem not in _STOP_STEMS]

@@ -1,4 +1,4 @@
-"""The same statement in several documents: found by MinHash, judged on the characters.
+"""Duplicates: texts that say the same, found by MinHash and judged on the characters.
 
 Precision comes first: a comma, a full stop or a star may turn what a text says. So only the form of white space, of
 quotation marks and of hyphens, what cannot be seen, and emphasis around words do not matter.
@@ -40,7 +40,7 @@ def signature(text: str) -> "NDArray[np.uint32]":
 
 
 def is_duplicate(one: str, other: str) -> bool:
-    """Whether two texts say the same: character for character, but for their form."""
+    """Whether two texts are duplicates: equal character for character, but for their form."""
     return _plain(one) == _plain(other)
 
 
@@ -52,7 +52,7 @@ def _empty_sketch() -> Any:  # noqa: ANN401 - datasketch has no types
 
 
 def _plain(text: str) -> str:
-    """A text without what does not matter; what makes others of it needs another FORMAT, for signatures are kept."""
+    """Normalises a text for comparison. Signatures are stored: changing this requires a new FORMAT."""
     composed = unicodedata.normalize("NFC", text).translate(ALIKE)
     seen = "".join(
         character for character in composed if character.isascii() or unicodedata.category(character) != "Cf"

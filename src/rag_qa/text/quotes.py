@@ -1,4 +1,4 @@
-"""Where words stand in a text, found in time that grows with the text alone: no text or quote makes it slower."""
+"""Search for a quote in a text, in time that grows with the text alone: no text or quote makes it slower."""
 
 import re
 from collections.abc import Iterator

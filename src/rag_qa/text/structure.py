@@ -1,4 +1,4 @@
-"""What a text's form says: titles, headings, lines and sentences, as offsets."""
+"""The structure of a text: titles, headings, lines and sentences, as offsets."""
 
 import re
 from bisect import bisect_left, bisect_right

@@ -21,6 +21,6 @@ def count_tokens(texts: Sequence[str]) -> list[int]:
 
 
 def token_starts(text: str) -> list[int]:
-    """For each cl100k_base token of the text, the offset of the character that it begins with, or is a part of."""
+    """Offsets of the characters that the text's cl100k_base tokens begin with, or are a part of."""
     encoding = _encoding()
     return encoding.decode_with_offsets(encoding.encode_ordinary(text))[1]

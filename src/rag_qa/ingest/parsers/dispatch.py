@@ -34,7 +34,7 @@ ARCHIVES = frozenset(
     | {".tbz", ".tgz", ".txz", ".xz", ".zip", ".zst"}
 )
 MAGIC = {b"%PDF-": ".pdf", b"PK\x03\x04": ".zip", b"\x1f\x8b": ".gz", b"7z\xbc\xaf\x27\x1c": ".7z", b"Rar!": ".rar"}
-"""How files of a format begin, for those whose suffix says nothing."""
+"""First bytes of files by format, for those whose suffix says nothing."""
 PARSERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
     ".txt": lambda data, _suffix, _ocr: text.read_text(data),
     **dict.fromkeys(text.MARKDOWN, lambda data, _suffix, _ocr: text.read_markdown(data)),
@@ -45,11 +45,11 @@ PARSERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
     **dict.fromkeys(web.WEB, lambda data, suffix, _ocr: web.read_html(data, suffix)),
     **dict.fromkeys(pdf.PDF, pdf.read_pdf),
 }
-"""By suffix: bytes, suffix and Tesseract's name of a language, or None, to a record; what is not here is plain text."""
+"""Parsers by suffix: from bytes, suffix and Tesseract's name of a language, or None, to a record. Others are plain text."""
 
 
 class ParsedFile(Struct, frozen=True, kw_only=True):
-    """What became of one file: its documents, or the reason why there is none."""
+    """Result of parsing one file: its documents, or the reason why there is none."""
 
     sha256: str = ""
     """Digest of the bytes that were read; empty where they could not be."""
@@ -63,7 +63,7 @@ class ParsedFile(Struct, frozen=True, kw_only=True):
 
 
 def parser_digest() -> str:
-    """Changes when another version of a reader may make another document of the same bytes."""
+    """Digest that changes when another version of a parser may make another document of the same bytes."""
     from importlib.metadata import version
 
     return hashlib.sha256(repr((PARSERS_VERSION, [version(name) for name in LIBRARIES])).encode()).hexdigest()[:16]
@@ -88,7 +88,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
 
 
 def _read_sidecar(file: SourceFile) -> tuple[dict[str, Any], str | None, list[FailedFile]]:
-    """What a sidecar says that is for it to say, its digest, and what is wrong with it."""
+    """The metadata that a sidecar may set, its digest, and a complaint where it cannot be used."""
     if file.sidecar is None:
         return {}, None, []
     sha256 = None
@@ -103,7 +103,7 @@ def _read_sidecar(file: SourceFile) -> tuple[dict[str, Any], str | None, list[Fa
 
 
 def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Record], list[feeds.BrokenRecord]]:
-    """What a file holds.
+    """The records of a file, and its broken records.
 
     Raises:
         ReadError: no text could be had from it.

@@ -20,7 +20,7 @@ FEEDS = frozenset({".json", ".jsonl", ".ndjson"})
 LINES = frozenset({".jsonl", ".ndjson"})
 TEXT = ("text", "content", "body", "content_text", "full_text", "article", "abstract", "description", "summary")
 LISTS = ("items", "records", "documents", "articles", "entries", "results", "data", "docs", "posts")
-"""Where an object keeps its records."""
+"""Fields in which an object keeps its records."""
 
 
 class BrokenRecord(Struct, frozen=True):

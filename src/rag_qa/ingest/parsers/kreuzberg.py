@@ -107,7 +107,7 @@ def read_image(data: bytes, suffix: str, ocr_language: str | None) -> Record:
 def extract(
     data: bytes, suffix: str, page_marker: str | None = None, ocr_language: str | None = None
 ) -> "ExtractionResult":
-    """What kreuzberg makes of a file. Errors as `read_with_kreuzberg`.
+    """The result of kreuzberg for a file. Errors as `read_with_kreuzberg`.
 
     Args:
         data: its bytes.
@@ -137,7 +137,7 @@ def extract(
 
 
 def explicit_metadata(result: "ExtractionResult", suffix: str) -> dict[str, Any]:
-    """What the file says about itself, and its format."""
+    """Metadata of the file, and its format."""
     said = result.metadata
     authors = said.get("authors") or said.get("from_name") or said.get("from_email")
     return {

@@ -11,7 +11,7 @@ SECONDS_TO_ANSWER = 20
 
 
 def check_ocr(languages: str) -> None:
-    """Sees that Tesseract and its data of the languages, joined by `+`, are installed.
+    """Checks that Tesseract and its data of the languages, joined by `+`, are installed.
 
     Raises:
         SettingsError: they are not.

@@ -121,13 +121,13 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._deadline: float | None = None
-        """When the work at hand has had its time; None where there is none."""
+        """Time at which the present work has to be done; None where there is none."""
         self._verdict: str | None = None
         """Why the process was ended in the middle of a file."""
         self._ended = False
 
     def read(self, file: SourceFile, settings: IndexSettings) -> ParsedFile:
-        """What became of a file; called by one thread at a time.
+        """Parses a file; called by one thread at a time.
 
         Raises:
             WorkerError: no process could be started.
@@ -162,14 +162,14 @@ class _Worker:
             _close(process)
 
     def _begin(self, seconds: float | None) -> None:
-        """Gives the work that begins its time; None where none begins."""
+        """Sets the time limit of the work that begins; None where none begins."""
         with self._lock:
             if seconds is not None:
                 self._verdict = None
             self._deadline = None if seconds is None else time.monotonic() + seconds
 
     def _attempt(self, file: SourceFile, settings: IndexSettings) -> tuple[ParsedFile, bool]:
-        """What became of a file, and whether it was the first of its process."""
+        """Parses a file; also returns whether it was the first of its process."""
         process, fresh = self._ready()
         reply: bytes | None = None
         self._begin(self._settings.read_seconds)
@@ -236,7 +236,7 @@ def _size(file: SourceFile) -> int:
 
 
 def _crash(code: int) -> ParsedFile:
-    """What became of a file whose process ended by itself; SIGKILL is the system's, which had no memory left."""
+    """The result for a file whose process ended by itself; SIGKILL comes from the system, which had no memory left."""
     if code == -signal.SIGKILL:
         return ParsedFile(
             reason="its reader was killed by the system: free some memory, and index again", lasting=False

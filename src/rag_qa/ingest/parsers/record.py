@@ -1,4 +1,4 @@
-"""What a reader makes of a file."""
+"""The result of a parser for a file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,11 +25,11 @@ class Record(Struct, frozen=True, kw_only=True):
     """Offsets that no passage crosses, besides the pages."""
     headings: tuple[Heading, ...] = ()
     metadata: dict[str, Any] = {}
-    """As the file has it; `metadata.normalised` gives it its final form."""
+    """Metadata as the file has it; `metadata.normalised` gives it its final form."""
 
 
 def locate_headings(text: str, titles: Sequence[tuple[int, str]]) -> tuple[Heading, ...]:
-    """Where headings of (level, title) stand as lines of their own in a text; one that is not found is left out."""
+    """Offsets of headings, given as (level, title), that are lines of a text; those that are not found are left out."""
     headings: list[Heading] = []
     position = 0
     for level, title in titles:

@@ -41,7 +41,7 @@ Name = Annotated[
 
 @dataclass
 class _Upload(Operation):
-    """Its body is the file: nothing that a handler's signature could say."""
+    """Operation whose body is the file, which a handler's signature cannot say."""
 
     def __post_init__(self) -> None:
         """Says so."""
@@ -201,12 +201,12 @@ admin = Router(
 
 
 def _name(path: Path) -> str:
-    """What was meant by a path of an address, which begins with a slash there."""
+    """The name behind a path in an address, which begins with a slash there."""
     return str(path).removeprefix("/")
 
 
 def _roll_back(state: State, named: str) -> RolledBack:
-    """Goes back, and says in words for HTTP why not."""
+    """Rolls back, with errors in words for HTTP."""
     live: LiveEngine = state.live
     if not named.strip():
         raise NotFoundError("There is no snapshot without a name: GET /admin/snapshots names those there are.")

@@ -23,7 +23,7 @@ LONGEST_TRIED_AGAIN = 65_536  # bytes
 
 
 async def check_body(request: Request[Any, Any, State]) -> None:
-    """Sees that the body is what its handler takes.
+    """Checks that the body is what its handler takes.
 
     Raises:
         InputError: it is not; the message names the field.
@@ -53,7 +53,7 @@ def _decode(body: bytes, kind: type) -> None:
 
 
 def _whole(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """The same value with 2 for 2.0, which JSON does not tell apart."""
+    """A value with 2 for 2.0, which JSON does not tell apart."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):

@@ -15,7 +15,7 @@ NUMBERS = ("k", "max_tokens", "start", "end", "offset", "limit")
 
 
 def refuse_unknown(request: Request[Any, Any, State], *known: str) -> None:
-    """Sees that a request has only known parameters, so that none is misspelt in vain.
+    """Checks that a request has only known parameters, so that none is misspelt in vain.
 
     Raises:
         InputError: it has another, or one twice.

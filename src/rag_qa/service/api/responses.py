@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of responses: an example for each, also for what goes wrong."""
+"""Descriptions of responses for the OpenAPI document: an example of each, of problems too."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from rag_qa.service.http.problems import MEDIA_TYPE, Problem
 __all__ = ["Closed", "answers", "given", "problems"]
 
 ALWAYS = (400, 401, 403, 429, 500, 503)
-"""What every route may answer: no usable request, no key, a key of another scope, too often, our fault, a crowd."""
+"""Statuses that every route may answer: unusable request, no key, key of another scope, too often, our fault, crowd."""
 
 
 class Closed(StructSchemaPlugin):
     """Says what Litestar leaves out of records: that they take no other fields, and that 1 is also a number."""
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
-        """As Litestar's, and closed."""
+        """The schema as Litestar makes it, closed to other fields."""
         schema = super().to_openapi_schema(field_definition, schema_creator)
         for each in (schema.properties or {}).values():
             _alternatives(each)
@@ -32,7 +32,7 @@ class Closed(StructSchemaPlugin):
 
 
 def _alternatives(schema: Schema | Reference) -> None:
-    """Lets a whole number be of the types `integer` and `number` where both are alternatives."""
+    """Lets a whole number match both `integer` and `number` where both are alternatives."""
     if not isinstance(schema, Schema):
         return
     for inner in (schema.items, schema.additional_properties, *(schema.one_of or ())):

@@ -50,7 +50,7 @@ JSON = OpenAPIMediaType(Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPI
 
 @dataclass
 class _Reference(Operation):
-    """Its answer has one of several media types, which a handler's signature cannot say."""
+    """Operation whose answer has one of several media types, which a handler's signature cannot say."""
 
     def __post_init__(self) -> None:
         """Says so."""

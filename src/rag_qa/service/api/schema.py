@@ -79,7 +79,7 @@ def _problem_for_unknown_paths(response: Response[Any]) -> Response[Any]:
 
 
 def _swagger_folder() -> Path:
-    """Where the package keeps Swagger UI; found without running the package's code."""
+    """Folder in which the package keeps Swagger UI; found without running the package's code."""
     spec = importlib.util.find_spec(PACKAGE)
     assert spec is not None  # noqa: S101 - a dependency of this package
     assert spec.submodule_search_locations  # noqa: S101

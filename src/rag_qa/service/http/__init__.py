@@ -1,1 +1,1 @@
-"""What every request passes: hosts, origins, keys, limits, the queue, problems."""
+"""Checks that every request passes: hosts, origins, keys, limits, the queue, problems."""

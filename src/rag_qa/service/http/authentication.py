@@ -101,7 +101,7 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 
 def check_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Lets those pass who may call a handler.
+    """Guard that lets callers pass who may call a handler.
 
     Raises:
         NotAuthorizedException: there is no valid key (401).
@@ -128,5 +128,5 @@ def _is_loopback(host: str) -> bool:
 
 
 def _stored(token: str) -> str:
-    """How a session is kept: not by what its cookie holds."""
+    """Key under which a session is kept, which is not the cookie's value."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""How often one may ask: by key, and by address where there is no valid key."""
+"""Rate limits: by key, and by address where there is no valid key."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
@@ -35,14 +35,14 @@ class _RateLimit(RateLimitMiddleware):
             raise TooManyRequestsException(detail, headers=(error.headers or {}) | {"Retry-After": seconds}) from None
 
     def create_response_headers(self, cache_object: CacheObject) -> dict[str, str]:
-        """What a client is told of its limit; it may come again in a second at the earliest."""
+        """Headers about a client's limit; it may retry in a second at the earliest."""
         headers = super().create_response_headers(cache_object)
         key = self.config.rate_limit_reset_header_key
         return headers | {key: str(max(int(headers[key]), 1))}
 
 
 def rate_limit(requests: int) -> RateLimitConfig:
-    """So many requests in a minute."""
+    """Middleware that limits requests in a minute."""
     return RateLimitConfig(
         rate_limit=("minute", requests),
         exclude_opt_key="unlimited",

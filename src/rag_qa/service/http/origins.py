@@ -12,7 +12,7 @@ __all__ = ["AllowedOrigins", "is_foreign"]
 
 HARMLESS = {"GET", "HEAD", "OPTIONS"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-"""What a browser leaves out of an origin."""
+"""Ports that a browser leaves out of an origin."""
 
 
 def is_foreign(scope: Scope, allowed: Iterable[str] = ()) -> bool:

@@ -38,13 +38,13 @@ TOLD = {
     405: "This address does not take this method: /schema describes what it takes.",
     413: "The body is larger than this address takes: max_body_bytes bounds most of them. Shorten it.",
 }
-"""Where the name of a status does not say what to do."""
+"""Details of statuses whose name does not say what to do."""
 NO_BODY = "data: 'data'"  # how Litestar says that a request has no body
 LOGGER = logging.getLogger("rag_qa.service")
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """What went wrong, in RFC 9457's form."""
+    """Problem details as in RFC 9457."""
 
     type: str = "about:blank"
     title: str

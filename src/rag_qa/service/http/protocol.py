@@ -31,7 +31,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     client_seconds: float = 10
-    """How long a client may take for `SLOWEST` bytes; it is looked for so often."""
+    """Seconds that a client may take for `SLOWEST` bytes; also the time between two checks."""
     most: int = 10_000
     """Connections that may be here at the same time."""
     _head: int | None = 0
@@ -62,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes what has come, unless the head has grown too long."""
+        """Takes received bytes, unless the head has grown too long."""
         self._received += len(data)
         if self._lingers:
             return
@@ -79,17 +79,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its head is whole."""
+        """Called when the head of a request is whole."""
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """It is whole."""
+        """Called when a request is whole."""
         self._head = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """It is answered; where its body is still on the way, nobody reads it any more."""
+        """Called when a request is answered; a body that is still on the way is read no further."""
         super().on_response_complete()
         unread = self.cycle.response_complete and self.cycle.more_body
         if unread and not self.transport.is_closing():

@@ -1,4 +1,4 @@
-"""Takes only so many requests at a time, so that a crowd is told at once to come again instead of waiting for long.
+"""A bound on the requests in flight: beyond it, clients get 503 with Retry-After at once.
 
 A request whose client has gone is dropped, unless a thread works on it already.
 """
@@ -17,7 +17,7 @@ SECONDS_TO_COME_AGAIN = 1
 BODILESS = {"GET", "HEAD"}
 NO_BODY: HTTPRequestEvent = {"type": "http.request", "body": b"", "more_body": False}
 FREE = ("/health/", "/metrics")
-"""What is answered however many wait."""
+"""Paths that are answered however many requests wait."""
 
 
 class BoundedQueue:
@@ -106,7 +106,7 @@ class _Place:
         self.taken = False
 
     def take(self) -> None:
-        """Takes it.
+        """Takes a place.
 
         Raises:
             _FullError: there is none.
@@ -117,11 +117,11 @@ class _Place:
         self.taken = True
 
     def give_back(self) -> None:
-        """Lets another have it."""
+        """Releases the place."""
         if self.taken:
             self._queue.there -= 1
             self.taken = False
 
 
 class _FullError(Exception):
-    """There is no place."""
+    """Refuses a request for which there is no place."""

@@ -18,7 +18,7 @@ async def to_end(
     *args: Parameters.args,
     **kwargs: Parameters.kwargs,
 ) -> Result:
-    """What a function gives that runs in a thread of an executor, by default of those that answer.
+    """Runs a function in a thread of an executor, by default of those that answer, and returns its result.
 
     What the request holds, an engine or a file, is let go only when the thread no longer uses it.
     """

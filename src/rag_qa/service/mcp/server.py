@@ -50,7 +50,7 @@ READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempo
 
 
 def protocol_server(live: LiveEngine) -> Server[Any]:
-    """What answers MCP requests; tools run in the threads of the loop's default executor."""
+    """The server of MCP requests; tools run in the threads of the loop's default executor."""
     listed = ListToolsResult(
         tools=[
             ListedTool(

@@ -1,4 +1,4 @@
-"""What a language model may do with the collection: four tools, each with what it takes, gives and says in words.
+"""Tools for language models: four, each with its input, its output and its output in words.
 
 Nothing here knows a protocol; `mcp` speaks one.
 """
@@ -38,12 +38,12 @@ INSTRUCTIONS = (
 
 
 class Result(Struct, frozen=True):
-    """What a tool gives."""
+    """The output of a tool."""
 
     value: dict[str, Any]
-    """As its output schema says."""
+    """Output as the tool's schema describes it."""
     texts: list[str]
-    """The same in words."""
+    """Output in words."""
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -52,22 +52,22 @@ class Tool(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     description: str
-    """For a language model."""
+    """Description for a language model."""
     takes: type[Struct]
     gives: type[Struct]
     run: Callable[[Engine, Any], Any]
-    """From what it takes to what it gives."""
+    """Function from input to output."""
     say: Callable[[Any], list[str]]
-    """What it gives, in words."""
+    """Function from output to words."""
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """What it takes, as JSON Schema."""
+        """JSON Schema of the input."""
         return _schema(self.takes)
 
     @property
     def output_schema(self) -> dict[str, Any]:
-        """What it gives, as JSON Schema."""
+        """JSON Schema of the output."""
         return _schema(self.gives)
 
     def call(self, live: LiveEngine, arguments: dict[str, Any]) -> Result:

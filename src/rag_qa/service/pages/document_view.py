@@ -1,4 +1,4 @@
-"""What the reader shows of a document: a stretch around the citation, its outline, and what was searched in it."""
+"""The view of a document: a span around the citation, its outline, and matches of a search."""
 
 import re
 from bisect import bisect_right
@@ -41,7 +41,7 @@ AROUND_MATCH = 60
 
 
 class Cited(Struct, frozen=True):
-    """What became of a citation, in a sentence, and where its quote stands now."""
+    """State of a citation, in a sentence, and the present place of its quote."""
 
     state: str
     """`holds`, `moved`, `gone` or `unchecked`."""
@@ -68,7 +68,7 @@ class Match(Struct, frozen=True):
 
 
 def what_became_of(document: Document, start: int, end: int, quote: str, *, newer: bool) -> Cited:
-    """Looks for a cited quote in the document as it is now.
+    """Finds a cited quote in the document as it is now.
 
     Args:
         document: as the snapshot that answers has it.
@@ -129,7 +129,7 @@ def outline(headings: Sequence[Heading], focus: int) -> Sequence[Heading]:
 
 
 def matches(text: str, wanted: str) -> list[Match]:
-    """Where words stand in a text, whatever their case and the white space between them; at most one too many."""
+    """Places of words in a text, whatever their case and white space; at most one more than is shown."""
     words = wanted.split()
     if not words:
         return []

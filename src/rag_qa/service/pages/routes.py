@@ -218,7 +218,7 @@ def _facets(engine: Engine) -> dict[str, list[tuple[str, int]]] | None:
 
 
 def _result(engine: Engine, answer: Answer, passage: RankedPassage) -> dict[str, Any]:
-    """What the page shows of a passage besides itself: where it opens."""
+    """Links from a passage on the page."""
     cited = passage.citation
     also = [
         (other.citation.start, other.citation.end)
@@ -244,7 +244,7 @@ def _reading(cited: Citation, answer: Answer, quote: str, also: "Sequence[Span]"
 
 
 def _defined(expansion: Expansion) -> str:
-    """Where the reader shows what a term of the question was exchanged for."""
+    """Link to the place of the term that a term of the question was exchanged for."""
     return f"/read/{id_of(expansion.document)}?{query({'start': expansion.start, 'end': expansion.end})}#cited"
 
 

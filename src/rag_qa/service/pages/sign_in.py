@@ -21,7 +21,7 @@ SIGN_IN = "/sign-in"
 
 
 class Given(Struct, frozen=True):
-    """What the form sends."""
+    """Fields of the form."""
 
     key: str = ""
     to: str = "/"
@@ -60,13 +60,13 @@ async def sign_out(request: Request[Any, Any, State], state: State) -> Redirect:
 
 
 def to_sign_in(request: Request[Any, Any, State]) -> Redirect:
-    """To the form, and from there back to the page that was wanted."""
+    """Redirects to the form, and from there back to the page that was wanted."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return Redirect(SIGN_IN, status_code=303, query_params={"to": wanted}, headers=SECURITY_HEADERS)
 
 
 def _cookie(request: Request[Any, Any, State], value: str, seconds: int) -> Cookie:
-    """For this host alone, kept from scripts, and sent by no other site's page but for a link that is followed."""
+    """Cookie for this host alone, hidden from scripts, and sent from other sites only when a link is followed."""
     secure = request.url.scheme == "https"
     return Cookie(key=COOKIE, value=value, max_age=seconds, secure=secure, httponly=True, samesite="lax")
 

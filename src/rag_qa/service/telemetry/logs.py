@@ -1,4 +1,4 @@
-"""What the service writes to standard error: a JSON object a line, or, for a person at a terminal, words.
+"""Logs of the service on standard error: a JSON object a line, or words for a person at a terminal.
 
 Neither questions nor what was found is among it, unless the settings ask for it: of a request there is the path without
 its query, and of an exception the places in the code without its message.

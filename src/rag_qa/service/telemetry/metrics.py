@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests by Litestar's plugin; questions, stages, queue and snapshot here."""
+"""Metrics for Prometheus: requests by Litestar's plugin; questions, stages, queue and snapshot here."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ PASSAGES = Gauge("rag_qa_passages", "Passages of the snapshot that answers")
 
 
 class Queue(Protocol):
-    """What requests wait in."""
+    """Queue of requests."""
 
     there: int
 
@@ -48,7 +48,7 @@ class _Requests(PrometheusMiddleware):
 
 
 def requests_observed() -> PrometheusConfig:
-    """How requests are counted: by route, not by address, which may hold anything."""
+    """Configuration that counts requests by route, not by address, which may hold anything."""
     return PrometheusConfig(
         app_name="rag_qa",
         prefix="rag_qa",
@@ -70,12 +70,12 @@ def observe_answer(answer: Answer) -> None:
 
 
 def observe_queue(queue: Queue) -> None:
-    """Tells how many requests are here, whenever that is asked."""
+    """Reports how many requests are in flight, whenever metrics are read."""
     QUEUE.set_function(lambda: queue.there)
 
 
 def observe_snapshot(info: SnapshotInfo) -> None:
-    """Tells which snapshot answers."""
+    """Reports the snapshot that answers."""
     SNAPSHOT.clear()
     SNAPSHOT.labels(info.id).set(1)
     DOCUMENTS.set(info.counts.documents)

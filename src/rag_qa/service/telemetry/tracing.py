@@ -22,7 +22,7 @@ _tracing = False
 
 
 def traces(processor: "SpanProcessor | None" = None) -> "OpenTelemetryConfig":
-    """How requests are traced.
+    """Middleware that traces requests.
 
     Args:
         processor: what takes the spans; by default they are sent in batches.
@@ -48,7 +48,7 @@ def traces(processor: "SpanProcessor | None" = None) -> "OpenTelemetryConfig":
 
 
 def trace_answer(answer: Answer) -> None:
-    """Tells the span of the request how long each stage took, in milliseconds."""
+    """Adds the milliseconds of each stage to the span of the request."""
     if not _tracing:
         return
     from opentelemetry import trace

@@ -19,7 +19,7 @@ Word = list[re.Match[str]]  # in its hyphenated parts
 
 
 def spelled_by(words: Sequence[Word], letters: str) -> int:
-    """How many of the words, nearest first, spell the letters; 0 where none do, or where it cannot be told."""
+    """Number of the words, nearest first, that spell the letters; 0 where none do, or where it is ambiguous."""
     if fewest := _fewest(words, letters, inner=True):
         return fewest if _fewest(words, letters) in {0, fewest} else 0
     return _fewest(words, letters, shared=True)
@@ -50,7 +50,7 @@ def _fewest(words: Sequence[Word], letters: str, *, inner: bool = False, shared:
 
 
 def _ends(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
-    """How far parts that each take letters, or none, can come from some starts."""
+    """Positions that parts which each take letters, or none, can reach from some starts."""
     ends = set(starts)
     for by_part in taken:
         ends |= {end for start in ends if start < len(by_part) for end in by_part[start]}
@@ -58,7 +58,7 @@ def _ends(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
 
 
 def _taken(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
-    """How far a part of a word can spell the letters from one on; from within itself only if `inner`."""
+    """Positions that a part of a word can reach by spelling letters from one on; from within itself only if `inner`."""
     if part[0].lower() != letters[at].lower():
         return set()
     lower, rest = part.lower(), letters[at:].lower()

@@ -28,7 +28,7 @@ class Acronym(Struct, frozen=True):
     start: int
     end: int
     definitions: int = 0
-    """How many definitions give it, one document's all counting once; 0 where a name merely spells it."""
+    """Number of documents that define it; 0 where a name merely spells it."""
 
 
 def resolve(mentions: Iterable[tuple[str, Mentions]]) -> tuple[Acronym, ...]:
@@ -151,7 +151,7 @@ class Lexicon:
 
 
 def plain_words(tokens: Iterable[str]) -> list[str]:
-    """Those that are made of letters, more than one."""
+    """The tokens that are made of letters, more than one."""
     return [token for token in tokens if len(token) > 1 and token.isalpha()]
 
 

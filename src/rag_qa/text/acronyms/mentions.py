@@ -53,7 +53,7 @@ NAME = re.compile(rf"(?<![\w'’@#&-]){CAPITALISED}(?:{JOINT}{CAPITALISED})++")
 
 
 def find_mentions(text: str) -> Mentions:
-    """What a document's text says of acronyms."""
+    """Finds the acronyms that a document's text defines, spells and uses."""
     return Mentions(_each_once(_definitions(text)), _each_once(_names(text)), tuple(sorted(_used(text))))
 
 
