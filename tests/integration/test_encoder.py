@@ -14,7 +14,7 @@ from rag_qa.models import export as exporting
 from rag_qa.models import hardware
 from rag_qa.models import sentence_transformer as module
 from rag_qa.models.export import ExportedEncoder, ensure_export
-from rag_qa.models.onnx_encoder import OnnxEncoder, together
+from rag_qa.models.onnx_encoder import OnnxEncoder, batches_by_length
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import DEFAULT_ENCODER, Settings, load_settings
 
@@ -117,11 +117,11 @@ def test_a_vector_does_not_depend_on_the_other_texts_of_its_batch(exports, preci
 
 def test_batches_hold_every_text_once_and_no_more_tokens_than_they_may():
     lengths = [5, 400, 1, 7, 2000, 256, 255, 3] * 9
-    batches = list(together(lengths, 1024))
+    batches = list(batches_by_length(lengths, 1024))
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     assert all(len(batch) == 1 or len(batch) * max(lengths[place] for place in batch) <= 1024 for batch in batches)
-    assert [len(batch) for batch in together(lengths, 1)] == [1] * len(lengths)
-    assert list(together([], 1)) == []
+    assert [len(batch) for batch in batches_by_length(lengths, 1)] == [1] * len(lengths)
+    assert list(batches_by_length([], 1)) == []
 
 
 def test_precision_is_part_of_the_digest_and_not_of_the_models(encoder):

@@ -87,13 +87,13 @@ def ensure_export(
     kept = Path(platformdirs.user_cache_dir("rag_qa")) / "encoders" / encoder.digest
     with _alone(kept):
         if not OnnxEncoder.damage(kept):
-            _put(folder, lambda building: _copy(kept, building))
+            _write_whole(folder, lambda building: _copy(kept, building))
             return folder
         tell("exporting", 0, 1)
-        _put(folder, lambda building: _export(encoder, building, texts))
+        _write_whole(folder, lambda building: _export(encoder, building, texts))
         tell("exporting", 1, 1)
         with suppress(OSError):  # a cache that cannot be written is only slower
-            _put(kept, lambda building: _copy(folder, building))
+            _write_whole(kept, lambda building: _copy(folder, building))
     return folder
 
 
@@ -107,7 +107,7 @@ def _alone(kept: Path) -> Iterator[None]:
         yield
 
 
-def _put(folder: Path, write: Callable[[Path], None]) -> None:
+def _write_whole(folder: Path, write: Callable[[Path], None]) -> None:
     """Makes a folder, whole or not at all; one that is there is replaced."""
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Encoding
 
-__all__ = ["CONFIG", "MODEL", "OUTPUT", "TOKENIZER", "ExportConfig", "OnnxEncoder", "together"]
+__all__ = ["CONFIG", "MODEL", "OUTPUT", "TOKENIZER", "ExportConfig", "OnnxEncoder", "batches_by_length"]
 
 CONFIG, MODEL, TOKENIZER = "encoder.json", "model.onnx", "tokenizer.json"
 OUTPUT = "unit_vector"
@@ -135,7 +135,7 @@ class OnnxEncoder:
 
         most = TOKENS_TOGETHER[self._config.precision]
         with ThreadPoolExecutor(os.cpu_count(), "encoding") as pool:
-            for _ in pool.map(encode, together([len(encoding.ids) for encoding in encodings], most)):
+            for _ in pool.map(encode, batches_by_length([len(encoding.ids) for encoding in encodings], most)):
                 pass
         return vectors
 
@@ -158,7 +158,7 @@ class OnnxEncoder:
         return vectors
 
 
-def together(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+def batches_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
     """The places of texts that go through the model at once, the longest first.
 
     Args:

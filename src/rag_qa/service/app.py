@@ -21,9 +21,9 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 from rag_qa.engine import Engine
 from rag_qa.service.api.admin import admin
-from rag_qa.service.api.bodies import check_body
-from rag_qa.service.api.options import told_methods
-from rag_qa.service.api.responses import Closed
+from rag_qa.service.api.bodies import StrictRequest, body_decoders, check_body
+from rag_qa.service.api.options import allowed_methods
+from rag_qa.service.api.responses import ClosedStructPlugin
 from rag_qa.service.api.routes import handlers
 from rag_qa.service.api.schema import openapi_config
 from rag_qa.service.http.authentication import Access, Authentication, check_scope, keys_needed
@@ -108,7 +108,7 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
     headers = SECURITY_HEADERS | ({"Cache-Control": "no-store"} if access.keys is not None else {})
 
     routes: list[ControllerRouterHandler] = [*handlers, admin, pages, Metrics]
-    return Litestar(
+    app = Litestar(
         deepcopy(routes),  # for Litestar keeps in a handler what it resolves of its application
         lifespan=[lifespan],
         state=State({"access": access, "settings": settings, "administering": ThreadPoolExecutor(1, "administering")}),
@@ -117,6 +117,7 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
         stores={RATE_STORE: rates},
         guards=[check_scope],
         before_request=_before,
+        request_class=StrictRequest,
         exception_handlers=exception_handlers,
         openapi_config=openapi_config(with_keys=access.keys is not None),
         request_max_body_size=settings.max_body_bytes,
@@ -124,11 +125,13 @@ def _application(settings: Settings, load: Callable[[], Engine], stops: Callable
         cors_config=_cross_origin(settings.cors_origins),
         logging_config=None,
     )
+    app.state.decoders = body_decoders(app)
+    return app
 
 
 async def _before(request: Request[Any, Any, State]) -> Response[None] | None:
-    """Answers for a handler, or sees that the body is one for it."""
-    if told := told_methods(request):
+    """Answers for a handler, or checks that the body is one for it."""
+    if told := allowed_methods(request):
         return told
     await check_body(request)
     return None
@@ -150,11 +153,11 @@ def _middleware(settings: Settings, access: Access) -> list[Middleware]:
 
 def _plugins(settings: Settings) -> "list[PluginProtocol]":
     if not settings.mcp:
-        return [Closed()]
+        return [ClosedStructPlugin()]
 
     from rag_qa.service.mcp.server import Endpoint
 
-    return [Closed(), Endpoint(settings)]
+    return [ClosedStructPlugin(), Endpoint(settings)]
 
 
 def _cross_origin(origins: tuple[str, ...]) -> CORSConfig | None:

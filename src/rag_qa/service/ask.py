@@ -8,12 +8,12 @@ from rag_qa.service.telemetry.metrics import observe_answer
 from rag_qa.service.telemetry.tracing import trace_answer
 from rag_qa.types import Answer
 
-__all__ = ["asked"]
+__all__ = ["ask_observed"]
 
 LOG = structlog.get_logger()
 
 
-def asked(
+def ask_observed(
     engine: Engine, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None
 ) -> Answer:
     """As `Engine.ask`."""

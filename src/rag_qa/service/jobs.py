@@ -74,7 +74,7 @@ class Jobs:
         index = str(engine.index.folder.resolve())
         order = Order(info.working_directory, info.paths, index, engine.settings)
         job = Job(id=secrets.token_hex(6), state="running", started=_now())
-        self._put(job)
+        self._publish(job)
         for old in list(self._jobs)[:-KEPT]:
             del self._jobs[old]
         LOG.info("index job", job=job.id, state=job.state)
@@ -125,7 +125,7 @@ class Jobs:
             LOG.exception("index job", job=job.id)
             problem = f"The job could not be done ({type(error).__name__}): the server's log says more."
             job = structs.replace(self._jobs[job.id], state="failed", finished=_now(), problem=problem)
-        self._put(job)
+        self._publish(job)
         LOG.info("index job", job=job.id, state=job.state)
 
     async def _done(self, job: Job, order: Order) -> Job:
@@ -143,7 +143,7 @@ class Jobs:
                 last = _EVENTS.decode(line)
                 if last.stage:
                     job = structs.replace(job, stage=last.stage, done=last.done, total=last.total)
-                    self._put(job)
+                    self._publish(job)
             code = await process.wait()
         except BaseException:
             await asyncio.shield(_stop(process))
@@ -156,7 +156,7 @@ class Jobs:
         state: Literal["done", "failed"] = "failed" if problem else "done"
         return structs.replace(job, state=state, finished=_now(), report=last.report, problem=problem)
 
-    def _put(self, job: Job) -> None:
+    def _publish(self, job: Job) -> None:
         self._jobs[job.id] = job
         self._changed.set()
         self._changed = asyncio.Event()

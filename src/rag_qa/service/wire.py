@@ -123,7 +123,7 @@ class DocumentEntry(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
 
     @classmethod
-    def of(cls, info: DocumentInfo, passages: int) -> "DocumentEntry":
+    def from_info(cls, info: DocumentInfo, passages: int) -> "DocumentEntry":
         """The entry of a document with so many passages."""
         return cls(**_entry_fields(info, passages))
 
@@ -140,7 +140,7 @@ class DocumentDetail(DocumentEntry, frozen=True, kw_only=True):
     headings: tuple[Heading, ...]
 
     @classmethod
-    def of_snapshot(cls, snapshot: str, info: DocumentInfo, passages: int) -> "DocumentDetail":
+    def from_info_of(cls, snapshot: str, info: DocumentInfo, passages: int) -> "DocumentDetail":
         """The detail of a document with so many passages."""
         return cls(
             **_entry_fields(info, passages),
@@ -163,9 +163,11 @@ class DocumentPage(Struct, frozen=True, kw_only=True):
     documents: list[DocumentEntry]
 
     @classmethod
-    def of(cls, engine: Engine, offset: int, limit: int) -> "DocumentPage":
+    def from_engine(cls, engine: Engine, offset: int, limit: int) -> "DocumentPage":
         """Lists `limit` documents of an engine, from the `offset`-th on."""
-        shown = [DocumentEntry.of(info, passages) for info, passages in engine.collection.documents(offset, limit)]
+        shown = [
+            DocumentEntry.from_info(info, passages) for info, passages in engine.collection.documents(offset, limit)
+        ]
         total = engine.info.counts.documents
         return cls(snapshot=engine.info.id, total=total, offset=offset, documents=shown)
 
@@ -181,7 +183,9 @@ class DocumentStretch(Struct, frozen=True, kw_only=True):
     cut: Annotated[bool, Meta(description="Whether there is more of what was wanted: read on from the citation's end.")]
 
     @classmethod
-    def of(cls, engine: Engine, document_id: str, start: int, end: int | None, longest: int) -> "DocumentStretch":
+    def from_engine(
+        cls, engine: Engine, document_id: str, start: int, end: int | None, longest: int
+    ) -> "DocumentStretch":
         """The stretch from `start` to `end`, by default the document's, or as much of it as may be given.
 
         Raises:
@@ -210,7 +214,7 @@ class CalibrationView(Struct, frozen=True):
     """The confidence from which on a question counts as answered."""
 
     @classmethod
-    def of(cls, calibration: Calibration) -> "CalibrationView":
+    def from_calibration(cls, calibration: Calibration) -> "CalibrationView":
         """The part of a calibration that concerns a client."""
         return cls(calibration.source, calibration.questions, calibration.threshold)
 
@@ -229,7 +233,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     """Why there is no confidence."""
 
     @classmethod
-    def of(cls, engine: Engine) -> "SnapshotView":
+    def from_engine(cls, engine: Engine) -> "SnapshotView":
         """The part of an engine and its snapshot that concerns a client."""
         info, calibration = engine.info, engine.calibration
         return cls(
@@ -238,7 +242,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
             encoder=info.encoder,
             counts=info.counts,
             failed=tuple(engine.collection.failed()),
-            calibration=CalibrationView.of(calibration) if calibration else None,
+            calibration=CalibrationView.from_calibration(calibration) if calibration else None,
             calibration_problem=engine.calibration_problem,
         )
 

@@ -45,7 +45,7 @@ PARSERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
     **dict.fromkeys(web.WEB, lambda data, suffix, _ocr: web.read_html(data, suffix)),
     **dict.fromkeys(pdf.PDF, pdf.read_pdf),
 }
-"""Parsers by suffix: from bytes, suffix and Tesseract's name of a language, or None, to a record. Others are plain text."""
+"""Parsers by suffix: from bytes, suffix and Tesseract's name of a language, or None, to a record."""
 
 
 class ParsedFile(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from rag_qa.index import open_history
 from rag_qa.index.records import Entry
 from rag_qa.service.api import examples
 from rag_qa.service.api.parameters import refuse_unknown
-from rag_qa.service.api.responses import answers, problems
+from rag_qa.service.api.responses import problems, responses_of
 from rag_qa.service.http.authentication import ADMIN
 from rag_qa.service.http.threads import to_end
 from rag_qa.service.jobs import Job, Jobs
@@ -49,7 +49,7 @@ class _Upload(Operation):
         self.request_body = RequestBody({BYTES: OpenAPIMediaType(file)}, description="The file", required=True)
 
 
-@post("/index", status_code=202, summary="Index anew", responses=answers(202, Job, examples.JOB, 409))
+@post("/index", status_code=202, summary="Index anew", responses=responses_of(202, Job, examples.JOB, 409))
 async def index(request: Request[Any, Any, State], state: State) -> Response[Job]:
     """Begins a job that brings the index up to date with the files it was made of; the service answers meanwhile.
 
@@ -63,7 +63,7 @@ async def index(request: Request[Any, Any, State], state: State) -> Response[Job
     return Response(job, headers={"Location": f"/admin/jobs/{job.id}"})
 
 
-@get("/jobs", sync_to_thread=False, summary="The jobs", responses=answers(200, list[Job], examples.JOBS))
+@get("/jobs", sync_to_thread=False, summary="The jobs", responses=responses_of(200, list[Job], examples.JOBS))
 def jobs(request: Request[Any, Any, State], state: State) -> list[Job]:
     """The last jobs, the newest first."""
     refuse_unknown(request)
@@ -75,7 +75,7 @@ def jobs(request: Request[Any, Any, State], state: State) -> list[Job]:
     "/jobs/{job_id:str}",
     sync_to_thread=False,
     summary="One job",
-    responses=answers(200, Job, examples.JOB_DONE, 404),
+    responses=responses_of(200, Job, examples.JOB_DONE, 404),
 )
 def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) -> Job:
     """How far a job is, or what it did."""
@@ -89,7 +89,7 @@ def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) 
     media_type=SSE,
     opt={"unmeasured": True},  # it takes as long as the job
     summary="Follow a job",
-    responses=answers(200, JobEvent, examples.JOB_EVENT, 404, media_type=SSE),
+    responses=responses_of(200, JobEvent, examples.JOB_EVENT, 404, media_type=SSE),
 )
 async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], state: State) -> ServerSentEvent:
     """The job as server-sent events, one for every change, until it has ended.
@@ -110,7 +110,7 @@ async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], s
 @get(
     "/snapshots",
     summary="The snapshots",
-    responses=answers(200, list[Entry], examples.SNAPSHOTS),
+    responses=responses_of(200, list[Entry], examples.SNAPSHOTS),
 )
 async def snapshots(request: Request[Any, Any, State], state: State) -> list[Entry]:
     """All snapshots of the index, the newest first."""
@@ -122,7 +122,7 @@ async def snapshots(request: Request[Any, Any, State], state: State) -> list[Ent
     "/snapshots/rollback",
     status_code=200,
     summary="Go back to a snapshot",
-    responses=answers(200, RolledBack, examples.ROLLED_BACK, 404, 409, 413),
+    responses=responses_of(200, RolledBack, examples.ROLLED_BACK, 404, 409, 413),
 )
 async def rollback(
     request: Request[Any, Any, State],
@@ -141,7 +141,7 @@ async def rollback(
 @get(
     "/documents",
     summary="The files of the managed folder",
-    responses=answers(200, list[ManagedFile], [examples.MANAGED_FILE], 404),
+    responses=responses_of(200, list[ManagedFile], [examples.MANAGED_FILE], 404),
 )
 async def managed_files(request: Request[Any, Any, State], state: State) -> list[ManagedFile]:
     """The files that were uploaded, or put there otherwise; `POST /admin/index` makes them answer."""
@@ -156,8 +156,8 @@ async def managed_files(request: Request[Any, Any, State], state: State) -> list
     request_max_body_size=None,
     operation_class=_Upload,
     responses={
-        200: answers(200, ManagedFile, examples.MANAGED_FILE)[200],
-        **answers(201, ManagedFile, examples.MANAGED_FILE, 404, 409, 413, 422, 507),
+        200: responses_of(200, ManagedFile, examples.MANAGED_FILE)[200],
+        **responses_of(201, ManagedFile, examples.MANAGED_FILE, 404, 409, 413, 422, 507),
     },
 )
 async def upload(request: Request[Any, Any, State], path: Name, state: State) -> Response[ManagedFile]:

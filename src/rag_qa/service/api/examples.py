@@ -171,7 +171,7 @@ TEXT = ANSWER.passages[0].text
 REFERENCE = f"“{TEXT}” Notice to skippers, line 3. notices/harbour.txt"
 FILE = "%PDF-1.7 …"
 PROBLEMS = {
-    status: Problem.of(status, detail)
+    status: Problem.from_status(status, detail)
     for status, detail in {
         400: "k is 0: it must be from 1 to 100.",
         401: NO_KEY,

@@ -7,10 +7,10 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.routes import HTTPRoute
 
-__all__ = ["told_methods"]
+__all__ = ["allowed_methods"]
 
 
-def told_methods(request: Request[Any, Any, State]) -> Response[None] | None:
+def allowed_methods(request: Request[Any, Any, State]) -> Response[None] | None:
     """The answer to OPTIONS; None for any other request."""
     if request.method != "OPTIONS":
         return None

@@ -12,13 +12,13 @@ from litestar.typing import FieldDefinition
 from rag_qa.service.api import examples
 from rag_qa.service.http.problems import MEDIA_TYPE, Problem
 
-__all__ = ["Closed", "answers", "given", "problems"]
+__all__ = ["ClosedStructPlugin", "parameter", "problems", "responses_of"]
 
 ALWAYS = (400, 401, 403, 429, 500, 503)
 """Statuses that every route may answer: unusable request, no key, key of another scope, too often, our fault, crowd."""
 
 
-class Closed(StructSchemaPlugin):
+class ClosedStructPlugin(StructSchemaPlugin):
     """Says what Litestar leaves out of records: that they take no other fields, and that 1 is also a number."""
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
@@ -43,7 +43,7 @@ def _alternatives(schema: Schema | Reference) -> None:
         schema.any_of, schema.one_of = schema.one_of, None
 
 
-def given(description: str, kind: str = "", *, several: bool = False, **schema: Any) -> Any:  # noqa: ANN401
+def parameter(description: str, kind: str = "", *, several: bool = False, **schema: Any) -> Any:  # noqa: ANN401
     """A parameter of an address, which need not be given; JSON Schema would let it be null.
 
     Args:
@@ -72,7 +72,13 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-def answers(status: int, kind: Any, value: Any, *others: int, media_type: str | None = None) -> dict[int, ResponseSpec]:  # noqa: ANN401
+def responses_of(
+    status: int,
+    kind: Any,  # noqa: ANN401 - a type
+    value: Any,  # noqa: ANN401 - of that type
+    *others: int,
+    media_type: str | None = None,
+) -> dict[int, ResponseSpec]:
     """The responses of a route: one that answers, with an example, and its problems.
 
     Args:

@@ -52,20 +52,20 @@ class Problem(Struct, frozen=True, kw_only=True):
     detail: str
 
     @classmethod
-    def of(cls, status: int, detail: str) -> "Problem":
+    def from_status(cls, status: int, detail: str) -> "Problem":
         """The problem of a status, with the status's own title."""
         return cls(title=HTTPStatus(status).phrase, status=status, detail=detail)
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response[Problem]:
     """A response of the given status."""
-    body = Problem.of(status, detail)
+    body = Problem.from_status(status, detail)
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers={**SECURITY_HEADERS, **(headers or {})})
 
 
 def written(status: int, detail: str, headers: Mapping[str, str] | None = None) -> tuple[dict[str, str], bytes]:
     """All headers and the body of a problem that is told outside the application."""
-    body = msgspec.json.encode(Problem.of(status, detail))
+    body = msgspec.json.encode(Problem.from_status(status, detail))
     fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **SECURITY_HEADERS, **(headers or {})}
     return {name.lower(): value for name, value in fields.items()}, body
 

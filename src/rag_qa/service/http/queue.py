@@ -16,7 +16,7 @@ __all__ = ["BoundedQueue"]
 SECONDS_TO_COME_AGAIN = 1
 BODILESS = {"GET", "HEAD"}
 NO_BODY: HTTPRequestEvent = {"type": "http.request", "body": b"", "more_body": False}
-FREE = ("/health/", "/metrics")
+UNQUEUED = ("/health/", "/metrics")
 """Paths that are answered however many requests wait."""
 
 
@@ -33,7 +33,7 @@ class BoundedQueue:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
-        if str(scope["type"]) != "http" or scope["path"].startswith(FREE):
+        if str(scope["type"]) != "http" or scope["path"].startswith(UNQUEUED):
             await self.app(scope, receive, send)
             return
         place = _Place(self)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from rag_qa.answering.verification import Verification
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
-from rag_qa.service.ask import asked
+from rag_qa.service.ask import ask_observed
 from rag_qa.service.live import LiveEngine
 from rag_qa.service.wire import (
     AskRequest,
@@ -86,11 +86,11 @@ class Tool(Struct, frozen=True, kw_only=True):
 
 
 def _ask(engine: Engine, request: AskRequest) -> Answer:
-    return asked(engine, request.question, request.k, request.max_tokens, request.filters)
+    return ask_observed(engine, request.question, request.k, request.max_tokens, request.filters)
 
 
 def _read(engine: Engine, request: ReadRequest) -> DocumentStretch:
-    return DocumentStretch.of(engine, request.id, request.start, request.end, LONGEST_READ)
+    return DocumentStretch.from_engine(engine, request.id, request.start, request.end, LONGEST_READ)
 
 
 def _verify(engine: Engine, request: VerifyRequest) -> Verification:
@@ -98,7 +98,7 @@ def _verify(engine: Engine, request: VerifyRequest) -> Verification:
 
 
 def _list(engine: Engine, request: ListRequest) -> DocumentPage:
-    return DocumentPage.of(engine, request.offset, request.limit)
+    return DocumentPage.from_engine(engine, request.offset, request.limit)
 
 
 def _say_answer(answer: Answer) -> list[str]:

@@ -13,7 +13,7 @@ from rag_qa.service.pages.markup import Anchor, Span, marked
 from rag_qa.types import Answer, Citation, Document, Heading
 
 __all__ = [
-    "LONGEST_QUOTE",
+    "LONGEST_CITED",
     "LONGEST_SEARCH",
     "MOST_MATCHES",
     "Cited",
@@ -35,7 +35,7 @@ MOST_HEADINGS = 200
 MOST_MATCHES = 100
 LONGEST_SEARCH = 100
 """Characters: a regular expression looks for them, in time that grows with their number times the text's."""
-LONGEST_QUOTE = 20_000
+LONGEST_CITED = 20_000
 MOST_OTHERS = 100
 AROUND_MATCH = 60
 

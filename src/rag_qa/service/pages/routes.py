@@ -17,12 +17,12 @@ from rag_qa.evaluation.names import GROUPS
 from rag_qa.evaluation.report.saved import kept_report
 from rag_qa.filters import Filters, metadata_filters
 from rag_qa.index import open_history
-from rag_qa.service.ask import asked
+from rag_qa.service.ask import ask_observed
 from rag_qa.service.http.authentication import OPEN
 from rag_qa.service.http.problems import detail_of
 from rag_qa.service.live import lent_engine
 from rag_qa.service.pages.document_view import (
-    LONGEST_QUOTE,
+    LONGEST_CITED,
     LONGEST_SEARCH,
     MOST_MATCHES,
     link,
@@ -66,7 +66,7 @@ def home(request: Request[Any, Any, State], state: State) -> Response[str]:
         if question:
             try:
                 k = _whole("k", given, k)
-                answer = asked(engine, question, k, filters=_filters(given))
+                answer = ask_observed(engine, question, k, filters=_filters(given))
             except InputError as error:
                 problem, status = str(error), HTTPStatus(error.http_status)
         return rendered(
@@ -93,7 +93,7 @@ def read(request: Request[Any, Any, State], document_id: FromPath[str], state: S
     """A document at the place that is cited, or at a heading, page or match."""
     given = _given(request.query_params)
     start, end = _whole("start", given, 0), _whole("end", given, 0)
-    quote, wanted = _words("quote", given, LONGEST_QUOTE), _words("find", given, LONGEST_SEARCH)
+    quote, wanted = _words("quote", given, LONGEST_CITED), _words("find", given, LONGEST_SEARCH)
     with lent_engine(state) as engine:
         try:
             document = engine.collection.document(document_id)
@@ -173,7 +173,7 @@ def _page_problem(request: Request[Any, Any, State], error: Exception) -> Respon
     if isinstance(error, NotAuthorizedException):
         return to_sign_in(request)
     status, detail = detail_of(error)
-    quote = request.query_params.get("quote", "")[:LONGEST_QUOTE]
+    quote = request.query_params.get("quote", "")[:LONGEST_CITED]
     page = rendered("problem.html", request, HTTPStatus(status), detail=detail, quote=quote, elsewhere=[])
     page.headers |= (error.headers or {}) if isinstance(error, HTTPException) else {}
     return page
