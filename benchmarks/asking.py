@@ -36,7 +36,7 @@ def commands(index: Path, question: str) -> dict[str, list[float]]:
     with Engine.open(index) as engine:
         snapshot = engine.index.snapshot
         segment = snapshot.segment(snapshot.manifest.segments[0].name)
-    model = SentenceEncoder.find(DEFAULT_ENCODER).folder
+    model = SentenceEncoder.from_name(DEFAULT_ENCODER).folder
     python = [sys.executable]
     each = {
         "--help, s": [*python, "-m", "rag_qa", "--help"],

@@ -70,7 +70,7 @@ def main() -> None:
             passage for info, _ in engine.collection.documents() for passage in engine.collection.passages(info.id)
         )
         texts = [passage.in_context for passage in islice(every, given.passages)]
-    encoders = {precision: SentenceEncoder.find(DEFAULT_ENCODER, precision) for precision in PRECISIONS}
+    encoders = {precision: SentenceEncoder.from_name(DEFAULT_ENCODER, precision) for precision in PRECISIONS}
     original = encoders["float32"]
     ways: dict[str, Callable[[list[str]], np.ndarray]] = {
         "sentence-transformers": lambda texts: original.model.encode(texts, normalize_embeddings=True)

@@ -39,7 +39,7 @@ def built(texts: list[Path], folder: Path, passages: int) -> dict[str, float]:
     if not report.exists():
         shutil.rmtree(place, ignore_errors=True)  # left over from an interrupted run
         write_texts(texts, place / "documents", max(1, round(passages / PASSAGES_A_MEGABYTE)))
-        real = SentenceEncoder.find(DEFAULT_ENCODER)
+        real = SentenceEncoder.from_name(DEFAULT_ENCODER)
         encoder = StandInEncoder(real, real_vectors(texts, folder / "real.npy", real))
         started = time.perf_counter()
         found = build([place / "documents"], place / "index", encoder=encoder)

@@ -26,7 +26,7 @@ ENOUGH = 0.9
 def main() -> None:
     """Prints the share of passages that are on their page, and each one that is not."""
     logging.disable(logging.CRITICAL)  # pypdf logs many warnings about broken files
-    encoder = SentenceEncoder.find(DEFAULT_ENCODER)
+    encoder = SentenceEncoder.from_name(DEFAULT_ENCODER)
     chunker = Chunker(encoder.tokenizer, encoder.room, IndexSettings())
     documents = passages = as_words = as_letters = 0
     for file in find_sources([Path(sys.argv[1])], max_file_mb=512).files:

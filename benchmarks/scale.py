@@ -51,7 +51,7 @@ def main() -> None:
             sorted(path for path in given.texts.rglob("*") if path.is_file()), documents, given.megabytes
         )
         print(f"{count} files, {given.megabytes} MB", flush=True)
-    real_vectors(texts, given.folder / "real.npy", SentenceEncoder.find(DEFAULT_ENCODER))
+    real_vectors(texts, given.folder / "real.npy", SentenceEncoder.from_name(DEFAULT_ENCODER))
     chance = random.Random(1)
     files = sorted(documents.rglob("*.txt"))
     print("run                       seconds  peak MB  documents  passages  encoded  segments  recall@100  lowest")
@@ -90,7 +90,7 @@ def measured(run: str, given: argparse.Namespace) -> dict[str, object]:
 
 def index_once(documents: Path, index: Path, vectors: np.ndarray) -> None:
     """Indexes the documents with the stand-in, while the real model is in memory too; prints a row as JSON."""
-    encoder = StandInEncoder(SentenceEncoder.find(DEFAULT_ENCODER), vectors)
+    encoder = StandInEncoder(SentenceEncoder.from_name(DEFAULT_ENCODER), vectors)
     encoder.model.encode(["The model is in memory."])
     started = time.perf_counter()
 

@@ -32,7 +32,7 @@ def main() -> None:
     arguments.add_argument("vectors", type=Path)
     arguments.add_argument("--passages", type=int, default=131_072)
     given = arguments.parse_args()
-    encoder = StandInEncoder(SentenceEncoder.find(DEFAULT_ENCODER), np.load(given.vectors))
+    encoder = StandInEncoder(SentenceEncoder.from_name(DEFAULT_ENCODER), np.load(given.vectors))
     questions = encoder.encode_passages([f"question {number}" for number in range(QUESTIONS)])
     with tempfile.TemporaryDirectory() as temporary:
         index = built(encoder, Path(temporary), given.passages, questions)

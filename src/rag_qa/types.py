@@ -6,8 +6,7 @@ All offsets are Unicode code points into `Document.text`; `end` is exclusive.
 import hashlib
 from typing import Any, Literal
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, msgpack, structs
 
 __all__ = [
     "NO_MENTIONS",
@@ -107,7 +106,7 @@ class IndexedFile(Struct, frozen=True, kw_only=True):
     path: str
     """Path of its document; the documents of a feed add the number of the record."""
     source: str
-    """Path of the file as the user gave it when it was indexed; `path` where it was refused."""
+    """Path of the file as the user gave it; `path` where it was refused."""
     sha256: str = ""
     """Digest of its bytes; empty where they could not be read."""
     sidecar_sha256: str | None = None
@@ -261,7 +260,7 @@ class Mentions(Struct, frozen=True):
 NO_MENTIONS = Mentions()
 
 
-class ChunkedDocument(msgspec.Struct, frozen=True):
+class ChunkedDocument(Struct, frozen=True):
     """A document with its passages in order, and its acronyms."""
 
     document: Document
@@ -271,8 +270,8 @@ class ChunkedDocument(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> bytes:
         """Digest of the document and its passages, which does not depend on where the file lies."""
-        info = msgspec.structs.replace(self.document.info, source="")
-        return hashlib.sha256(msgspec.msgpack.encode((info, self.document.text, self.passages))).digest()
+        info = structs.replace(self.document.info, source="")
+        return hashlib.sha256(msgpack.encode((info, self.document.text, self.passages))).digest()
 
     @property
     def tokens(self) -> int:

@@ -33,14 +33,14 @@ def change(path: Path, **values: object) -> None:
 def complaint(folder: Path) -> str:
     """What is said of a folder that cannot be used: one sentence."""
     with pytest.raises(RerankerError) as raised:
-        CrossEncoderReranker.find(str(folder)).scores(QUESTION, TEXTS)
+        CrossEncoderReranker.from_name(str(folder)).scores(QUESTION, TEXTS)
     assert str(raised.value).endswith(".")
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
 
 def test_scores_are_probabilities_that_tell_texts_apart_and_equal_in_any_batch(folder):
-    reranker = CrossEncoderReranker.find(str(folder))
+    reranker = CrossEncoderReranker.from_name(str(folder))
     scores = reranker.scores(QUESTION, TEXTS)
     assert all(type(score) is float and 0 < score < 1 for score in scores)
     assert max(scores) - min(scores) > 0.01
@@ -58,41 +58,41 @@ def test_scores_are_those_of_the_model_itself(folder):
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     with torch.no_grad():
         logit = model(**tokenizer(QUESTION, TEXTS[1], return_tensors="pt")).logits[0, 0]
-    score = CrossEncoderReranker.find(str(folder)).scores(QUESTION, TEXTS[1:2])
+    score = CrossEncoderReranker.from_name(str(folder)).scores(QUESTION, TEXTS[1:2])
     assert score == [pytest.approx(float(torch.sigmoid(logit)), abs=1e-6)]
 
 
 def test_an_activation_that_was_saved_with_the_model_is_not_used(folder, copied):
     change(copied / "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
-    reranker = CrossEncoderReranker.find(str(copied))
+    reranker = CrossEncoderReranker.from_name(str(copied))
     assert type(reranker.model.activation_fn).__name__ == "Identity"
     scores = reranker.scores(QUESTION, TEXTS)
-    assert scores == pytest.approx(CrossEncoderReranker.find(str(folder)).scores(QUESTION, TEXTS), abs=1e-6)
+    assert scores == pytest.approx(CrossEncoderReranker.from_name(str(folder)).scores(QUESTION, TEXTS), abs=1e-6)
 
 
 def test_a_model_that_sentence_transformers_saved(folder, tmp_path):
-    original = CrossEncoderReranker.find(str(folder))
+    original = CrossEncoderReranker.from_name(str(folder))
     original.model.save(str(tmp_path / "saved"))
     assert (tmp_path / "saved" / "modules.json").is_file()
-    saved = CrossEncoderReranker.find(str(tmp_path / "saved"))
+    saved = CrossEncoderReranker.from_name(str(tmp_path / "saved"))
     assert saved.name == "saved"
     assert saved.scores(QUESTION, TEXTS) == pytest.approx(original.scores(QUESTION, TEXTS), abs=1e-6)
 
 
 def test_threads_may_share_it(folder):
-    reranker = CrossEncoderReranker.find(str(folder))
+    reranker = CrossEncoderReranker.from_name(str(folder))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: reranker.scores(QUESTION, TEXTS), range(20)))
     assert all(scores == pytest.approx(found[0], abs=1e-5) for scores in found)
 
 
 def test_its_files_make_the_digest(folder, copied):
-    digest = CrossEncoderReranker.find(str(folder)).digest
-    assert CrossEncoderReranker.find(str(copied)).digest == digest
+    digest = CrossEncoderReranker.from_name(str(folder)).digest
+    assert CrossEncoderReranker.from_name(str(copied)).digest == digest
     (copied / "README.md").write_text("changed")
-    assert CrossEncoderReranker.find(str(copied)).digest == digest
+    assert CrossEncoderReranker.from_name(str(copied)).digest == digest
     change(copied / "config.json", layer_norm_eps=1e-6)
-    assert CrossEncoderReranker.find(str(copied)).digest != digest
+    assert CrossEncoderReranker.from_name(str(copied)).digest != digest
 
 
 def test_what_is_no_cross_encoder(copied, encoder, tmp_path):
@@ -156,13 +156,13 @@ def test_weights_that_are_no_numbers(copied):
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "no/such/folder", "/no/such/folder"])
 def test_a_name_that_cannot_be_had(name):
     with pytest.raises(RerankerError, match=r"is no folder and could not be had from the model hub \(\w+\): give"):
-        CrossEncoderReranker.find(name)
+        CrossEncoderReranker.from_name(name)
 
 
 def test_torch_is_imported_only_to_load_the_model(folder):
     code = (
         "import sys; from rag_qa.models.cross_encoder import CrossEncoderReranker;"
-        f"CrossEncoderReranker.find({str(folder)!r}).digest;"
+        f"CrossEncoderReranker.from_name({str(folder)!r}).digest;"
         "assert not {'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

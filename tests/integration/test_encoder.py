@@ -29,30 +29,30 @@ def test_altered_weights_are_refused(monkeypatch):
     package, _ = module.PACKAGED[DEFAULT_ENCODER]
     monkeypatch.setitem(module.PACKAGED, DEFAULT_ENCODER, (package, "0" * 64))
     with pytest.raises(EncoderError, match="not the published ones"):
-        SentenceEncoder.find(DEFAULT_ENCODER)
+        SentenceEncoder.from_name(DEFAULT_ENCODER)
 
 
 def test_a_package_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(module.PACKAGED, DEFAULT_ENCODER, ("no_such_package", "0" * 64))
     with pytest.raises(EncoderError, match="install the package no-such-package"):
-        SentenceEncoder.find(DEFAULT_ENCODER)
+        SentenceEncoder.from_name(DEFAULT_ENCODER)
 
 
 def test_any_folder_of_a_model_will_do_and_its_files_make_the_digest(encoder, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(encoder.folder, folder)
-    copied = SentenceEncoder.find(str(folder))
+    copied = SentenceEncoder.from_name(str(folder))
     assert copied.digest == encoder.digest
     (folder / "README.md").write_text("changed")
-    assert SentenceEncoder.find(str(folder)).digest == encoder.digest
+    assert SentenceEncoder.from_name(str(folder)).digest == encoder.digest
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 128}')
-    shorter = SentenceEncoder.find(str(folder))
+    shorter = SentenceEncoder.from_name(str(folder))
     assert shorter.digest != encoder.digest
     assert shorter.window == 128
     (folder / "config_sentence_transformers.json").write_text(
         '{"prompts": {"query": "query: ", "passage": "passage: "}}'
     )
-    prompted = SentenceEncoder.find(str(folder))
+    prompted = SentenceEncoder.from_name(str(folder))
     assert prompted.query_prompt == "query: "
     assert prompted.room == 128 - 4  # two special tokens and those of the prompt
 
@@ -62,7 +62,7 @@ def test_a_damaged_tokenizer_or_configuration(encoder, tmp_path):
     shutil.copytree(encoder.folder, folder)
     (folder / "tokenizer.json").write_text("{}")
     (folder / "sentence_bert_config.json").write_text("{")
-    damaged = SentenceEncoder.find(str(folder))
+    damaged = SentenceEncoder.from_name(str(folder))
     with pytest.raises(EncoderError, match="cannot be read as a tokenizer"):
         _ = damaged.tokenizer
     with pytest.raises(EncoderError, match="is not JSON"):
@@ -71,9 +71,9 @@ def test_a_damaged_tokenizer_or_configuration(encoder, tmp_path):
 
 def test_what_is_no_model(tmp_path):
     with pytest.raises(EncoderError, match="no sentence-transformers model"):
-        SentenceEncoder.find(str(tmp_path))
+        SentenceEncoder.from_name(str(tmp_path))
     with pytest.raises(EncoderError, match="could not be had from the model hub"):
-        SentenceEncoder.find("nobody/no-such-model")
+        SentenceEncoder.from_name("nobody/no-such-model")
 
 
 TEXTS = [f"Ship {number} lies at berth {number % 7}. " * (1 + number % 11) for number in range(33)]

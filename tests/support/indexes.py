@@ -17,7 +17,7 @@ from rag_qa.settings import DEFAULT_ENCODER
 @cache
 def default_encoder() -> SentenceEncoder:
     """The encoder that an index has by default on this machine."""
-    return SentenceEncoder.find(DEFAULT_ENCODER, best_precision())
+    return SentenceEncoder.from_name(DEFAULT_ENCODER, best_precision())
 
 
 def build(paths, index, settings=None, progress=None, *, encoder=None, **options):

@@ -50,5 +50,5 @@ class HashEncoder(SentenceEncoder):
 
     @classmethod
     def make(cls):
-        real = SentenceEncoder.find(DEFAULT_ENCODER, best_precision())
+        real = SentenceEncoder.from_name(DEFAULT_ENCODER, best_precision())
         return cls(real.name, real.folder, real.precision)

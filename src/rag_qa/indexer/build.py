@@ -121,7 +121,7 @@ def find_encoder(index: Path, settings: Settings) -> SentenceEncoder:
         precision = before.precision
     else:
         precision = best_precision()
-    return SentenceEncoder.find(settings.encoder, precision)
+    return SentenceEncoder.from_name(settings.encoder, precision)
 
 
 def _current_encoder(index: Path) -> EncoderRecord | None:

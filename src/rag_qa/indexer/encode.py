@@ -38,10 +38,10 @@ class _Wanted(Struct):
 class CachedEncoder:
     """An encoder with the vectors it has made; a context manager that keeps them."""
 
-    def __init__(self, encoder: PassageEncoder, folder: Path, tell: Callable[[str, int, int], None]) -> None:
+    def __init__(self, encoder: PassageEncoder, folder: Path, progress: Callable[[str, int, int], None]) -> None:
         self._encoder = encoder
         self._folder = folder
-        self._tell = tell
+        self._progress = progress
         self._cache: VectorCache | None = None
         self._done = 0
         self._known = 0
@@ -65,7 +65,7 @@ class CachedEncoder:
         # Long texts first: texts of like length share a batch, and the progress bar errs on the safe side.
         ordered = sorted(new, key=lambda text: (-len(text), text))
         for first in range(0, len(ordered), ENCODED_TOGETHER):
-            self._tell("encoding", self._done, self._known)
+            self._progress("encoding", self._done, self._known)
             together = ordered[first : first + ENCODED_TOGETHER]
             made = dict(zip(together, self._encoder.encode_passages(together), strict=True))
             full = {text: vector for text, vector in made.items() if text in wanted.texts}
@@ -75,7 +75,7 @@ class CachedEncoder:
             wanted.full |= full
             wanted.half |= half
             self._done += len(together)
-        self._tell("encoding", self._done, self._known)
+        self._progress("encoding", self._done, self._known)
         return Vectors(
             np.stack([wanted.full[passage.in_context] for passage in passages]),
             np.stack([wanted.half[text] for passage in passages for text in passage.sentence_texts]),

@@ -34,7 +34,7 @@ class CrossEncoderReranker:
         self._lock = Lock()  # a tokenizer cannot be used by two threads at once
 
     @classmethod
-    def find(cls, name: str) -> "CrossEncoderReranker":
+    def from_name(cls, name: str) -> "CrossEncoderReranker":
         """The reranker by setting: a folder, or a name of the model hub.
 
         Raises:
@@ -50,10 +50,14 @@ class CrossEncoderReranker:
 
     @classmethod
     def open(cls, name: str) -> "CrossEncoderReranker":
-        """Finds and loads it; errors as `find` and `model`."""
-        found = cls.find(name)
-        found.model  # noqa: B018 - what a first question would wait for
+        """Finds and loads it; errors as `from_name` and `model`."""
+        found = cls.from_name(name)
+        found.load()
         return found
+
+    def load(self) -> None:
+        """Loads the model, which a first question would wait for; errors as `model`."""
+        self.model  # noqa: B018 - loaded when it is first used
 
     @cached_property
     def digest(self) -> str:

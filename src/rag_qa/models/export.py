@@ -38,10 +38,10 @@ CHECKED_PASSAGES = 32
 class ExportedEncoder:
     """Encodes the passages of an index by the export that its questions are encoded by; made when it is needed."""
 
-    def __init__(self, encoder: SentenceEncoder, index: Path, tell: Callable[[str, int, int], None]) -> None:
+    def __init__(self, encoder: SentenceEncoder, index: Path, progress: Callable[[str, int, int], None]) -> None:
         self._encoder = encoder
         self._index = index
-        self._tell = tell
+        self._progress = progress
         self._folder: Path | None = None
         self._loaded: PassageEncoder | None = None
 
@@ -63,12 +63,12 @@ class ExportedEncoder:
 
     def ensure(self, texts: Sequence[str]) -> Path:
         """Makes sure that the index has the export, also where nothing has to be encoded; as `ensure_export`."""
-        self._folder = self._folder or ensure_export(self._encoder, self._index, texts, self._tell)
+        self._folder = self._folder or ensure_export(self._encoder, self._index, texts, self._progress)
         return self._folder
 
 
 def ensure_export(
-    encoder: SentenceEncoder, index: Path, texts: Sequence[str], tell: Callable[[str, int, int], None]
+    encoder: SentenceEncoder, index: Path, texts: Sequence[str], progress: Callable[[str, int, int], None]
 ) -> Path:
     """Makes sure that an index has a whole export of its encoder; returns its folder.
 
@@ -76,7 +76,7 @@ def ensure_export(
         encoder: the original.
         index: folder of the index.
         texts: real passages to compare on, of which 32 are taken from all parts; at least one.
-        tell: told that it is made.
+        progress: told that it is made.
 
     Raises:
         EncoderError: the model cannot be exported, or the export's vectors differ from the original's.
@@ -89,9 +89,9 @@ def ensure_export(
         if not OnnxEncoder.damage(kept):
             _write_whole(folder, lambda building: _copy(kept, building))
             return folder
-        tell("exporting", 0, 1)
+        progress("exporting", 0, 1)
         _write_whole(folder, lambda building: _export(encoder, building, texts))
-        tell("exporting", 1, 1)
+        progress("exporting", 1, 1)
         with suppress(OSError):  # a cache that cannot be written is only slower
             _write_whole(kept, lambda building: _copy(folder, building))
     return folder

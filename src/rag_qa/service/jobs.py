@@ -90,7 +90,7 @@ class Jobs:
         if running := next((job for job in self._jobs.values() if job.state == "running"), None):
             raise ConflictError(f"The job {running.id} runs: follow it, and come again when it has ended.")
 
-    def find(self, job_id: str) -> Job:
+    def get(self, job_id: str) -> Job:
         """A job as it is now.
 
         Raises:
@@ -108,7 +108,7 @@ class Jobs:
         """A job as it is now and after every change, until it has ended or the service stops."""
         before = None
         while True:
-            changed, job = self._changed, self.find(job_id)
+            changed, job = self._changed, self.get(job_id)
             if job != before:
                 yield job
             before = job

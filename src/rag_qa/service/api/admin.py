@@ -81,7 +81,7 @@ def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) 
     """How far a job is, or what it did."""
     refuse_unknown(request)
     known: Jobs = state.jobs
-    return known.find(job_id)
+    return known.get(job_id)
 
 
 @get(
@@ -98,7 +98,7 @@ async def job_events(request: Request[Any, Any, State], job_id: FromPath[str], s
     """
     refuse_unknown(request)
     known: Jobs = state.jobs
-    known.find(job_id)
+    known.get(job_id)
 
     async def events() -> AsyncIterator[ServerSentEventMessage]:
         async for each in known.follow(job_id):

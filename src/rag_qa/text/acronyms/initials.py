@@ -36,9 +36,9 @@ def _fewest(words: Sequence[Word], letters: str, *, inner: bool = False, shared:
     """
     rest = {len(letters)}  # from where the words so far can spell on to the end
     for count, word in enumerate(words[: min(len(letters) + 5, 2 * len(letters))], 1):
-        taken = [[_taken(part[0], letters, at, inner=inner) for at in range(len(letters))] for part in word]
-        ends = {at: _ends(taken, at) - {at} for at in range(len(letters))}
-        if taken[0][0] and not rest.isdisjoint(_ends(taken[1:], *taken[0][0])):
+        taken = [[_reach(part[0], letters, at, inner=inner) for at in range(len(letters))] for part in word]
+        ends = {at: _reachable(taken, at) - {at} for at in range(len(letters))}
+        if taken[0][0] and not rest.isdisjoint(_reachable(taken[1:], *taken[0][0])):
             return count
         skipped = rest if is_among(SMALL_WORDS, word) else set()
         if shared:
@@ -49,7 +49,7 @@ def _fewest(words: Sequence[Word], letters: str, *, inner: bool = False, shared:
     return 0
 
 
-def _ends(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
+def _reachable(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
     """Positions that parts which each take letters, or none, can reach from some starts."""
     ends = set(starts)
     for by_part in taken:
@@ -57,7 +57,7 @@ def _ends(taken: Sequence[Sequence[set[int]]], *starts: int) -> set[int]:
     return ends
 
 
-def _taken(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
+def _reach(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
     """Positions that a part of a word can reach by spelling letters from one on; from within itself only if `inner`."""
     if part[0].lower() != letters[at].lower():
         return set()
@@ -72,14 +72,17 @@ def _taken(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
         taken.update(range(at + LEAST_RUN, at + run + 1))
         last = 0
         for end, letter in enumerate(letters[at + 1 :], at + 2):
-            last = next((place for place in range(last + 1, len(part)) if _gives(part, last, place, letter)), len(part))
+            last = next(
+                (place for place in range(last + 1, len(part)) if _may_come_from_within(part, last, place, letter)),
+                len(part),
+            )
             if last == len(part):
                 break
             taken.add(end)
     return taken
 
 
-def _gives(part: str, last: int, place: int, letter: str) -> bool:
+def _may_come_from_within(part: str, last: int, place: int, letter: str) -> bool:
     """Whether a letter may come from within a word: where an element of it begins, as vascular in cardiovascular."""
     before = part[:place].lower()
     return part[place].lower() == letter.lower() and (
