@@ -43,7 +43,7 @@ def test_utf8_text_is_the_files_own_content(tmp_path):
 def test_seeds_are_read_unchanged(root):
     sources = find_sources([root / "seeds"], max_file_mb=1)
     assert not sources.failed
-    assert [file.document for file in sources.files] == sorted(path.name for path in (root / "seeds").iterdir())
+    assert [file.path for file in sources.files] == sorted(path.name for path in (root / "seeds").iterdir())
     for file in sources.files:
         (document,) = parse_file(file, IndexSettings()).documents
         assert document.text.encode() == file.location.read_bytes()

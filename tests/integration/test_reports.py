@@ -69,6 +69,7 @@ def test_the_page_shows_questions_with_evidence_and_marks(page, report):
     assert page.count("<details>") == len(report.questions)
     assert "Pragna Patel, director of Southall Black Sisters</mark>" in page
     assert re.search(r'<mark class="evidence marked">', page)
+    assert "evidence: 004_cd7c5bba8cc9e53d.txt, " in page
     assert re.search(r'<span class="marked">', page)
     assert "not answerable" in page
     assert "mrr fails" in page

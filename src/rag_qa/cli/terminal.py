@@ -117,7 +117,7 @@ def show_acronyms(acronyms: "Sequence[Acronym]", console: Console) -> None:
     for pair in acronyms:
         told = f"{pair.definitions} definitions" if pair.definitions != 1 else "1 definition"
         how = told if pair.definitions else "not defined, spelled by its initials"
-        place = f"{pair.document}, characters {pair.start} to {pair.end}; {how}"
+        place = f"{pair.path}, characters {pair.start} to {pair.end}; {how}"
         line = Text.assemble((in_line(pair.acronym), "bold"), in_line(f"  {' '.join(pair.long_form.split())}"))
         console.print(line.append(in_line(f"  — {place}"), style="dim"), soft_wrap=True)
     console.print(f"{len(acronyms)} pairs.")

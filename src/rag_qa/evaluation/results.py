@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 __all__ = [
     "Abstention",
@@ -46,18 +46,19 @@ class Difference(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """Location of a quote in the indexed text; in a BEIR collection a whole document, as offsets 0 to 0."""
 
-    document: str
+    path: str = field(name="document")
+    """Path of the document."""
     start: int
     end: int
     quote: str = ""
 
-    def overlaps(self, document: str, start: int, end: int) -> bool:
+    def overlaps(self, path: str, start: int, end: int) -> bool:
         """Returns whether this span shares a character with the given one."""
-        return self.document == document and start < self.end and self.start < end
+        return self.path == path and start < self.end and self.start < end
 
-    def within(self, document: str, start: int, end: int) -> bool:
+    def within(self, path: str, start: int, end: int) -> bool:
         """Returns whether this span lies wholly within the given one."""
-        return self.document == document and start <= self.start and self.end <= end
+        return self.path == path and start <= self.start and self.end <= end
 
 
 class Retrieved(Struct, frozen=True, kw_only=True):

@@ -96,11 +96,11 @@ def plan_files(
     progress("comparing", len(sources.files), len(sources.files))
 
     def parse(on_file: Callable[[IndexedFile], None]) -> Generator[Document]:
-        wanted = [file for file in sources.files if file.document in to_parse]
+        wanted = [file for file in sources.files if file.path in to_parse]
         with ParserPool(settings) as pool:
             for done, (file, parsed) in enumerate(pool.read(wanted)):
                 progress("reading", done, len(to_parse))
-                now = to_parse[file.document]
+                now = to_parse[file.path]
                 if parsed.sha256:  # of the bytes that were parsed, should the file have changed meanwhile
                     now = msgspec.structs.replace(now, sha256=parsed.sha256, sidecar_sha256=parsed.sidecar_sha256)
                 digest = inputs.digest(parsed.reason) if parsed.lasting else ""
@@ -193,12 +193,12 @@ def _look_at(file: SourceFile) -> IndexedFile:
         digest = file_sha256(file.location)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-        return IndexedFile(path=file.document, source=file.source, reason=reason)
+        return IndexedFile(path=file.path, source=file.source, reason=reason)
     sidecar = None
     if file.sidecar is not None:
         with suppress(OSError):  # parsing the file tells of it
             sidecar = file_sha256(file.sidecar)
-    return IndexedFile(path=file.document, source=file.source, sha256=digest, sidecar_sha256=sidecar)
+    return IndexedFile(path=file.path, source=file.source, sha256=digest, sidecar_sha256=sidecar)
 
 
 def _as_now(before: IndexedFile, now: IndexedFile) -> IndexedFile:

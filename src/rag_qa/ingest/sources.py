@@ -25,7 +25,7 @@ class SourceFile(Struct, frozen=True):
     """A file to be read."""
 
     location: Path
-    document: str
+    path: str
     """Path of its document, relative to the indexed folder."""
     source: str
     """Path as the user named it."""
@@ -69,7 +69,7 @@ def find_sources(paths: Sequence[Path], max_file_mb: int, leave_out: Path | None
         prefix = PurePosixPath(name) if len(paths) > 1 and path.is_dir() else PurePosixPath()
         root = _Root(path, prefix, leave_out.resolve() if leave_out else None, max_file_mb)
         root.sort_into(found)
-    found.files.sort(key=lambda file: file.document)
+    found.files.sort(key=lambda file: file.path)
     found.failed.sort(key=lambda file: file.path)
     found.ignored.sort()
     found.sidecars.sort()

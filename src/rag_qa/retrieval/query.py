@@ -100,7 +100,7 @@ def _expanded(question: str, searcher: Searcher) -> tuple[str, tuple[Expansion, 
         return question, ()
     other, replaced = searcher.lexicon.expand(question, searcher.encoder.is_word)
     return other, tuple(
-        Expansion(term=term, expanded=expanded, document=pair.document, start=pair.start, end=pair.end)
+        Expansion(term=term, expanded=expanded, document=pair.path, start=pair.start, end=pair.end)
         for term, expanded, pair in replaced
     )
 

@@ -12,7 +12,7 @@ def find(*paths, **options):
 
 
 def names(sources):
-    return [file.document for file in sources.files]
+    return [file.path for file in sources.files]
 
 
 def fill(folder, *files):
@@ -102,7 +102,7 @@ def test_a_sidecar_that_is_no_file_is_refused_and_not_used(tmp_path):
     os.mkfifo(tmp_path / "in" / "a.txt.meta.json")
     (tmp_path / "in" / "b.txt.meta.json").symlink_to(tmp_path)
     sources = find(tmp_path / "in")
-    assert [(file.document, file.sidecar is not None) for file in sources.files] == [
+    assert [(file.path, file.sidecar is not None) for file in sources.files] == [
         ("a.txt", False),
         ("b.txt", False),
         ("c.txt", True),
@@ -174,13 +174,13 @@ def test_an_ignore_file_that_cannot_be_understood_stops_the_run(tmp_path, conten
 def test_odd_names_are_shown_and_found_again(tmp_path, name):
     fill(tmp_path, os.fsdecode(name))
     (file,) = find(tmp_path).files
-    assert file.document.encode()
-    assert os.fsencode(named_path(file.document)) == name
+    assert file.path.encode()
+    assert os.fsencode(named_path(file.path)) == name
     assert named_path(file.source) == file.location
 
 
 def test_names_that_look_alike_are_shown_apart(tmp_path):
     fill(tmp_path, os.fsdecode(b"caf\xe9.txt"), "caf\\xe9.txt")
     first, second = find(tmp_path).files
-    assert first.document != second.document
+    assert first.path != second.path
     assert shown_path(first.location) != shown_path(second.location)

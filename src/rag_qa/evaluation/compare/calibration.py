@@ -272,7 +272,7 @@ def _rows_of(evidence: Sequence[Span], results: Results, engine: Engine) -> list
     ]
     hidden = [*evidence, *duplicates]
     rows: set[int] = set()
-    for path in {span.document for span in hidden}:
+    for path in {span.path for span in hidden}:
         identity = document_id(path)
         own = engine.collection.rows(identity)
         for place, passage in enumerate(engine.collection.passages(identity)):

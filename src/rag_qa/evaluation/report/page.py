@@ -82,7 +82,7 @@ def _worst_first(question: QuestionResult) -> tuple[bool, float, str]:
 
 def _pieces(item: Retrieved, question: QuestionResult) -> list[Piece]:
     """Splits a passage at the borders of evidence and highlights."""
-    evidence = [(span.start, span.end) for span in question.evidence if span.document == item.document]
+    evidence = [(span.start, span.end) for span in question.evidence if span.path == item.document]
     borders = {item.start, item.end}
     for start, end in (*evidence, *item.highlights):
         borders |= {min(max(start, item.start), item.end), min(max(end, item.start), item.end)}

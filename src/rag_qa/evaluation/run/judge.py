@@ -15,16 +15,14 @@ MARKED_PASSAGES = 3  # passages whose highlights are judged
 
 def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
     """Returns the qrels: by question, every passage of the index that overlaps an evidence quote, with grade 1."""
-    wanted = {span.document for found in spans.values() for span in found}
+    wanted = {span.path for found in spans.values() for span in found}
     passages: dict[str, list[Place]] = {
         info.path: [(info.path, passage.start, passage.end) for passage in engine.collection.passages(info.id)]
         for info, _ in engine.collection.documents()
         if info.path in wanted
     }
     return {
-        question: {
-            _key(*place): 1 for span in found for place in passages.get(span.document, ()) if span.overlaps(*place)
-        }
+        question: {_key(*place): 1 for span in found for place in passages.get(span.path, ()) if span.overlaps(*place)}
         for question, found in spans.items()
     }
 
@@ -74,7 +72,7 @@ def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: Tok
         tokens: the token grid of the documents.
     """
     first, best = found[:MARKED_PASSAGES], found[:SPAN_DEPTH]
-    evidence = [(span.document, span.start, span.end) for span in spans]
+    evidence = [(span.path, span.start, span.end) for span in spans]
     returned = [(item.document, item.start, item.end) for item in best]
     marked = [place for item in best for place in _marks(item)]
     measures = {

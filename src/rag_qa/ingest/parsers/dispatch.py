@@ -82,7 +82,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
         records, broken = _records(data, _suffix(file.location, data), settings)
     except ReadError as error:
         return read(reason=str(error), broken=tuple(failed))
-    failed = [*failed, *(FailedFile(f"{file.document}#{each.number}", each.reason) for each in broken)]
+    failed = [*failed, *(FailedFile(f"{file.path}#{each.number}", each.reason) for each in broken)]
     documents = tuple(_document(file, record, said, sha256, len(data)) for record in records)
     return read(documents=documents, broken=tuple(failed))
 
@@ -98,7 +98,7 @@ def _read_sidecar(file: SourceFile) -> tuple[dict[str, Any], str | None, list[Fa
         fields = metadata.normalised(metadata.sidecar_fields(data))
         return {name: value for name, value in fields.items() if name not in metadata.RESERVED}, sha256, []
     except ReadError as error:
-        path = file.document + file.sidecar.name.removeprefix(file.location.name)
+        path = file.path + file.sidecar.name.removeprefix(file.location.name)
         return {}, sha256, [FailedFile(path, f"{error}: its document was read without it")]
 
 
@@ -123,7 +123,7 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
 
 
 def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: str, size: int) -> Document:
-    path = file.document if record.number is None else f"{file.document}#{record.number}"
+    path = file.path if record.number is None else f"{file.path}#{record.number}"
     fields = {**metadata.normalised(record.metadata), **said, "size": size}
     # A sidecar speaks of its whole file: the title of a feed is not that of each record.
     said_title = fields.get("title") if record.number is None else None

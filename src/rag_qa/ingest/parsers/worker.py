@@ -34,7 +34,7 @@ class Request(Struct, frozen=True):
 
     location: bytes
     sidecar: bytes | None
-    document: str
+    path: str
     source: str
     settings: IndexSettings
 
@@ -42,13 +42,13 @@ class Request(Struct, frozen=True):
     def file(self) -> SourceFile:
         """The file that is meant."""
         sidecar = Path(os.fsdecode(self.sidecar)) if self.sidecar is not None else None
-        return SourceFile(Path(os.fsdecode(self.location)), self.document, self.source, sidecar)
+        return SourceFile(Path(os.fsdecode(self.location)), self.path, self.source, sidecar)
 
 
 def request_of(file: SourceFile, settings: IndexSettings) -> Request:
     """The request to read a file."""
     sidecar = os.fsencode(file.sidecar) if file.sidecar is not None else None
-    return Request(os.fsencode(file.location), sidecar, file.document, file.source, settings)
+    return Request(os.fsencode(file.location), sidecar, file.path, file.source, settings)
 
 
 def send(stream: BinaryIO, message: object) -> None:

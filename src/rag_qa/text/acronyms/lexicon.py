@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rag_qa.text.stopwords import STOPWORDS
@@ -24,7 +24,8 @@ class Acronym(Struct, frozen=True):
 
     acronym: str
     long_form: str
-    document: str
+    path: str = field(name="document")
+    """Path of the document."""
     start: int
     end: int
     definitions: int = 0
@@ -63,12 +64,12 @@ def _found(mention: Mention, path: str, known: Acronym | None, *, definitions: i
     new = Acronym(mention.acronym, mention.long_form, path, mention.start, mention.end, definitions)
     if known is None:
         return new
-    first = min(known, new, key=lambda pair: (pair.document, pair.start))
+    first = min(known, new, key=lambda pair: (pair.path, pair.start))
     return replace(first, definitions=known.definitions + new.definitions)
 
 
 def _representative(spellings: Iterable[Acronym]) -> Acronym:
-    ordered = sorted(spellings, key=lambda pair: (-pair.definitions, pair.document, pair.start))
+    ordered = sorted(spellings, key=lambda pair: (-pair.definitions, pair.path, pair.start))
     return replace(ordered[0], definitions=sum(pair.definitions for pair in ordered))
 
 

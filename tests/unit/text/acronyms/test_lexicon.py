@@ -38,7 +38,7 @@ def test_long_forms_that_hardly_differ_are_one_and_the_most_frequent_spelling_st
         "the Womens rights-service (WRS)",
         "a women’s rights service (WRS)",
     )
-    assert (pair.long_form, pair.document, pair.definitions) == ("women’s rights service", "1.txt", 5)
+    assert (pair.long_form, pair.path, pair.definitions) == ("women’s rights service", "1.txt", 5)
 
 
 def test_a_name_resolves_an_acronym_that_another_document_uses():
@@ -81,10 +81,10 @@ def test_the_seeds_define_and_spell(root):
     paths = sorted((root / "seeds").glob("*.txt"))
     found = {pair.acronym: pair for pair in resolve((path.name, find_mentions(path.read_text())) for path in paths)}
     assert sorted(found) == ["CoP", "HMICFRS", "IE", "IOPC", "LAWRS", "SBS"]
-    assert (found["HMICFRS"].long_form, found["HMICFRS"].document) == (HMICFRS, "001_5f55143bc41e5fed.txt")
+    assert (found["HMICFRS"].long_form, found["HMICFRS"].path) == (HMICFRS, "001_5f55143bc41e5fed.txt")
     assert found["CoP"].long_form == "College of Policing"
     for pair in found.values():
-        assert (root / "seeds" / pair.document).read_text()[pair.start : pair.end] == pair.long_form
+        assert (root / "seeds" / pair.path).read_text()[pair.start : pair.end] == pair.long_form
 
 
 POLICE = "The College of Policing (CoP)", "It was HMICFRS.", f"by {HMICFRS}."
@@ -94,7 +94,7 @@ def test_a_question_is_read_with_acronyms_and_long_forms_exchanged():
     lexicon = Lexicon(resolved(*POLICE))
     question, replaced = lexicon.expand("What did HMICFRS tell the College of Policing?")
     assert question == f"What did {HMICFRS} tell the CoP?"
-    assert [(term, expanded, pair.document) for term, expanded, pair in replaced] == [
+    assert [(term, expanded, pair.path) for term, expanded, pair in replaced] == [
         ("HMICFRS", HMICFRS, "2.txt"),
         ("College of Policing", "CoP", "0.txt"),
     ]
