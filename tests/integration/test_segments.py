@@ -85,7 +85,7 @@ def vectors(index):
 @pytest.fixture
 def patient(monkeypatch):
     """Segments are never merged for their tombstones."""
-    monkeypatch.setattr("rag_qa.index.local.snapshot.merge_policy.MOST_GONE", 1.0)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.merge_policy.MOST_DELETED", 1.0)
 
 
 SMALL = Settings(passage_tokens=24, segment_passages=8)

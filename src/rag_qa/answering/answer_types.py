@@ -1,6 +1,6 @@
 """The type of answer that a question asks for, by its words, and whether a sentence holds one. English only.
 
-A coarse form of the answer types of Li and Roth, "Learning Question Classifiers" (2002), told by rules.
+A coarse form of the answer types of Li and Roth, "Learning Question Classifiers" (2002), by rules.
 """
 
 import re
@@ -67,7 +67,7 @@ def answer_type(question: str) -> AnswerType:
 
 
 def holds_answer(wanted: AnswerType, sentence: str, question: str) -> bool | None:
-    """Whether a sentence holds an answer of a type; None where that cannot be told.
+    """Whether a sentence holds an answer of a type; None where that is unknown.
 
     A name that the question has itself is no answer.
     """

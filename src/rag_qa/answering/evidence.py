@@ -28,7 +28,7 @@ class SentenceEvidence(Struct, frozen=True):
     similarity: list[float]
     """Inner product of each sentence with the variant."""
     holds: list[bool | None]
-    """Whether each sentence holds an answer of the type that is asked for; None where that cannot be told."""
+    """Whether each sentence holds an answer of the type that is asked for; None where that is unknown."""
 
 
 class Evidence(Struct, frozen=True):

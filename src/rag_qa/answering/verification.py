@@ -46,7 +46,7 @@ class CheckedCitation(Struct, frozen=True, kw_only=True):
     `holds`: the quote stands in the source exactly where the citation says. `changed`: the source has other bytes now;
     `found` is where the quote still occurs, if it does. `gone`: there is no such source. `forged`: the source has the
     bytes that were cited, but the quote, its place, a highlight or a name is not what it says. `unreadable`: the source
-    could not be read. Against sources, the title is not looked at: a sidecar may have said it. Rank, score and counts
+    could not be read. Against sources, the title is not compared: a sidecar may have set it. Rank, score and counts
     are no part of a citation.
     """
 
@@ -82,7 +82,7 @@ class Unreadable(Struct, frozen=True):
 
 
 Find = Callable[[Citation], Sequence[Document] | Unreadable]
-"""The documents that there are now where a citation points; none where it is gone."""
+"""The documents that there are now where a citation points; none where there is no such source."""
 
 
 def decode_answer(data: bytes) -> Answer:
@@ -145,7 +145,7 @@ def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) 
 
 
 def source_states(answer: Answer, folders: Sequence[Path]) -> list[SourceState]:
-    """The cited source files that have other bytes now, in order of rank; quicker than reading them."""
+    """The cited source files that have other bytes now, in order of rank; quicker than parsing them."""
     cited = {passage.citation.source: passage.citation.sha256 for passage in answer.passages}
     states = {source: _state(locate_source(source, folders), sha256) for source, sha256 in cited.items()}
     return [SourceState(source, state) for source, state in states.items() if state is not None]
@@ -228,7 +228,7 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
         inside = citation.start <= mark.start < mark.end <= citation.end
         if not inside or document.text[mark.start : mark.end] != mark.text:
             return "a highlight is no part of the quote"
-    said = {
+    described = {
         "id": document.id,
         "document": document.path,
         "source": document.source,
@@ -237,8 +237,10 @@ def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bo
         "section": Outline(document.headings).section(citation.start),
     }
     if with_title:
-        said["title"] = document.title
-    return next((f"its {name} is “{value}”" for name, value in said.items() if getattr(citation, name) != value), None)
+        described["title"] = document.title
+    return next(
+        (f"its {name} is “{value}”" for name, value in described.items() if getattr(citation, name) != value), None
+    )
 
 
 def find_quote(quote: str, near: int, documents: Sequence[Document]) -> Place | None:

@@ -122,7 +122,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     bytes: int | None = None
     """Size of all its files, those that it shares with other snapshots among them."""
     problem: str | None = None
-    """Why nothing more can be said of it."""
+    """Why it cannot be read."""
 
 
 class SegmentDetails(Struct, frozen=True, kw_only=True):

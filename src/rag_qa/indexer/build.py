@@ -94,7 +94,7 @@ def index_documents(
     """Makes `documents`, which are no files of their own, the whole collection of an index; see `build`.
 
     Args:
-        documents: gone through twice, and not held.
+        documents: iterated twice, and not held.
         index: folder of the index.
         settings: encoder and sizes.
         progress: called with stages and counts.

@@ -125,7 +125,7 @@ def plan_documents(
 ) -> Plan:
     """Compares documents that are at hand with the previous snapshot.
 
-    They are gone through twice, so that they need not be held: they must be the same each time.
+    They are iterated twice, so that they need not be held: they must be the same each time.
     """
     chunker = make_chunker(encoder, settings)
     digest = _Inputs(encoder, settings).digest(None)

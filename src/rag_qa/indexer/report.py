@@ -58,8 +58,8 @@ def changed_paths(before: Sequence[IndexedFile], now: Sequence[IndexedFile]) -> 
     old = {file.path: (file.sha256, file.sidecar_sha256) for file in before if file.reason is None}
     new = {file.path: (file.sha256, file.sidecar_sha256) for file in now if file.reason is None}
     there = {file.path for file in now}
-    gone = {path: digests for path, digests in old.items() if path not in there}
-    left = Counter(sha256 for sha256, _ in gone.values())
+    missing = {path: digests for path, digests in old.items() if path not in there}
+    left = Counter(sha256 for sha256, _ in missing.values())
     changes: dict[str, list[str]] = {"added": [], "changed": [], "renamed": [], "unchanged": [], "removed": []}
     for path, digests in new.items():
         if path in old:
@@ -69,7 +69,7 @@ def changed_paths(before: Sequence[IndexedFile], now: Sequence[IndexedFile]) -> 
             changes["renamed"].append(path)
         else:
             changes["added"].append(path)
-    for path, (sha256, _) in gone.items():
+    for path, (sha256, _) in missing.items():
         if left[sha256]:  # under no new path
             left[sha256] -= 1
             changes["removed"].append(path)

@@ -37,7 +37,7 @@ def watch(
         paths: folders or files, as `build` takes them.
         index: folder of the index; what changes in it counts for nothing.
         settings: as `build` takes them.
-        progress: told how far each run is.
+        progress: called with stages and counts.
         stop: ends the watch when it is set.
         wait: as `build` takes it; a change that comes while another process writes is then followed with the next one.
 
@@ -77,8 +77,8 @@ def watch(
             except (RagQaError, OSError) as error:
                 if runs == 1:
                     raise
-                told = InputError(f"The index was not brought up to date: {error}.")
-                yield error if isinstance(error, RagQaError) else told
+                failure = InputError(f"The index was not brought up to date: {error}.")
+                yield error if isinstance(error, RagQaError) else failure
             if before is not None and before != roots and None not in roots:
                 break  # a path was removed and made again: the old watch sees nothing of it
 

@@ -20,17 +20,17 @@ CHARACTERS_AHEAD = 4_000_000
 
 
 def chunk_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
-    """Documents with their passages, in order; some are cut at the same time, since cutting lets other threads run."""
+    """Documents with their passages, in order; some are chunked in parallel, since chunking releases the GIL."""
 
-    def cut(document: Document) -> ChunkedDocument:
+    def chunk(document: Document) -> ChunkedDocument:
         return ChunkedDocument(document, tuple(chunker.chunk(document)), find_mentions(document.text))
 
     waiting: deque[Future[ChunkedDocument]] = deque()
-    with closing(documents), ThreadPoolExecutor(os.cpu_count(), "cutting") as pool:
+    with closing(documents), ThreadPoolExecutor(os.cpu_count(), "chunking") as pool:
         try:
             ahead = 0
             for document in documents:
-                waiting.append(pool.submit(cut, document))
+                waiting.append(pool.submit(chunk, document))
                 ahead += document.characters
                 while waiting and (ahead > CHARACTERS_AHEAD or waiting[0].done()):
                     stored = waiting.popleft().result()

@@ -1,7 +1,7 @@
 """Documents to passages: offsets first, then slices.
 
 A passage is made of whole sentences, as many as fit, counted in the encoder's own tokens. A sentence that is too long
-alone is cut by semantic-text-splitter, at the highest boundary that fits (lines, clauses, words).
+alone is split by semantic-text-splitter, at the highest boundary that fits (lines, clauses, words).
 """
 
 from bisect import bisect_left, bisect_right
@@ -94,7 +94,7 @@ class Chunker:
     def _slices(
         self, document: Document, headings: Sequence[int], first: int, last: int, capacity: int
     ) -> Iterator[tuple[int, int]]:
-        """Offsets of the passages of a stretch; `headings` are the offsets of all, in order."""
+        """Offsets of the passages of a span; `headings` are the offsets of all, in order."""
         sections = [first, *headings[bisect_right(headings, first) : bisect_left(headings, last)], last]
         pieces = [
             piece for start, end in pairwise(sections) for piece in self._pieces(document.text, start, end, capacity)
@@ -140,7 +140,7 @@ class Chunker:
                 yield _Piece(start, end, max(len(tokens), ceil((end - start) / CHARACTERS_A_TOKEN)))
 
     def _parts(self, text: str, capacity: int) -> Iterator[tuple[int, str]]:
-        """Offsets and slices; a run without spaces, which is one unknown token however long, is cut by characters."""
+        """Offsets and slices; a run without spaces, which is one unknown token however long, is split by characters."""
         if capacity not in self._splitters:
             self._splitters[capacity] = TextSplitter.from_huggingface_tokenizer(self._tokenizer, capacity)
         for offset, piece in self._splitters[capacity].chunk_indices(text):
@@ -166,7 +166,7 @@ def _reached_back(lengths: Sequence[int], begin: int, overlap: int) -> int:
 
 
 def _stretches(document: Document) -> Iterator[tuple[int | None, int, int]]:
-    """(1-based page or None, start, end) of each stretch that passages must stay within."""
+    """(1-based page or None, start, end) of each span that passages must stay within."""
     length = len(document.text)
     pages = [*document.pages, length] if document.pages else [0, length]
     breaks = sorted(document.breaks)
@@ -177,7 +177,7 @@ def _stretches(document: Document) -> Iterator[tuple[int | None, int, int]]:
 
 
 class _Contexts:
-    """Title and headings above an offset, cut to a number of tokens."""
+    """Title and headings above an offset, truncated to a number of tokens."""
 
     def __init__(self, document: Document, tokenizer: Tokenizer, budget: int) -> None:
         self.document = document

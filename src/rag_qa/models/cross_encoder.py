@@ -143,10 +143,10 @@ def _check(folder: Path) -> None:
 def _config(path: Path) -> _Config | None:
     """The configuration in a file; None if there is no file, or it is empty."""
     try:
-        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
+        values = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise RerankerError(f"{path} is no JSON object: repair the reranker's folder or give another.") from None
     try:
-        return msgspec.convert(said, _Config) if said else None
+        return msgspec.convert(values, _Config) if values else None
     except msgspec.ValidationError:
         raise RerankerError(f"The config.json in “{path.parent}” is not what a model has: {ADVICE}.") from None

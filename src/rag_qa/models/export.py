@@ -76,7 +76,7 @@ def ensure_export(
         encoder: the original.
         index: folder of the index.
         texts: real passages to compare on, of which 32 are taken from all parts; at least one.
-        progress: told that it is made.
+        progress: called when it is made.
 
     Raises:
         EncoderError: the model cannot be exported, or the export's vectors differ from the original's.

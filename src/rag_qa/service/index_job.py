@@ -1,4 +1,4 @@
-"""The process of an index job: `python -m rag_qa.service.index_job`, started and told what to do by service/jobs.py.
+"""The process of an index job: `python -m rag_qa.service.index_job`, started by service/jobs.py, which sends its order.
 
 A job comes as one line of JSON on standard input, and what it does goes as lines of JSON to standard output. The end of
 standard input stops it, as Ctrl-C would: what was encoded until then is kept for the next run.
@@ -48,7 +48,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def run(order: Order, send: Callable[[Event], None]) -> Event:
-    """Does what is ordered, and tells of it on the way."""
+    """Carries out the order and reports its progress."""
     from rag_qa.errors import RagQaError
     from rag_qa.files import named_path
     from rag_qa.indexer.build import build
@@ -90,7 +90,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print must not get between the events
 
     def send(event: Event) -> None:
-        with suppress(BrokenPipeError):  # nobody listens any more: the end of standard input says so too
+        with suppress(BrokenPipeError):  # the parent has closed the pipe; the end of standard input says so too
             results.write(msgspec.json.encode(event) + b"\n")
             results.flush()
 

@@ -152,13 +152,13 @@ class Keys:
         return key if key and not key.revoked else None
 
     def _current(self) -> dict[str, Key]:
-        """The keys as their file has them now; none where it cannot be read, so that nobody comes in by mistake."""
+        """The keys as their file has them now; none where it cannot be read, so that nobody is let in by mistake."""
         with self._lock:
             if (moment := self._moment()) != self._seen:
                 try:
                     self._by_id = {key.id: key for key in read_keys(self._path)}
                     self._seen = moment
-                except KeysError as error:  # looked at again with the next request: rights change no moment
+                except KeysError as error:  # read again with the next request
                     LOGGER.error("no key is valid: %s", error)
                     self._by_id, self._seen = {}, None
             return self._by_id

@@ -35,7 +35,7 @@ def _starts(text: str, quote: str) -> Iterator[int]:
 
 
 def _stretched(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch of a text whose offsets are known for the text with single blanks between its words."""
+    """The span of a text whose offsets are known for the text with single blanks between its words."""
     first = last = passed = 0
     for word in WORD.finditer(text):
         length = word.end() - word.start()

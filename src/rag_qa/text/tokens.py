@@ -1,4 +1,4 @@
-"""Counting tokens as a language model's reader pays for them: cl100k_base, from a packaged file."""
+"""Counting of the tokens that a client with a language model pays for: cl100k_base, from a packaged file."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -118,7 +118,7 @@ class DatabaseWriter:
             self._connection.close()
 
     def discard(self) -> None:
-        """Closes a file that nobody will read."""
+        """Closes an abandoned file."""
         self._connection.close()
 
     def _written(self) -> AbstractContextManager[None]:

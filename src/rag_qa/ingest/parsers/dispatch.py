@@ -75,7 +75,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
         data = _read_bytes(file.location)
     except ReadError as error:
         return ParsedFile(reason=str(error), lasting=False)
-    said, sidecar_sha256, failed = _read_sidecar(file)
+    given, sidecar_sha256, failed = _read_sidecar(file)
     sha256 = hashlib.sha256(data).hexdigest()
     read = partial(ParsedFile, sha256=sha256, sidecar_sha256=sidecar_sha256)
     try:
@@ -83,7 +83,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
     except ReadError as error:
         return read(reason=str(error), broken=tuple(failed))
     failed = [*failed, *(FailedFile(f"{file.path}#{each.number}", each.reason) for each in broken)]
-    documents = tuple(_document(file, record, said, sha256, len(data)) for record in records)
+    documents = tuple(_document(file, record, given, sha256, len(data)) for record in records)
     return read(documents=documents, broken=tuple(failed))
 
 
@@ -122,9 +122,9 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
     return records, broken
 
 
-def _document(file: SourceFile, record: Record, said: dict[str, Any], sha256: str, size: int) -> Document:
+def _document(file: SourceFile, record: Record, given: dict[str, Any], sha256: str, size: int) -> Document:
     path = file.path if record.number is None else f"{file.path}#{record.number}"
-    fields = {**metadata.normalised(record.metadata), **said, "size": size}
+    fields = {**metadata.normalised(record.metadata), **given, "size": size}
     # A sidecar speaks of its whole file: the title of a feed is not that of each record.
     said_title = fields.get("title") if record.number is None else None
     title = " ".join(str(said_title if isinstance(said_title, str | int) else record.title or "").split())

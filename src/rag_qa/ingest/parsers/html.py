@@ -38,7 +38,7 @@ def read_html(data: bytes, suffix: str) -> Record:
         return everything
     if everything and len(page.text) < SMALLEST_SHARE * len(everything.text):
         return everything
-    said = everything.metadata if everything else {}
+    given = everything.metadata if everything else {}
     heads = page.body.iter("head") if page.body is not None else ()
     titles = [(int((head.get("rend") or "h6")[1:]), "".join(head.itertext()).strip()) for head in heads]
     return Record(
@@ -47,7 +47,7 @@ def read_html(data: bytes, suffix: str) -> Record:
         title=page.title or (everything.title if everything else None),
         headings=locate_headings(page.text, titles),
         metadata={
-            "language": page.language or said.get("language"),
+            "language": page.language or given.get("language"),
             "authors": (page.author or "").split("; "),
             "date": page.date,
             "url": page.url,

@@ -138,12 +138,12 @@ def extract(
 
 def explicit_metadata(result: "ExtractionResult", suffix: str) -> dict[str, Any]:
     """Metadata of the file, and its format."""
-    said = result.metadata
-    authors = said.get("authors") or said.get("from_name") or said.get("from_email")
+    given = result.metadata
+    authors = given.get("authors") or given.get("from_name") or given.get("from_email")
     return {
         "authors": authors,
-        "date": said.get("created_at") or said.get("modified_at"),
-        "language": said.get("language"),
+        "date": given.get("created_at") or given.get("modified_at"),
+        "language": given.get("language"),
         "format": suffix.removeprefix("."),
     }
 

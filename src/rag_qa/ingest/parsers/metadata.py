@@ -1,6 +1,6 @@
 """Metadata in one form, whatever the file calls it.
 
-Names that every reader uses: `authors` (a list), `date` (ISO 8601), `language` (ISO 639-1 where there is one), `url`,
+Names that every parser uses: `authors` (a list), `date` (ISO 8601), `language` (ISO 639-1 where there is one), `url`,
 `format`, `size` (bytes). All other fields keep their names.
 """
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 RESERVED = frozenset({"format", "size", "encoding", "encoding_guessed"})
-"""Fields that only the reader sets."""
+"""Fields that only the parser sets."""
 # The common names of a field, the best first.
 TITLE = ("title", "headline", "subject", "name")
 DATE = (

@@ -49,7 +49,7 @@ class ParserPool:
             command: what a worker runs; the number of this process is added to it.
         """
         self._settings = settings
-        # A reader unpacks a library into the folder of temporary files and loads it: that must be nobody else's.
+        # A parser unpacks a library into the folder of temporary files and loads it: no other user may write there.
         self._folder = TemporaryDirectory(prefix="rag-qa-readers-", ignore_cleanup_errors=True)
         self._workers = [_Worker(settings, command, self._folder.name) for _ in range(settings.readers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
@@ -254,7 +254,7 @@ def _resident(process: "subprocess.Popen[bytes]") -> int:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kills a process and waits until it is gone, so that nobody takes it for a living one."""
+    """Kills a process and waits for its end, so that it is not taken for a living one."""
     process.kill()
     process.wait()
 

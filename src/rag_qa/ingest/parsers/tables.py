@@ -20,7 +20,7 @@ __all__ = ["CSV", "WORKBOOKS", "read_csv", "read_workbook"]
 CSV = {".csv": ",;\t|", ".tsv": "\t"}
 """Suffixes with the delimiters that are looked for."""
 WORKBOOKS = frozenset({".xls", ".xlsx"})
-SAMPLE = 4096  # characters that the delimiter is told from; the sniffer is slow on odd ones
+SAMPLE = 4096  # characters from which the delimiter is guessed; the sniffer is slow on odd ones
 LONGEST_FIELD = 10_000_000
 WORDS_OF_A_TEXT = 12  # a row with more, on average, says something by itself
 LONGEST_HEADER_CELL = 60

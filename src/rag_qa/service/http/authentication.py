@@ -34,7 +34,7 @@ WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an
 
 
 def keys_needed(settings: Settings) -> bool:
-    """Whether others than the users of this machine can reach the service, or are meant to by a proxy."""
+    """Whether others than the users of this machine can reach the service, by its address or through a proxy."""
     return why_keys(settings) is not None
 
 
@@ -108,7 +108,7 @@ def check_scope(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         PermissionDeniedException: the key has not the scope (403).
     """
     scope: Scope | None = handler.opt.get("scope", "ask")
-    if scope is None or connection.scope.get("method") == "OPTIONS":  # which tells the methods of a route
+    if scope is None or connection.scope.get("method") == "OPTIONS":  # which lists the methods of a route
         return
     caller: Caller = connection.scope.get("user") or Caller()
     if caller.may(scope):

@@ -56,7 +56,7 @@ def _identity(request: Request[Any, Any, Any]) -> str:
     caller: Caller | None = request.scope.get("user")
     if caller is not None and caller.key is not None:
         return f"key {caller.key.id}"
-    if request.url.path == SIGN_IN:  # so that wrong keys elsewhere keep nobody behind the same address from it
+    if request.url.path == SIGN_IN:  # so that wrong keys elsewhere lock nobody at the same address out of it
         return f"signing in from {_network(request.client.host if request.client else '')}"
     return f"address {_network(request.client.host if request.client else '')}"
 

@@ -29,7 +29,7 @@ MEDIA_TYPE = "application/problem+json"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # The address of a page holds the question, which is nobody's business where a source is opened.
+    # The address of a page holds the question, which must not reach the site where a source is opened.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -64,7 +64,7 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 
 def written(status: int, detail: str, headers: Mapping[str, str] | None = None) -> tuple[dict[str, str], bytes]:
-    """All headers and the body of a problem that is told outside the application."""
+    """All headers and the body of a problem that is sent outside the application."""
     body = msgspec.json.encode(Problem.from_status(status, detail))
     fields = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **SECURITY_HEADERS, **(headers or {})}
     return {name.lower(): value for name, value in fields.items()}, body
@@ -79,7 +79,7 @@ async def send_problem(send: Send, status: int, detail: str, headers: Mapping[st
 
 
 def detail_of(error: Exception) -> tuple[int, str]:
-    """The status of an error, and the sentence that a client is told."""
+    """The status of an error, and the sentence for the client."""
     if isinstance(error, HTTPException):
         return (HTTPStatus.BAD_REQUEST if _is_gone(error) else error.status_code), _http_detail(error)
     if isinstance(error, InputError):

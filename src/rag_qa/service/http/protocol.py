@@ -40,10 +40,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _waited = False
     """Whether the client was waited for at the last look."""
     _moved = 0
-    """Bytes that had come and gone at the last look."""
+    """Bytes received and sent at the last check."""
     _look: TimerHandle | None = None
     _lingers = False
-    """Whether all has been said, although the client still sends."""
+    """Whether the response is complete, although the client still sends."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Somebody has come; where too many are here already, they are sent away."""

@@ -50,7 +50,7 @@ class BoundedQueue:
             place.give_back()
 
     async def _while_connected(self, scope: Scope, receive: Receive, send: Send, place: "_Place") -> None:
-        """Runs the application until the client goes, which is looked for when all of the body has come."""
+        """Runs the application until the client disconnects, which is checked once the whole body has been received."""
         complete = asyncio.Event()
         waiting = [NO_BODY] if place.taken else []
         if waiting:
@@ -81,7 +81,7 @@ class BoundedQueue:
             nonlocal begun
             begun = True
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                gone.cancel()  # the server calls a client gone that has got all
+                gone.cancel()  # the server calls a client disconnected that has received everything
             await send(message)
 
         work = asyncio.ensure_future(self.app(scope, passed_on, sent))

@@ -1,4 +1,4 @@
-"""Work in threads that a request waits for to its end, also where its client has gone: no thread can be stopped."""
+"""Work in threads that a request waits for, even if its client disconnects: no thread can be stopped."""
 
 import asyncio
 from collections.abc import Callable

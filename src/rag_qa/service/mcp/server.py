@@ -107,7 +107,7 @@ def serve_stdio(settings: Settings) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         anyio.run(_over_stdio, live, settings.threads)
-    except* BrokenPipeError:  # the client has gone
+    except* BrokenPipeError:  # the client has disconnected
         pass
     finally:
         live.close()

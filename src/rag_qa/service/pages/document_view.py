@@ -54,7 +54,7 @@ class Stretch(Struct, frozen=True):
 
     body: Markup
     earlier: int | None
-    """An offset to go on at, before the stretch."""
+    """Offset at which the page before begins."""
     later: int | None
 
 

@@ -34,7 +34,7 @@ LOG = structlog.get_logger()
 
 
 class _StandardError(io.TextIOBase):
-    """Standard error; a reader of it that has gone costs no request."""
+    """Standard error; a closed pipe fails no request."""
 
     def write(self, text: str) -> int:
         """Writes what can be written."""

@@ -33,13 +33,13 @@ class Queue(Protocol):
 
 
 class Metrics(PrometheusController):
-    """GET /metrics; memory and time of the processor are among what prometheus_client tells by itself."""
+    """GET /metrics; prometheus_client adds memory and processor time."""
 
     include_in_schema = False
 
 
 class _Requests(PrometheusMiddleware):
-    """Litestar's, which would count a request whose client has gone as a fast one of the status 200."""
+    """Litestar's middleware, which would count a request whose client disconnected as a fast one of the status 200."""
 
     def _get_wrapped_send(self, send: Send, request_span: dict[str, float]) -> Callable[..., Any]:
         request_span["status_code"] = GONE  # until an answer begins

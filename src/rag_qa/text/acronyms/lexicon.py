@@ -44,12 +44,12 @@ def resolve(mentions: Iterable[tuple[str, Mentions]]) -> tuple[Acronym, ...]:
     defined: dict[str, dict[str, dict[str, Acronym]]] = {}
     named: dict[str, Acronym | None] = {}
     used: set[str] = set()
-    for path, said in mentions:
-        used.update(said.used)
-        for mention in said.defined:
+    for path, mentioned in mentions:
+        used.update(mentioned.used)
+        for mention in mentioned.defined:
             spellings = defined.setdefault(mention.acronym, {}).setdefault(_normal(mention.long_form), {})
             spellings[mention.long_form] = _found(mention, path, spellings.get(mention.long_form), definitions=1)
-        for mention in said.spelled:
+        for mention in mentioned.spelled:
             known = named.get(mention.acronym)
             if mention.acronym not in named or (known and _normal(known.long_form) == _normal(mention.long_form)):
                 named[mention.acronym] = _found(mention, path, known, definitions=0)
@@ -108,10 +108,10 @@ class Lexicon:
     def expand(
         self, question: str, ordinary: Callable[[str], bool] = lambda _: False
     ) -> tuple[str, list[tuple[str, str, Acronym]]]:
-        """Another reading of a question, and what was replaced for it: a term, its other form, and the pair.
+        """Another variant of a question, and its replacements: a term, its other form, and the pair.
 
         Each acronym gives way to its long form and each long form to its acronym, the longest first. Without any, the
-        reading is the question itself.
+        variant is the question itself.
 
         Args:
             question: in words.
@@ -121,19 +121,19 @@ class Lexicon:
         normal = _normal_words(word[0] for word in words)
         plain = plain_words(word[0] for word in words)
         exact = len(plain) < SHOUTED_WORDS or not is_shouted(plain)
-        reading, replaced = "", []
+        variant, replaced = "", []
         at = done = 0
         while at < len(words):
             for stop in range(min(at + self._longest, len(words)), at, -1):
                 start, end = words[at].start(), words[stop - 1].end()
                 if found := self._find(question[start:end], " ".join(normal[at:stop]), ordinary, exact=exact):
-                    reading += re.sub(r"[@#]$", "", question[done:start]) + found[1]
+                    variant += re.sub(r"[@#]$", "", question[done:start]) + found[1]
                     replaced.append(found)
                     done, at = end, stop
                     break
             else:
                 at += 1
-        return reading + question[done:], list(dict.fromkeys(replaced))
+        return variant + question[done:], list(dict.fromkeys(replaced))
 
     def _find(
         self, text: str, normal: str, ordinary: Callable[[str], bool], *, exact: bool

@@ -4,7 +4,7 @@ BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text t
 query syntax; a repeated term counts as often as it stands there.
 
 Each segment has a small index of its own; they are opened as one, so that the statistics behind the scores are those of
-all passages. Passages that are gone do not count: tombstones.py.
+all passages. Deleted passages do not count: tombstones.py.
 """
 
 import errno
@@ -27,7 +27,7 @@ from rag_qa.text.analysis import question_terms, stems
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BM25_BOUND", "Gone", "InvertedIndex", "InvertedIndexWriter"]
+__all__ = ["BM25_BOUND", "Deleted", "InvertedIndex", "InvertedIndexWriter"]
 
 K1 = 1.2  # tantivy's
 BM25_BOUND = K1 + 1
@@ -41,7 +41,7 @@ ROW_BITS = 32
 """A passage is known by the number of its segment and, in the lower bits, its row there."""
 
 
-class Gone(Protocol):
+class Deleted(Protocol):
     """Statistics of deleted passages."""
 
     @property
@@ -118,30 +118,30 @@ class InvertedIndex:
     """Words of all segments by row number; safe to share between threads."""
 
     def __init__(
-        self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", gone: Gone | None, where: str
+        self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", deleted: Deleted | None, where: str
     ) -> None:
         self._where = where
         self._index = index
         self._searcher = index.searcher()
         self._rows = rows
-        self._gone = gone
-        self._live = sum(map(len, rows.values())) - (gone.passages if gone else 0)
+        self._deleted = deleted
+        self._live = sum(map(len, rows.values())) - (deleted.passages if deleted else 0)
 
     @classmethod
     def open(
         cls,
         folders: Mapping[int, Path],
         rows: "Mapping[int, NDArray[np.int64]]",
-        gone: Gone | None = None,
+        deleted: Deleted | None = None,
         ballast: Path | None = None,
     ) -> "InvertedIndex":
         """Opens what `InvertedIndexWriter` wrote; nothing is written to the folders, which may be read-only.
 
         Args:
             folders: that of each segment, by its number.
-            rows: for each segment the row number of each of its passages, -1 for one that is gone.
-            gone: what those add to the statistics.
-            ballast: an index that sets the mean length right; it has to be there where passages are gone.
+            rows: for each segment the row number of each of its passages, -1 for a deleted one.
+            deleted: the statistics of the deleted ones.
+            ballast: an index that sets the mean length right; required where passages are deleted.
 
         Raises:
             IndexDamagedError: a folder cannot be read, or holds not as many texts as there are passages.
@@ -162,7 +162,7 @@ class InvertedIndex:
             with _damage_in(where):
                 index = tantivy.Index.open(links)
                 index.config_reader(reload_policy="manual")
-                return cls(index, rows, gone, where)
+                return cls(index, rows, deleted, where)
 
     def search(
         self, terms: Mapping[str, int], depth: int, allowed: "NDArray[np.bool_] | None" = None
@@ -194,7 +194,7 @@ class InvertedIndex:
         return {term: _idf(self._live, self._frequency(term)) for term in terms}
 
     def _hits(self, query: Query, limit: int) -> list[tuple[int, float]]:
-        """Rows with their scores, best first; -1 for passages that are gone."""
+        """Rows with their scores, best first; -1 for deleted passages."""
         with _damage_in(self._where):
             hits = self._searcher.search(query, limit=limit, count=False).hits
             keys = self._searcher.fast_field_values(ROW, [address for _, address in hits])
@@ -211,17 +211,17 @@ class InvertedIndex:
     def _findable(hits: Sequence[tuple[int, float]], allowed: "NDArray[np.bool_] | None") -> list[tuple[int, float]]:
         return [(row, score) for row, score in hits if row >= 0 and (allowed is None or allowed[row])]
 
-    def _frequency(self, term: str, *, gone: bool = False) -> int:
-        """Number of passages that hold a term; with `gone`, deleted ones included."""
+    def _frequency(self, term: str, *, deleted: bool = False) -> int:
+        """Number of passages that hold a term; with `deleted`, deleted ones included."""
         with _damage_in(self._where):
             every = self._searcher.doc_freq(TEXT, term)
-        return every if gone or not self._gone else max(0, every - self._gone.frequencies.get(term, 0))
+        return every if deleted or not self._deleted else max(0, every - self._deleted.frequencies.get(term, 0))
 
     def _correction(self, term: str) -> float:
         """Factor that turns a term's idf in tantivy's statistics into its idf among the passages left."""
-        if not self._gone or not self._gone.passages:
+        if not self._deleted or not self._deleted.passages:
             return 1.0
-        by_tantivy = _idf(self._searcher.num_docs, self._frequency(term, gone=True))
+        by_tantivy = _idf(self._searcher.num_docs, self._frequency(term, deleted=True))
         return _idf(self._live, self._frequency(term)) / by_tantivy
 
     def _term(self, term: str, weight: float) -> Query:

@@ -159,12 +159,12 @@ class SegmentWriter:
             OpenSegment.open(self._folder, segment, self.dimension).close()
         except RuntimeError as error:  # faiss knows no other
             raise WriteError(self._folder, error) from None
-        except IndexDamagedError as error:  # the last bytes of something found no room, and nobody said so
+        except IndexDamagedError as error:  # the disk was full at the last bytes, without an error
             raise WriteError(self._folder, error.what) from None
         return segment
 
     def discard(self) -> None:
-        """Closes the files of a segment that nobody will read."""
+        """Closes the files of an abandoned segment."""
         self._store.discard()
         self._vectors.discard()
         self._sentences.discard()

@@ -104,6 +104,6 @@ class SentenceWriter:
         save_array(self._folder / STARTS, starts)
 
     def discard(self) -> None:
-        """Closes the files of a segment that nobody will read."""
+        """Closes the files of an abandoned segment."""
         with suppress(OSError):  # what could not be written is not missed
             self._vectors.close()

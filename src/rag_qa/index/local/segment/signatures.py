@@ -1,4 +1,4 @@
-"""MinHash signatures of passages, by row: they tell which candidates may say the same without reading their texts."""
+"""MinHash signatures of passages, by row: they show which candidates may be duplicates without reading their texts."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +49,6 @@ class SignatureWriter:
         self._file.close()
 
     def discard(self) -> None:
-        """Closes the file of a segment that nobody will read."""
+        """Closes the file of an abandoned segment."""
         with suppress(OSError):  # what could not be written is not missed
             self._file.close()

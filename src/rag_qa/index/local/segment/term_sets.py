@@ -104,7 +104,7 @@ class TermWriter:
         save_array(self._folder / FIRSTS, np.array(self._firsts, dtype=np.bool_))
 
     def discard(self) -> None:
-        """Closes the file of a segment that nobody will read."""
+        """Closes the file of an abandoned segment."""
         with suppress(OSError):  # what could not be written is not missed
             self._terms.close()
 

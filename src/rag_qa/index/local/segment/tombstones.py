@@ -32,7 +32,7 @@ class Tombstones(Struct):
     """Number of them that hold each stem."""
 
     def add(self, texts: Iterable[str]) -> None:
-        """Adds passages that are gone now."""
+        """Adds deleted passages now."""
         counts = Counter(self.frequencies)
         for text in texts:
             found = stems(text)
@@ -53,25 +53,25 @@ class Tombstones(Struct):
         return total
 
 
-def write_ballast(folder: Path, passages: int, words: int, gone: Tombstones) -> None:
+def write_ballast(folder: Path, passages: int, words: int, deleted: Tombstones) -> None:
     """Writes what brings the mean length of all passages back to that of those which are left.
 
     Args:
         folder: an empty folder.
         passages: how many are left, at least one with a word.
         words: their lengths together, as BM25 counts them.
-        gone: those that are not left.
+        deleted: statistics of the deleted passages.
     """
-    # B passages of b words: (words + gone.words + b) / (passages + gone.passages + B) == words / passages, with a B for
-    # which b is not negative and, words being whole, the remainder is small.
-    least = max(1, math.ceil(gone.words * passages / words) - gone.passages)
+    # B passages of b words: (words + deleted.words + b) / (passages + deleted.passages + B) == words / passages, with a
+    # B for which b is not negative and, words being whole, the remainder is small.
+    least = max(1, math.ceil(deleted.words * passages / words) - deleted.passages)
 
     def remainder(ballast: int) -> int:
-        over = words * (gone.passages + ballast) % passages
+        over = words * (deleted.passages + ballast) % passages
         return min(over, passages - over)
 
     ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
-    filled = round(words * (gone.passages + ballast) / passages) - gone.words
+    filled = round(words * (deleted.passages + ballast) / passages) - deleted.words
     writer = InvertedIndexWriter(folder)
     for text in [f"{BALLAST} " * filled, *[""] * (ballast - 1)]:
         writer.add(text)

@@ -70,7 +70,7 @@ class VectorIndex:
         if not isinstance(links, faiss.IndexHNSW) or (links.ntotal, links.d) != (passages, dimension):
             raise IndexDamagedError(f"{path} is not the graph of the {passages} vectors beside it")
         links.storage, links.own_fields = flat, False
-        # The assignment gave it away: nobody would let go of it, nor of the file.
+        # The assignment transferred its ownership: without this, neither it nor the file would be freed.
         flat.thisown = True  # type: ignore[attr-defined] # of every object that SWIG makes
         return cls(folder / VECTORS, flat, links, graph.effort)
 
@@ -203,7 +203,7 @@ class VectorWriter:
         return graph
 
     def discard(self) -> None:
-        """Closes the files of a segment that nobody will read."""
+        """Closes the files of an abandoned segment."""
         with suppress(OSError):  # what could not be written is not missed
             self._spool.close()
 

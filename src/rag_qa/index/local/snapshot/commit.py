@@ -29,7 +29,7 @@ def writing(index: Path, *, wait: bool = True, on_wait: Callable[[], None] | Non
         on_wait: called before waiting.
 
     Raises:
-        BusyError: another process writes, and nobody wants to wait.
+        BusyError: another process writes, and `wait` is False.
         InputError: there is a file of this name.
         WriteError: the disk takes no more, or cannot be written to, here or in what is done with the index.
     """

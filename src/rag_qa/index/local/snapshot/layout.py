@@ -3,7 +3,7 @@
 INDEX/current                   one line: the folder name of the snapshot that answers
 INDEX/snapshots/<id>-<build>/   manifest.json, contents.sqlite (document_table.py), rows/<segment>.npy,
                                 acronyms.msgpack (text/acronyms/lexicon.py), segments/<segment>/ (segment/segment.py);
-                                where passages are gone: tombstones.msgpack, ballast/
+                                where passages are deleted: tombstones.msgpack, ballast/
 INDEX/encoder/<digest>/         the encoder, exported (models/onnx_encoder.py)
 INDEX/calibration.json          a confidence of the index's own (answering/confidence.py)
 INDEX/cache/                    vectors by encoder and text (indexer/vector_cache.py)
@@ -166,7 +166,7 @@ def snapshot_folders(index: Path) -> Iterator[Path]:
 
 
 def stored(index: Path) -> list[tuple[Path, Manifest]]:
-    """The snapshots whose manifest can be read, newest first; of their files nothing is said."""
+    """The snapshots whose manifest can be read, newest first; their files are not checked."""
     found: list[tuple[Path, Manifest]] = []
     for folder in snapshot_folders(index):
         with suppress(SnapshotError):

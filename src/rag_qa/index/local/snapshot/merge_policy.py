@@ -7,7 +7,7 @@ __all__ = ["to_merge"]
 
 # Chosen by benchmarks/segments.py: docs/decisions/0009-segments.md.
 GROWTH = 5
-MOST_GONE = 0.2
+MOST_DELETED = 0.2
 
 
 def to_merge(segments: Mapping[int, tuple[int, int]], fresh: int, full: int) -> list[int]:
@@ -25,8 +25,8 @@ def to_merge(segments: Mapping[int, tuple[int, int]], fresh: int, full: int) -> 
     chosen: list[int] = []
     growing = fresh
     for number, (left, once) in sorted(segments.items(), key=lambda segment: (segment[1], segment[0])):
-        holey = once - left > MOST_GONE * once
-        if holey or (growing > 0 and left <= GROWTH * growing and once < full):
+        thinned = once - left > MOST_DELETED * once
+        if thinned or (growing > 0 and left <= GROWTH * growing and once < full):
             chosen.append(number)
             growing += left
     return chosen

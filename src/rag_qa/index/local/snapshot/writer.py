@@ -1,6 +1,6 @@
 """Writing the parts of a snapshot: new documents go into new segments, segments that stay are hard links.
 
-A passage that is gone from a segment that stays has a tombstone: no row. Segments with many of them, and small ones,
+A deleted passage of a segment that stays has a tombstone: no row. Segments with many of them, and small ones,
 are merged into the new segment: their documents are copied with their vectors.
 """
 
@@ -77,7 +77,7 @@ class SnapshotWriter:
             self._table.add(chunked, number, place, first_row)
 
     def finish(self, files: Sequence[IndexedFile]) -> tuple[tuple[Segment, ...], dict[str, FileRecord]]:
-        """Merges segments that have become too small or too holey, and writes all else.
+        """Merges segments that have become too small or have too many tombstones, and writes all else.
 
         Args:
             files: all files, by path.
@@ -100,7 +100,7 @@ class SnapshotWriter:
         return tuple(segments), linked
 
     def discard(self) -> None:
-        """Closes the files of a snapshot that nobody will read."""
+        """Closes the files of an abandoned snapshot."""
         if self._open is not None:
             self._open.discard()
 
@@ -166,8 +166,8 @@ class SnapshotWriter:
                 with closing(open_store(self._folder.segment(segment.name))) as store:
                     for first in range(0, len(locations), READ_TOGETHER):
                         some = locations[first : first + READ_TOGETHER]
-                        said = store.mentions([each.place for each in some])
-                        yield from zip((each.path for each in some), said, strict=True)
+                        mentioned = store.mentions([each.place for each in some])
+                        yield from zip((each.path for each in some), mentioned, strict=True)
 
         self._folder.acronyms.write_bytes(msgspec.msgpack.encode(resolve(mentions())))
 
@@ -195,7 +195,7 @@ class SnapshotWriter:
 
 
 def _rows(segment: Segment, layout: Layout) -> "NDArray[np.int64]":
-    """The row of each passage of a segment among all passages; -1 for those that are gone."""
+    """The row of each passage of a segment among all passages; -1 for deleted ones."""
     here = layout.segments == segment.number
     passages = layout.passages[here]
     within = np.arange(passages.sum()) - np.repeat(np.cumsum(passages) - passages, passages)

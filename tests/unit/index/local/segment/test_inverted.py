@@ -81,18 +81,18 @@ def test_lexical_index_must_hold_as_many_texts_as_there_are_passages(tmp_path):
 
 @pytest.fixture
 def with_tombstones(tmp_path) -> InvertedIndex:
-    """TEXTS in two segments, with texts in between that are gone."""
+    """TEXTS in two segments, with texts in between that are deleted."""
     rows = {2: np.array([0, -1, 1, -1]), 5: np.array([-1, 2, 3])}
-    gone = Tombstones()
-    gone.add(["the ships of the harbour", "a very long text that speaks of nothing but unicorns and their horns"])
-    gone.add(["a pilot"])
+    deleted = Tombstones()
+    deleted.add(["the ships of the harbour", "a very long text that speaks of nothing but unicorns and their horns"])
+    deleted.add(["a pilot"])
     words = write_lexical(tmp_path / "a", [TEXTS[0], "the ships of the harbour", TEXTS[1], "a pilot"], 2)
     words += write_lexical(
         tmp_path / "b", ["a very long text that speaks of nothing but unicorns and their horns", *TEXTS[2:]], 5
     )
     (tmp_path / "ballast").mkdir()
-    write_ballast(tmp_path / "ballast", len(TEXTS), words - gone.words, gone)
-    return InvertedIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, gone, tmp_path / "ballast")
+    write_ballast(tmp_path / "ballast", len(TEXTS), words - deleted.words, deleted)
+    return InvertedIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, deleted, tmp_path / "ballast")
 
 
 @pytest.mark.parametrize("question", ["ships", "harbour ships", "ships ships closes", "the nothing kind", "unicorns"])
