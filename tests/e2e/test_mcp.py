@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -18,6 +17,7 @@ from mcp.client.stdio import stdio_client
 from support.indexes import build
 from support.interrupts import INTERRUPTIBLE
 from support.servers import LOCAL, serving
+from support.slow_engine import Pairs
 
 from rag_qa import Engine, Settings
 from rag_qa.errors import IndexDamagedError
@@ -313,24 +313,9 @@ def test_what_fails_inside_is_not_told(seeds_index):
 
 
 def test_tools_share_the_threads_of_the_service(seeds_index):
-    ran, most, lock = 0, 0, threading.Lock()
-
-    class Slow(Engine):
-        def ask(self, *arguments, **others):
-            nonlocal ran, most
-            with lock:
-                ran += 1
-                most = max(most, ran)
-            try:
-                barrier.wait(timeout=20)
-                return super().ask(*arguments, **others)
-            finally:
-                with lock:
-                    ran -= 1
-
-    barrier = threading.Barrier(2)
-    with in_process(seeds_index, Slow.open, threads=2) as client, ThreadPoolExecutor(6) as pool:
+    pairs = Pairs()
+    with in_process(seeds_index, pairs.open, threads=2) as client, ThreadPoolExecutor(6) as pool:
         paths = [("/mcp", call("ask", question=QUESTION)), ("/ask", {"question": QUESTION})] * 3
         statuses = list(pool.map(lambda path: client.post(path[0], json=path[1]).status_code, paths))
     assert statuses == [200] * 6
-    assert most == 2
+    assert pairs.most == 2

@@ -17,8 +17,9 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 from support.servers import LOCAL, serving
+from support.slow_engine import Pairs
 
-from rag_qa import Engine, Settings
+from rag_qa import Settings
 from rag_qa.service.api import examples
 from rag_qa.service.app import create_app
 from rag_qa.service.http.hosts import host_name
@@ -403,27 +404,12 @@ def test_who_comes_past_the_queue_is_told_to_come_again_and_nobody_is_lost(root,
 
 
 def test_the_service_works_on_so_many_requests_as_the_settings_say(seeds_index):
-    ran, most, lock = 0, 0, threading.Lock()
-
-    class Slow(Engine):
-        def ask(self, *arguments, **others):
-            nonlocal ran, most
-            with lock:
-                ran += 1
-                most = max(most, ran)
-            try:
-                barrier.wait(timeout=20)
-                return super().ask(*arguments, **others)
-            finally:
-                with lock:
-                    ran -= 1
-
-    barrier = threading.Barrier(2)
-    app = create_app(Settings(index=str(seeds_index), threads=2), lambda: Slow.open(seeds_index))
+    pairs = Pairs()
+    app = create_app(Settings(index=str(seeds_index), threads=2), lambda: pairs.open(seeds_index))
     with TestClient(app, base_url=LOCAL) as client, ThreadPoolExecutor(6) as pool:
         statuses = list(pool.map(lambda _: client.post("/ask", json={"question": QUESTION}).status_code, range(6)))
     assert statuses == [200] * 6
-    assert most == 2
+    assert pairs.most == 2
 
 
 def test_who_has_gone_is_not_answered():

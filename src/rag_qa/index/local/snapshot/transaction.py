@@ -1,5 +1,6 @@
 """One run's new snapshot: the lock, the snapshot that it is built on, a folder that fills up, and its commit."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -48,7 +49,7 @@ def open_local_writer(
         yield writer
 
 
-class _Transaction:
+class _Transaction(ABC):
     """The part that a run and a dry run share: the snapshot before, and the table of documents."""
 
     def __init__(
@@ -64,9 +65,9 @@ class _Transaction:
         """The current snapshot, every byte of it checked."""
         return self._previous.searcher if self._previous else None
 
+    @abstractmethod
     def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:
         """Takes documents with the vectors of all their passages; errors as `IndexWriter.add`."""
-        raise NotImplementedError
 
     def keep(self, files: Collection[str]) -> None:
         """Takes over the documents of files of the previous snapshot as they are."""
