@@ -67,8 +67,8 @@ class SearchIndex(Protocol):
     def idf(self, terms: Collection[str]) -> dict[str, float]:
         """The inverse document frequency of each term, known or not, as BM25 counts it among the passages left.
 
-        BM25 is that of Robertson and Zaragoza (2009) with k1 = 1.2 and b = 0.75. Lengths above 40 terms are rounded down
-        as tantivy does: by steps of 2, then of 4 and so on, eight of each.
+        BM25 is that of Robertson and Zaragoza (2009) with k1 = 1.2 and b = 0.75. Lengths above 40 terms are rounded
+        down as tantivy does: by steps of 2, then of 4 and so on, eight of each.
         """
         ...
 
