@@ -20,7 +20,6 @@ __all__ = ["PERIOD", "Filters", "matcher", "metadata_filters"]
 Scalar = str | int | float | bool
 OneOrMore = str | tuple[str, ...]
 GLOB = {"type": "string", "format": "glob"}
-GLOBS = [GLOB, {"type": "array", "items": GLOB}]
 SUFFIXES = {"txt": "text", "md": "markdown", "htm": "html"}
 """Suffixes of files, accepted as names of the formats that the index has."""
 PERIOD = re.compile(r"\d{4}(-\d\d){0,2}", re.ASCII)

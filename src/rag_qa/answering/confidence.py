@@ -135,7 +135,7 @@ def load_calibration(index: Path | None, encoder: str, settings: Settings) -> tu
 
 
 def save_calibration(index: Path, calibration: Calibration) -> Path:
-    """Keeps a calibration in the folder of the index; gives where.
+    """Keeps a calibration in the folder of the index; returns where.
 
     Raises:
         WriteError: it cannot be written.

@@ -83,7 +83,7 @@ class CachedEncoder:
         )
 
     def foresee(self, passages: Sequence[Passage]) -> tuple[()]:
-        """Counts for how many passages something would have to be encoded; gives nothing, and writes nothing."""
+        """Counts for how many passages something would have to be encoded; returns nothing, and writes nothing."""
         if self._cache is None and VectorCache.exists(self._folder):
             self._cache = VectorCache(self._folder, self._encoder.digest)
         self.touched += _count_touched(passages, self._look_up(passages).missing)

@@ -66,7 +66,7 @@ class Upload:
             self._file.write(data)
 
     def finish(self) -> tuple[ManagedFile, bool]:
-        """Reads the file once, and lets it take its place; gives it, and whether there was none before.
+        """Reads the file once, and lets it take its place; returns it, and whether there was none before.
 
         Raises:
             UnreadableError, NoRoomError: no reader gets a text from it, or the disk takes no more.

@@ -132,7 +132,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> str:
-    """Writes the manifest into a snapshot's folder; gives the name that the folder must have."""
+    """Writes the manifest into a snapshot's folder; returns the name that the folder must have."""
     data = msgspec.json.format(msgspec.json.encode(manifest))
     (folder / MANIFEST).write_bytes(data)
     return _folder_name(manifest.id, data)

@@ -77,7 +77,7 @@ class Access:
         return self.keys.find(text) if self.keys and len(text) <= LONGEST_KEY else None
 
     async def sign_in(self, key: Key) -> str:
-        """Begins a session; gives what its cookie holds."""
+        """Begins a session; returns what its cookie holds."""
         await self._sessions.delete_expired()
         token = secrets.token_urlsafe(32)
         await self._sessions.set(_stored(token), key.id.encode(), expires_in=SESSION_SECONDS)

@@ -138,7 +138,7 @@ class StoreWriter(DatabaseWriter):
         """Number of passages so far, which is the row of the next one."""
 
     def add(self, chunked: ChunkedDocument) -> tuple[int, int]:
-        """Writes a document; gives its place and the row of its first passage."""
+        """Writes a document; returns its place and the row of its first passage."""
         place, first_row = self._places, self.passages
         document, passages = chunked.document, chunked.passages
         info = msgspec.msgpack.encode(_StoredInfo(document.info, _sha256(document.text), document.breaks))

@@ -7,7 +7,6 @@ Each segment has a small index of its own; they are opened as one, so that the s
 all passages. Deleted passages do not count: tombstones.py.
 """
 
-import errno
 import json
 import math
 import os
@@ -31,11 +30,9 @@ __all__ = ["BM25_BOUND", "Deleted", "InvertedIndex", "InvertedIndexWriter"]
 
 K1 = 1.2  # tantivy's
 BM25_BOUND = K1 + 1
-"""The largest BM25 score of a term, times its rarity."""
+"""The largest BM25 score that a term can give a passage, divided by its idf."""
 TEXT, ROW = "text", "row"
 META = "meta.json"
-SCARCE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES}
-"""Numbers of errors that speak of the machine and not of the file."""
 WRITER_BYTES = 64_000_000
 ROW_BITS = 32
 """A passage is known by the number of its segment and, in the lower bits, its row there."""
@@ -78,7 +75,7 @@ class InvertedIndexWriter:
             self._writer: tantivy.IndexWriter | None = index.writer(WRITER_BYTES, num_threads=1)
 
     def add(self, text: str) -> list[str]:
-        """Adds the text of the next row; gives its terms, as `analyze` does."""
+        """Adds the text of the next row; returns its terms, as `analyze` does."""
         document = tantivy.Document()
         document.add_text(TEXT, text)
         document.add_integer(ROW, self._first + self._rows)

@@ -107,7 +107,7 @@ class SnapshotWriter:
     def _append(
         self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]
     ) -> tuple[int, list[tuple[int, int]]]:
-        """Writes documents to the open segment; gives its number, and the place and first row of each."""
+        """Writes documents to the open segment; returns its number, and the place and first row of each."""
         if self._open is not None and self._open.passages >= self._settings.segment_passages:
             self._seal()
         if self._open is None:
@@ -143,7 +143,7 @@ class SnapshotWriter:
         return self._previous
 
     def _link(self, segment: Segment) -> dict[str, FileRecord]:
-        """Links a segment's files; gives what they look like."""
+        """Links a segment's files; returns what they look like."""
         snapshot = self._base.snapshot
         place = snapshot.segment(segment.name).relative_to(snapshot.folder).as_posix()
         records = {name: of for name, of in snapshot.manifest.files.items() if name.startswith(f"{place}/")}
