@@ -115,7 +115,7 @@ def verify(answer: Answer, find: Find, *, same_snapshot: bool = False) -> Verifi
 
 
 def verify_sources(answer: Answer, folders: Sequence[Path], settings: Settings) -> Verification:
-    """Checks every citation of an answer against its source file, which is read again.
+    """Checks every citation of an answer against its source file, which is parsed again.
 
     Args:
         answer: what was answered, by whomever.

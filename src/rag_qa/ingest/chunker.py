@@ -41,7 +41,7 @@ class _Piece(Struct, frozen=True):
 
 
 class Chunker:
-    """Cuts documents into passages; holds the splitters, each of which costs tens of milliseconds to make."""
+    """Splits documents into passages; holds the splitters, each of which costs tens of milliseconds to make."""
 
     def __init__(self, tokenizer: Tokenizer, room: int, settings: IndexSettings) -> None:
         """Sets the sizes.

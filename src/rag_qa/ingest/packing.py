@@ -13,7 +13,7 @@ INNER_HEADING = 0.6
 
 
 def pack(lengths: Sequence[int], penalties: Sequence[float], headings: Sequence[bool], capacity: int) -> list[range]:
-    """Cuts a row of units into passages; dynamic programming over all ways to do it, as in Knuth and Plass (1981).
+    """Packs a row of units into passages, by dynamic programming over all ways to do it, as in Knuth and Plass (1981).
 
     A passage costs a fixed sum, the square of the share of it that is empty, the penalty of the unit that it begins
     with, and something for every heading that it does not begin with.

@@ -61,7 +61,7 @@ class CrossEncoderReranker:
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the scores this reranker gives: all its files."""
+        """Digest of all its files, which identifies the scores of this reranker."""
         return folder_digest(self.folder, OTHER_FORMATS)
 
     @cached_property

@@ -159,7 +159,7 @@ class OnnxEncoder:
 
 
 def batches_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """The places of texts that go through the model at once, the longest first.
+    """Yields the positions of texts that go through the model at once, the longest first.
 
     Args:
         lengths: of the texts, in tokens.

@@ -14,7 +14,7 @@ SILENT = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 def load_runtime() -> ModuleType:
-    """The library."""
+    """Loads onnxruntime, without its telemetry."""
     os.environ.update(SILENT)
     import onnxruntime
 

@@ -88,7 +88,7 @@ class SentenceEncoder:
 
     @cached_property
     def window(self) -> int:
-        """Window: the most tokens that the model reads of a text, special tokens included."""
+        """Largest number of tokens that the model reads of a text, special tokens included."""
         sentence = self._config("sentence_bert_config.json").get("max_seq_length")
         if sentence:
             return int(sentence)

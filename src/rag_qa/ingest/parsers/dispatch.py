@@ -70,7 +70,7 @@ def parser_digest() -> str:
 
 
 def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
-    """Reads one file in this process; what is wrong with it is a reason in the result."""
+    """Parses one file in this process; an error becomes a reason in the result."""
     try:
         data = _read_bytes(file.location)
     except ReadError as error:

@@ -13,7 +13,7 @@ SMALLEST_SHARE = 0.05  # of all text; a main content below it was not found
 
 
 def read_html(data: bytes, suffix: str) -> Record:
-    """A web page; where no main content is found, all of its text.
+    """Parses a web page; where no main content is found, all of its text.
 
     Raises:
         ReadError: it cannot be read as HTML.

@@ -66,7 +66,7 @@ CONFIDENCE = 0.5  # of a guessed language
 
 
 def read_with_kreuzberg(data: bytes, suffix: str, ocr_language: str | None = None) -> Record:
-    """A file of one of the `FORMATS`.
+    """Parses a file of one of the `FORMATS`.
 
     Args:
         data: its bytes.
@@ -97,7 +97,7 @@ def read_with_kreuzberg(data: bytes, suffix: str, ocr_language: str | None = Non
 
 
 def read_image(data: bytes, suffix: str, ocr_language: str | None) -> Record:
-    """The text in a picture. Errors as `read_with_kreuzberg`."""
+    """Reads the text in a picture. Errors as `read_with_kreuzberg`."""
     if ocr_language is None:
         raise ReadError("no text: an image; OCR is off")
     result = extract(data, suffix, None, ocr_language)

@@ -11,7 +11,7 @@ DEEPEST = 4  # levels of forms within forms in which an image is looked for
 
 
 def read_pdf(data: bytes, suffix: str, ocr_language: str | None) -> Record:
-    """A PDF with its pages.
+    """Parses a PDF with its pages.
 
     Raises:
         ReadError: it is encrypted, damaged or has no text; the reason says which.

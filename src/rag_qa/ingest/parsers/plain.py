@@ -30,7 +30,7 @@ MOSTLY = 0.6  # of the high bytes of UTF-16 text in a Western language are zero
 
 
 def read_text(data: bytes) -> Record:
-    """Plain text.
+    """Parses plain text.
 
     Raises:
         ReadError: it is no text.
@@ -40,7 +40,7 @@ def read_text(data: bytes) -> Record:
 
 
 def read_markdown(data: bytes) -> Record:
-    """Markdown, with its headings; what YAML front matter says is also metadata. Errors as `read_text`."""
+    """Parses Markdown, with its headings; YAML front matter becomes metadata. Errors as `read_text`."""
     text, metadata = decode(data)
     front, length = _front_matter(text)
     # For the headings, front matter is blank lines: its last line would underline a heading.

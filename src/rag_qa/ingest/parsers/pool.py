@@ -1,4 +1,4 @@
-"""Worker processes that read files, each with a limit of time and memory.
+"""Worker processes that parse files, each with a limit of time and memory.
 
 A file that hangs, exhausts memory or kills its worker costs only itself: the worker is ended, a new one started.
 """
@@ -39,7 +39,7 @@ _REPLIES = msgpack_decoder(ParsedFile)
 
 
 class ParserPool:
-    """Reads files in `settings.readers` processes; a context manager that ends them."""
+    """Parses files in `settings.readers` processes; a context manager that ends them."""
 
     def __init__(self, settings: Settings, command: Sequence[str] = COMMAND) -> None:
         """Starts nothing yet: a worker starts with its first file.
@@ -61,7 +61,7 @@ class ParserPool:
         self._monitor.start()
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, ParsedFile]]:
-        """Each file with what became of it, in the order of `files`.
+        """Yields each file with its result, in the order of `files`.
 
         Raises:
             WorkerError: no process could be started.

@@ -29,7 +29,7 @@ SHEET_LEVEL, HEADER_LEVEL = 1, 7
 
 
 def read_csv(data: bytes, suffix: str) -> Record:
-    """A CSV or TSV file.
+    """Parses a CSV or TSV file.
 
     Raises:
         ReadError: it is no text, or a field is too long: its quotes may not close.
@@ -64,7 +64,7 @@ def read_csv(data: bytes, suffix: str) -> Record:
 
 
 def read_workbook(data: bytes, suffix: str) -> Record:
-    """A workbook: each sheet begins with its name, each row is a line with its cells between tabs.
+    """Parses a workbook: each sheet begins with its name, each row is a line with its cells between tabs.
 
     Raises:
         ReadError: it cannot be read.

@@ -87,7 +87,7 @@ class InvertedIndexWriter:
         return question_terms(found)
 
     def seal(self) -> None:
-        """Ends the index."""
+        """Seals the index."""
         with self._written():
             writer = self._opened()
             writer.commit()
@@ -112,7 +112,7 @@ class InvertedIndexWriter:
 
 
 class InvertedIndex:
-    """Words of all segments by row number; safe to share between threads."""
+    """Terms of all segments by row number; safe to share between threads."""
 
     def __init__(
         self, index: tantivy.Index, rows: "Mapping[int, NDArray[np.int64]]", deleted: Deleted | None, where: str

@@ -142,7 +142,7 @@ class SegmentWriter:
         return places
 
     def seal(self, graph_passages: int) -> Segment:
-        """Ends the segment, and opens it to see that its parts agree.
+        """Seals the segment, and opens it to check that its parts agree.
 
         Args:
             graph_passages: from how many passages on there is a graph.

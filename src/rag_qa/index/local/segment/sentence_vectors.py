@@ -98,7 +98,7 @@ class SentenceWriter:
         return written[chosen].astype(np.float32)
 
     def seal(self) -> None:
-        """Ends the file of vectors, and writes which are whose."""
+        """Seals the file of vectors, and writes where each passage's begin."""
         self._vectors.close()
         starts = np.concatenate([np.zeros(1, dtype=np.int64), *self._counts]).cumsum()
         save_array(self._folder / STARTS, starts)

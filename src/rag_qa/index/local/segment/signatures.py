@@ -45,7 +45,7 @@ class SignatureWriter:
         self._file.write(signature(text).astype(NUMBER).tobytes())
 
     def seal(self) -> None:
-        """Ends the file."""
+        """Seals the file."""
         self._file.close()
 
     def discard(self) -> None:

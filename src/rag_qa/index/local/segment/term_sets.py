@@ -98,7 +98,7 @@ class TermWriter:
         self._firsts.append(first)
 
     def seal(self) -> None:
-        """Ends the file of terms, and writes which are whose."""
+        """Seals the file of terms, and writes where each passage's begin."""
         self._terms.close()
         save_array(self._folder / STARTS, np.cumsum([0, *self._counts], dtype=np.int64))
         save_array(self._folder / FIRSTS, np.array(self._firsts, dtype=np.bool_))

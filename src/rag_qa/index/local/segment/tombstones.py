@@ -32,7 +32,7 @@ class Tombstones(Struct):
     """Number of them that hold each stem."""
 
     def add(self, texts: Iterable[str]) -> None:
-        """Adds deleted passages now."""
+        """Adds passages that were deleted."""
         counts = Counter(self.frequencies)
         for text in texts:
             found = stems(text)
@@ -54,7 +54,7 @@ class Tombstones(Struct):
 
 
 def write_ballast(folder: Path, passages: int, words: int, deleted: Tombstones) -> None:
-    """Writes what brings the mean length of all passages back to that of those which are left.
+    """Writes the ballast index, which restores the mean length of the passages that are left.
 
     Args:
         folder: an empty folder.

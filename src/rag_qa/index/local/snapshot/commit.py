@@ -126,7 +126,7 @@ def make_current(snapshot: Snapshot) -> None:
 
 
 def prune(index: Path, keep: int) -> list[str]:
-    """Leaves `keep` snapshots, the current one and the newest others; returns the names of the others. Needs `writing`.
+    """Removes all but `keep` snapshots, the current one and the newest others; returns the names of the removed. Needs `writing`.
 
     What cannot be read may be of another version and stays. Exported encoders that no snapshot needs are removed too.
     """

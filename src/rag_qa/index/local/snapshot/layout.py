@@ -87,7 +87,7 @@ class SnapshotFolder(Struct, frozen=True):
 
 
 class Snapshot(SnapshotFolder, frozen=True):
-    """An opened snapshot: where it lies and what it is made of."""
+    """An opened snapshot: its folder and its manifest."""
 
     index: Path
     manifest: Manifest
@@ -99,7 +99,7 @@ class Snapshot(SnapshotFolder, frozen=True):
 
     @classmethod
     def open(cls, index: Path, folder: Path) -> "Snapshot":
-        """Opens one snapshot, checking its manifest, the size of every file and the bytes of those that steer.
+        """Opens one snapshot, checking its manifest, the size of every file and the bytes of those that control reading.
 
         Raises:
             IndexDamagedError: a file is missing, truncated or altered.
@@ -144,7 +144,7 @@ def current_name(index: Path) -> str:
 
 
 def open_current(index: Path, opening: Callable[[Snapshot], Opened]) -> Opened:
-    """Opens the snapshot that answers, by a function that opens more of it.
+    """Opens the current snapshot and passes it to a function that opens more of it.
 
     Should another one become current meanwhile, and this one be removed, that one is opened.
     """

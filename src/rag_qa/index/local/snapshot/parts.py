@@ -51,7 +51,7 @@ def read_rows(snapshot: Snapshot, segment: Segment) -> NDArray[np.int64]:
 
 
 def open_inverted(snapshot: Snapshot, rows: Mapping[int, NDArray[np.int64]]) -> InvertedIndex:
-    """Opens the terms of all segments as one index, with what undoes the deleted passages."""
+    """Opens the terms of all segments as one index, without the deleted passages' share in the statistics."""
     folders = {segment.number: lexical_folder(snapshot.segment(segment.name)) for segment in snapshot.manifest.segments}
     deleted = Tombstones.sum(read_tombstones(snapshot).values())
     if deleted.passages != sum(int(np.count_nonzero(there < 0)) for there in rows.values()):
