@@ -295,7 +295,7 @@ def test_what_is_uploaded_is_never_read_half(client, papers):
     coming = folder.upload("half.txt")
     coming.write(TEXT)
     found = find_sources([papers], 1)
-    assert [file.document for file in found.files] == ["first.txt"]
+    assert [file.path for file in found.files] == ["first.txt"]
     assert found.failed == []
     coming.discard()
     assert left(papers) == ["first.txt", "incoming/.uploads/.ragqaignore"]

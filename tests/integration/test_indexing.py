@@ -297,7 +297,7 @@ def test_only_an_edited_file_is_read_and_encoded(many, with_encoder, monkeypatch
     pool_read = ParserPool.read
     monkeypatch.setattr(ParserPool, "read", lambda pool, files: read.extend(files) or pool_read(pool, files))
     report = build([many], index)
-    assert [file.document for file in read] == ["07.txt"]
+    assert [file.path for file in read] == ["07.txt"]
     assert report.files.changed == 1
     assert report.files.unchanged == 39
     assert report.passages.encoded == 1
@@ -381,7 +381,7 @@ def test_a_file_that_failed_is_tried_again_when_the_limits_change(folder, with_e
     assert [failed.path for failed in build([folder], index).failed] == ["bad.pdf"]
     assert not read
     build([folder], index, Settings(read_seconds=119))
-    assert [file.document for file in read] == ["bad.pdf"]
+    assert [file.path for file in read] == ["bad.pdf"]
 
 
 def test_a_feed_with_a_broken_line(folder, with_encoder):
@@ -410,7 +410,7 @@ def test_a_passing_fault_is_not_remembered(folder, with_encoder, monkeypatch):
 
     def fail_once(pool, files):
         for file, read in pool_read(pool, files):
-            yield file, read if file.document != "a.txt" else ParsedFile(reason="it changed", lasting=False)
+            yield file, read if file.path != "a.txt" else ParsedFile(reason="it changed", lasting=False)
 
     monkeypatch.setattr(ParserPool, "read", fail_once)
     assert [failed.path for failed in build([folder], index).failed] == ["a.txt"]

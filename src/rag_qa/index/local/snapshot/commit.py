@@ -126,9 +126,10 @@ def make_current(snapshot: Snapshot) -> None:
 
 
 def prune(index: Path, keep: int) -> list[str]:
-    """Removes all but `keep` snapshots, the current one and the newest others; returns the names of the removed. Needs `writing`.
+    """Removes all but `keep` snapshots, the current one and the newest others; returns the names of the removed.
 
-    What cannot be read may be of another version and stays. Exported encoders that no snapshot needs are removed too.
+    Needs `writing`. What cannot be read may be of another version and stays. Exported encoders that no snapshot needs
+    are removed too.
     """
     _sweep(index)
     with FileLock(index / SWITCH_LOCK):

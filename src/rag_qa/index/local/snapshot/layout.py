@@ -99,7 +99,7 @@ class Snapshot(SnapshotFolder, frozen=True):
 
     @classmethod
     def open(cls, index: Path, folder: Path) -> "Snapshot":
-        """Opens one snapshot, checking its manifest, the size of every file and the bytes of those that control reading.
+        """Opens one snapshot, checking its manifest, the size of every file and the bytes of those that steer reading.
 
         Raises:
             IndexDamagedError: a file is missing, truncated or altered.
