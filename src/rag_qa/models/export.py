@@ -27,8 +27,6 @@ from rag_qa.types import Precision
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rag_qa.models.protocols import PassageEncoder
-
 __all__ = ["ExportedEncoder", "ensure_export"]
 
 LOWEST_COSINES: dict[Precision, float] = {"float32": 0.9999, "int8": 0.995}
@@ -43,7 +41,6 @@ class ExportedEncoder:
         self._index = index
         self._progress = progress
         self._folder: Path | None = None
-        self._loaded: PassageEncoder | None = None
 
     @property
     def digest(self) -> str:
@@ -56,10 +53,12 @@ class ExportedEncoder:
         Raises:
             EncoderError: the model cannot be exported, or the export's vectors differ from the original's.
         """
-        if self._loaded is None:
-            folder = self.ensure(texts)
-            self._loaded = self._encoder if self._encoder.encodes_itself else OnnxEncoder.open(folder, threads=1)
-        return self._loaded.encode_passages(texts)
+        folder = self.ensure(texts)
+        if self._encoder.encodes_itself:
+            return self._encoder.encode_passages(texts)
+        if self._encoder.export is None:
+            self._encoder.export = OnnxEncoder.open(folder, threads=1)
+        return self._encoder.export.encode_passages(texts)
 
     def ensure(self, texts: Sequence[str]) -> Path:
         """Makes sure that the index has the export, also where nothing has to be encoded; as `ensure_export`."""
@@ -99,7 +98,7 @@ def ensure_export(
 
 @contextmanager
 def _alone(kept: Path) -> Iterator[None]:
-    """While no other process makes or copies what is kept; where it cannot be kept, at once."""
+    """Waits until no other process makes or copies what is kept; where it cannot be kept, it goes on at once."""
     with ExitStack() as held:
         with suppress(OSError):
             kept.parent.mkdir(parents=True, exist_ok=True)

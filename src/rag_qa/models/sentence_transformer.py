@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
+    from rag_qa.models.protocols import PassageEncoder
+
 __all__ = ["BLOCK", "SentenceEncoder", "load_tokenizer"]
 
 PACKAGED = {
@@ -48,6 +50,8 @@ class SentenceEncoder:
         self.name = name
         self.folder = folder
         self.precision = precision
+        self.export: PassageEncoder | None = None
+        """Its export, once a run has loaded it: later runs of this process, as of an index that is watched, take it."""
 
     @classmethod
     def from_name(cls, name: str, precision: Precision | None = None) -> "SentenceEncoder":
@@ -83,7 +87,7 @@ class SentenceEncoder:
 
     @cached_property
     def encodes_itself(self) -> bool:
-        """Whether passages are best encoded by the model itself: in full precision where there is an accelerator."""
+        """Tells whether the model itself best encodes passages: in full precision where there is an accelerator."""
         return self.precision == "float32" and accelerator()
 
     @cached_property
@@ -142,7 +146,7 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def is_word(self, text: str) -> bool:
-        """Whether it has a token of its own for a text, as for common words."""
+        """Tells whether it has a token of its own for a text, as for common words."""
         return len(self.tokenizer.encode(text, add_special_tokens=False)) == 1
 
     @cached_property
