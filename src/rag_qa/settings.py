@@ -1,6 +1,5 @@
 """Settings, merged from four layers: defaults < rag-qa.toml < RAG_QA_* environment < command line."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -167,6 +166,8 @@ def load_settings(
     layers: dict[str, tuple[Any, str]] = {}
     config = (directory or Path()) / CONFIG_FILE
     if config.is_file():
+        import tomllib
+
         try:
             for name, value in tomllib.loads(config.read_text("utf-8")).items():
                 layers[name] = (value, CONFIG_FILE)

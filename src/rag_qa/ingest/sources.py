@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
-from pathspec import GitIgnoreSpec, PathSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from rag_qa.errors import InputError
 from rag_qa.files import MEGABYTE, shown_path
@@ -162,7 +160,7 @@ class _Root:
         return shown_path(self.prefix / location.relative_to(self.folder).as_posix())
 
     def _is_ignored(self, location: Path) -> bool:
-        """Whether a .ragqaignore in a folder above leaves it out; the lower folder has the last word, as in git."""
+        """Tells whether a .ragqaignore in a folder above leaves it out; the lower folder decides, as in git."""
         if not self._ignores:
             return False
         relative = location.relative_to(self.path)
@@ -199,6 +197,9 @@ class _IgnoreFile:
         Raises:
             InputError: it cannot be understood.
         """
+        from pathspec import GitIgnoreSpec, PathSpec
+        from pathspec.patterns.gitignore import GitIgnorePatternError
+
         try:
             lines = path.read_text("utf-8-sig").splitlines()
             # A folder is decided by the last pattern that matches it, so that `*`, `!*/` lets all folders in;
@@ -209,5 +210,5 @@ class _IgnoreFile:
             raise InputError(f"{shown_path(path)} cannot be understood ({error}): write it as a .gitignore.") from None
 
     def decision(self, name: str, *, is_folder: bool) -> bool | None:
-        """Whether a name, relative to the folder, is left out, or None where no pattern speaks of it."""
+        """Tells whether a name, relative to the folder, is left out, or None where no pattern speaks of it."""
         return self._folders.check_file(f"{name}/").include if is_folder else self._files.check_file(name).include

@@ -8,8 +8,6 @@ import codecs
 import re
 from typing import Any
 
-from charset_normalizer import from_bytes, is_binary
-
 from rag_qa.errors import ReadError
 from rag_qa.ingest.parsers.record import Record
 from rag_qa.text.structure import markdown_headings, text_title
@@ -69,6 +67,9 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
         return data.decode("utf-8"), {"encoding": "utf-8"}
     except UnicodeDecodeError:
         pass
+
+    from charset_normalizer import from_bytes, is_binary  # not needed by most, and each worker would wait for it
+
     guess = None if is_binary(data) else from_bytes(data).best()
     if guess is None:
         raise ReadError("binary data, or text in an encoding that could not be told")
