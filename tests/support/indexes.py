@@ -21,11 +21,14 @@ def default_encoder() -> SentenceEncoder:
 
 
 def build(paths, index, settings=None, progress=None, *, encoder=None, **options):
-    """As `rag_qa.build`, with the default encoder of this process where that is the one that is wanted."""
-    wanted = settings or Settings()
+    """As `rag_qa.build`, with the default encoder of this process where that is the one that is wanted.
+
+    Files are parsed by one process unless settings ask for more: a second one costs more than the files of a test.
+    """
+    wanted = settings or Settings(readers=1)
     if encoder is None and (wanted.encoder, wanted.precision) == (DEFAULT_ENCODER, "auto"):
         encoder = default_encoder()
-    return rag_qa.build(paths, index, settings, progress, encoder=encoder, **options)
+    return rag_qa.build(paths, index, wanted, progress, encoder=encoder, **options)
 
 
 def open_engine(index, settings=None, encoder=None, reranker=None) -> Engine:
