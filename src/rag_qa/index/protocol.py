@@ -163,7 +163,7 @@ class IndexWriter(Protocol):
 
     @property
     def folder(self) -> Path:
-        """As `SearchIndex.folder`, also where there is no snapshot yet: for the exported encoder and the cache."""
+        """The same as `SearchIndex.folder`, also without a snapshot: for the exported encoder and the cache."""
         ...
 
     def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:

@@ -163,7 +163,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Whether it can be answered from."""
+        """Tells whether it can be answered from."""
         return not self.damaged and self.problem is None
 
 

@@ -42,7 +42,7 @@ class VectorCache:
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        """Whether there is a cache of this version, which opening does not change."""
+        """Tells whether there is a cache of this version, which opening does not change."""
         path = folder / FILE
         if not path.is_file():
             return False
@@ -109,7 +109,7 @@ def _rows_of(statement: str, values: Sequence[bytes], cache: sqlite3.Connection)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file is to blame, and not another process that writes, or the disk."""
+    """Tells whether the file is to blame, and not another process that writes, or the disk."""
     return not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
 
 

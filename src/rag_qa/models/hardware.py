@@ -20,7 +20,7 @@ def best_precision() -> Precision:
 
 
 def accelerator() -> bool:
-    """Whether torch sees an accelerator; torch is imported only where its build could."""
+    """Tells whether torch sees an accelerator; torch is imported only where its build could."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return False

@@ -18,7 +18,7 @@ class QueryEncoder(Protocol):
         ...
 
     def is_word(self, text: str) -> bool:
-        """Whether it has a token of its own for a text, as for common words."""
+        """Tells whether it has a token of its own for a text, as for common words."""
         ...
 
 

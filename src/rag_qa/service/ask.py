@@ -16,7 +16,7 @@ LOG = structlog.get_logger()
 def ask_observed(
     engine: Engine, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None
 ) -> Answer:
-    """As `Engine.ask`."""
+    """Answers a question, as `Engine.ask`."""
     answer = engine.ask(question, k, max_tokens, filters)
     observe_answer(answer)
     trace_answer(answer)

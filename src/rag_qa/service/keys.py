@@ -44,7 +44,7 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sha256: str
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key opens what a scope stands for; an administrator may also ask."""
+        """Tells whether the key opens what a scope stands for; an administrator may also ask."""
         return scope in self.scopes or "admin" in self.scopes
 
 
@@ -212,5 +212,5 @@ class Caller(Struct, frozen=True):
     """Why there is no key."""
 
     def may(self, scope: Scope) -> bool:
-        """Whether the caller may do what a scope stands for."""
+        """Tells whether the caller may do what a scope stands for."""
         return self.free or (self.key is not None and self.key.may(scope))

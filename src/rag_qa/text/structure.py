@@ -129,7 +129,7 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
 
 
 def _continues(before: str, line: str, width: int) -> bool:
-    """Whether `line` goes on with the sentence of the line before it; `width` is that of wrapped text, or 0."""
+    """Tells whether `line` goes on with the sentence of the line before it; `width` is that of wrapped text, or 0."""
     if line.lstrip()[0].islower():
         return True
     last = before.rstrip()

@@ -40,7 +40,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether every check holds."""
+        """Tells whether every check holds."""
         return not self.failed
 
 

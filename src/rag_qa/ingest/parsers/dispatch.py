@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from rag_qa.errors import ReadError
 from rag_qa.ingest.parsers import feeds, metadata, pdf, tables
-from rag_qa.ingest.parsers import html as web
-from rag_qa.ingest.parsers import kreuzberg as kreuzberg_adapter
-from rag_qa.ingest.parsers import plain as text
+from rag_qa.ingest.parsers.html import WEB, read_html
+from rag_qa.ingest.parsers.kreuzberg import FORMATS, IMAGES, detect_language, read_image, read_with_kreuzberg
+from rag_qa.ingest.parsers.plain import MARKDOWN, read_markdown, read_text
 from rag_qa.ingest.parsers.record import Record
 from rag_qa.ingest.sources import SourceFile
 from rag_qa.settings import IndexSettings
@@ -36,13 +36,13 @@ ARCHIVES = frozenset(
 MAGIC = {b"%PDF-": ".pdf", b"PK\x03\x04": ".zip", b"\x1f\x8b": ".gz", b"7z\xbc\xaf\x27\x1c": ".7z", b"Rar!": ".rar"}
 """First bytes of files by format, for those whose suffix says nothing."""
 PARSERS: dict[str, Callable[[bytes, str, str | None], Record]] = {
-    ".txt": lambda data, _suffix, _ocr: text.read_text(data),
-    **dict.fromkeys(text.MARKDOWN, lambda data, _suffix, _ocr: text.read_markdown(data)),
-    **dict.fromkeys(kreuzberg_adapter.FORMATS, kreuzberg_adapter.read_with_kreuzberg),
-    **dict.fromkeys(kreuzberg_adapter.IMAGES, kreuzberg_adapter.read_image),
+    ".txt": lambda data, _suffix, _ocr: read_text(data),
+    **dict.fromkeys(MARKDOWN, lambda data, _suffix, _ocr: read_markdown(data)),
+    **dict.fromkeys(FORMATS, read_with_kreuzberg),
+    **dict.fromkeys(IMAGES, read_image),
     **dict.fromkeys(tables.CSV, lambda data, suffix, _ocr: tables.read_csv(data, suffix)),
     **dict.fromkeys(tables.WORKBOOKS, lambda data, suffix, _ocr: tables.read_workbook(data, suffix)),
-    **dict.fromkeys(web.WEB, lambda data, suffix, _ocr: web.read_html(data, suffix)),
+    **dict.fromkeys(WEB, lambda data, suffix, _ocr: read_html(data, suffix)),
     **dict.fromkeys(pdf.PDF, pdf.read_pdf),
 }
 """Parsers by suffix: from bytes, suffix and Tesseract's name of a language, or None, to a record."""
@@ -75,7 +75,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
         data = _read_bytes(file.location)
     except ReadError as error:
         return ParsedFile(reason=str(error), lasting=False)
-    given, sidecar_sha256, failed = _read_sidecar(file)
+    sidecar_fields, sidecar_sha256, failed = _read_sidecar(file)
     sha256 = hashlib.sha256(data).hexdigest()
     read = partial(ParsedFile, sha256=sha256, sidecar_sha256=sidecar_sha256)
     try:
@@ -83,7 +83,7 @@ def parse_file(file: SourceFile, settings: IndexSettings) -> ParsedFile:
     except ReadError as error:
         return read(reason=str(error), broken=tuple(failed))
     failed = [*failed, *(FailedFile(f"{file.path}#{each.number}", each.reason) for each in broken)]
-    documents = tuple(_document(file, record, given, sha256, len(data)) for record in records)
+    documents = tuple(_document(file, record, sidecar_fields, sha256, len(data)) for record in records)
     return read(documents=documents, broken=tuple(failed))
 
 
@@ -122,13 +122,13 @@ def _records(data: bytes, suffix: str, settings: IndexSettings) -> tuple[list[Re
     return records, broken
 
 
-def _document(file: SourceFile, record: Record, given: dict[str, Any], sha256: str, size: int) -> Document:
+def _document(file: SourceFile, record: Record, sidecar_fields: dict[str, Any], sha256: str, size: int) -> Document:
     path = file.path if record.number is None else f"{file.path}#{record.number}"
-    fields = {**metadata.normalised(record.metadata), **given, "size": size}
+    fields = {**metadata.normalised(record.metadata), **sidecar_fields, "size": size}
     # A sidecar speaks of its whole file: the title of a feed is not that of each record.
-    said_title = fields.get("title") if record.number is None else None
-    title = " ".join(str(said_title if isinstance(said_title, str | int) else record.title or "").split())
-    if "language" not in fields and (guess := kreuzberg_adapter.detect_language(record.text)):
+    named_title = fields.get("title") if record.number is None else None
+    title = " ".join(str(named_title if isinstance(named_title, str | int) else record.title or "").split())
+    if "language" not in fields and (guess := detect_language(record.text)):
         fields["language"] = metadata.language_code(guess)
         fields["language_guessed"] = True
     return Document(

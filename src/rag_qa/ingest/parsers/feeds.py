@@ -104,11 +104,11 @@ def _record(
     by_setting = {"date": settings.feed_date, "url": settings.feed_url}
     chosen = {name: value.get(other) for name, other in by_setting.items() if other}
     others = {name: part for name, part in value.items() if name not in {field, title, *by_setting.values()}}
-    given = value.get(title) if title else None
+    named = value.get(title) if title else None
     return Record(
         text=whole_characters(value[field]),
         parser=PARSER,
-        title=whole_characters(given) if isinstance(given, str) else None,
+        title=whole_characters(named) if isinstance(named, str) else None,
         number=number,
         metadata={**others, **chosen, **encoding, "format": suffix.removeprefix(".")},
     )

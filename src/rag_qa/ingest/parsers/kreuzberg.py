@@ -138,12 +138,12 @@ def extract(
 
 def explicit_metadata(result: "ExtractionResult", suffix: str) -> dict[str, Any]:
     """Metadata of the file, and its format."""
-    given = result.metadata
-    authors = given.get("authors") or given.get("from_name") or given.get("from_email")
+    stored = result.metadata
+    authors = stored.get("authors") or stored.get("from_name") or stored.get("from_email")
     return {
         "authors": authors,
-        "date": given.get("created_at") or given.get("modified_at"),
-        "language": given.get("language"),
+        "date": stored.get("created_at") or stored.get("modified_at"),
+        "language": stored.get("language"),
         "format": suffix.removeprefix("."),
     }
 

@@ -78,7 +78,7 @@ def jobs(request: Request[Any, Any, State], state: State) -> list[Job]:
     responses=responses_of(200, Job, examples.JOB_DONE, 404),
 )
 def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) -> Job:
-    """How far a job is, or what it did."""
+    """Returns how far a job is, or what it did."""
     refuse_unknown(request)
     known: Jobs = state.jobs
     return known.get(job_id)
@@ -129,7 +129,7 @@ async def rollback(
     data: Annotated[Rollback, Body(examples=[Example(value=examples.ROLLBACK)])],
     state: State,
 ) -> RolledBack:
-    """Lets another snapshot answer, which is checked byte for byte before."""
+    """Makes another snapshot the one that answers, after checking it byte for byte."""
     refuse_unknown(request)
     known: Jobs = state.jobs
     known.check_idle()  # what it makes would answer instead, as soon as it is whole

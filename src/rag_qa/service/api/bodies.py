@@ -68,7 +68,7 @@ class StrictRequest(Request[Any, Any, State]):
 
 
 def _is_json(field: FieldDefinition) -> bool:
-    """Whether a handler takes its body as JSON."""
+    """Tells whether a handler takes its body as JSON."""
     body = field.kwarg_definition
     return not isinstance(body, BodyKwarg) or body.media_type == RequestEncodingType.JSON
 

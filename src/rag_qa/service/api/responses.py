@@ -32,7 +32,7 @@ class ClosedStructPlugin(StructSchemaPlugin):
 
 
 def _alternatives(schema: Schema | Reference) -> None:
-    """Lets a whole number match both `integer` and `number` where both are alternatives."""
+    """Makes a whole number match both `integer` and `number` where both are alternatives."""
     if not isinstance(schema, Schema):
         return
     for inner in (schema.items, schema.additional_properties, *(schema.one_of or ())):

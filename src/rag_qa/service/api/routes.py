@@ -143,7 +143,7 @@ def verify(
     data: Annotated[Answer, Body(examples=[Example(value=examples.ANSWER)])],
     state: State,
 ) -> Verification:
-    """What became of each citation of an answer, in the snapshot that is served."""
+    """Tells what became of each citation of an answer, in the snapshot that is served."""
     refuse_unknown(request)
     with lent_engine(state) as engine:
         return engine.verify(data)

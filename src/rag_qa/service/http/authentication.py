@@ -34,7 +34,7 @@ WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an
 
 
 def keys_needed(settings: Settings) -> bool:
-    """Whether others than the users of this machine can reach the service, by its address or through a proxy."""
+    """Tells whether others than the users of this machine can reach the service, by its address or through a proxy."""
     return why_keys(settings) is not None
 
 
@@ -59,7 +59,7 @@ class Access:
         self._sessions = MemoryStore()
 
     async def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-        """Who sent a request; a key in its header counts before a cookie."""
+        """Returns who sent a request; a key in its header counts before a cookie."""
         if self.keys is None:
             return Caller(free=True)
         if header := connection.headers.get("authorization"):

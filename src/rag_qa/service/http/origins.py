@@ -16,7 +16,7 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_foreign(scope: Scope, allowed: Iterable[str] = ()) -> bool:
-    """Whether a request comes from a web page of another origin than the service's own and those that are allowed.
+    """Tells whether a request comes from a web page of another origin than the service's own and the allowed ones.
 
     Its own is the one by which it was asked, whose host name `AllowedHosts` has looked at. Programs name no origin.
     """

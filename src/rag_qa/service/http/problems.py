@@ -92,7 +92,7 @@ def detail_of(error: Exception) -> tuple[int, str]:
 
 
 def _is_gone(error: HTTPException) -> bool:
-    """Whether it says that the client went in the middle of its body, which is no failure of the server."""
+    """Tells whether it says that the client went in the middle of its body, which is no failure of the server."""
     return isinstance(error, InternalServerException) and "disconnected" in error.detail
 
 

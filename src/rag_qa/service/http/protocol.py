@@ -120,11 +120,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _waits_for_client(self) -> bool:
-        """Whether it is the client's turn: to take what was sent, or to send more of a request."""
+        """Tells whether it is the client's turn: to take what was sent, or to send more of a request."""
         return self.transport.get_write_buffer_size() > 0 or self.cycle is None or self._comes()
 
     def _comes(self) -> bool:
-        """Whether a request has begun that is not whole, and that is read."""
+        """Tells whether a request has begun that is not whole, and that is read."""
         if self._head is not None:
             return self._head > 0
         return not (self.cycle.response_complete or self.flow.read_paused or self.cycle.waiting_for_100_continue)

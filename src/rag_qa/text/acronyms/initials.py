@@ -83,7 +83,7 @@ def _reach(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
 
 
 def _may_come_from_within(part: str, last: int, place: int, letter: str) -> bool:
-    """Whether a letter may come from within a word: where an element of it begins, as vascular in cardiovascular."""
+    """Tells whether a letter may come from within a word, where an element begins, as vascular in cardiovascular."""
     before = part[:place].lower()
     return part[place].lower() == letter.lower() and (
         before in PREFIXES
@@ -95,5 +95,5 @@ def _may_come_from_within(part: str, last: int, place: int, letter: str) -> bool
 
 
 def is_among(words: frozenset[str], word: Word) -> bool:
-    """Whether a word without hyphens is one of these."""
+    """Tells whether a word without hyphens is one of these."""
     return len(word) == 1 and word[0][0].lower() in words

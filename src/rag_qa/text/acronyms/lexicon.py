@@ -157,5 +157,5 @@ def plain_words(tokens: Iterable[str]) -> list[str]:
 
 
 def is_shouted(words: Sequence[str]) -> bool:
-    """Whether most of them are written in capitals."""
+    """Tells whether most of them are written in capitals."""
     return 2 * sum(map(str.isupper, words)) > len(words)

@@ -118,7 +118,7 @@ def _words(text: str, start: int, end: int) -> list[Word]:
 
 
 def _is_sound(words: Sequence[Word], long_form: str, short: str) -> bool:
-    """Whether what spells an acronym is to be believed."""
+    """Tells whether what spells an acronym is to be believed."""
     first, last = words[0], words[-1]
     initial, opening = short[0].lower(), first[0][0]
     letters = sum(map(str.isalnum, short))
@@ -144,7 +144,7 @@ def _is_sound(words: Sequence[Word], long_form: str, short: str) -> bool:
 
 
 def _is_person(before: str, words: Sequence[Word], short: str) -> bool:
-    """Whether a long form may be a person: behind a title, or two names, and initials, without a determiner."""
+    """Tells whether a long form may be a person: behind a title, or two names, and initials, without a determiner."""
     names = [word[0][0] for word in words]
     capitals = all(name[0].isupper() for name in names)
     initials = len(names) == len(short) > 1 and all(len(name) == 1 for name in names[1:-1])

@@ -219,7 +219,7 @@ def _of_another_version(error: IndexMismatchError) -> str:
 
 
 def _is_lost(folder: Path) -> bool:
-    """Whether neither this version nor a later one can read a snapshot."""
+    """Tells whether neither this version nor a later one can read a snapshot."""
     try:
         read_manifest(folder)
     except IndexDamagedError:
