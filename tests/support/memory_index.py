@@ -38,7 +38,6 @@ class MemoryEngine:
 
     def __init__(self, folder):
         self.folder = folder
-        self.encoder_folder = folder
         self.snapshots = {}
         self.current = None
         self.lock = Lock()
@@ -75,8 +74,9 @@ class MemoryIndex:
     bm25_bound = K1 + 1
 
     def __init__(self, engine, snapshot):
-        self.folder, self.encoder_folder = engine.folder, engine.encoder_folder
+        self.folder = engine.folder
         self.info = snapshot.info
+        self.encoder_folder = self.folder / "encoder" / self.info.encoder.digest
         self._files = snapshot.files
         self._documents = [document for document, _ in snapshot.documents]
         self.acronyms = resolve((each.document.path, each.mentions) for each in self._documents)

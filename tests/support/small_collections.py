@@ -9,6 +9,7 @@ import numpy as np
 
 from rag_qa.index.records import SnapshotInfo, Vectors
 from rag_qa.settings import Settings
+from rag_qa.text.acronyms.mentions import find_mentions
 from rag_qa.types import ChunkedDocument, Document, EncoderRecord, IndexedFile, Passage, document_id
 
 DIMENSION = 8
@@ -16,7 +17,7 @@ FORMATS = {"txt": "text", "md": "markdown"}
 WORDS = re.findall(
     r"\w+",
     "harbour ship lighthouse pilot ferry ice pier crown fee anchor winter storm captain island market bridge river "
-    "museum clock founder letter council budget report",
+    "museum clock founder letter council budget report the of a",
 )
 
 
@@ -27,8 +28,8 @@ def unit_vectors(texts):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def make_document(path, passages, *, record=None, **metadata):
-    """A document of passages, each a list of sentences."""
+def make_document(path, passages, *, record=None, context="", **metadata):
+    """A document of passages, each a list of sentences, in a context that stands in none of them."""
     texts = [" ".join(sentences) for sentences in passages]
     text = "\n".join(texts)
     made, start = [], 0
@@ -39,7 +40,7 @@ def make_document(path, passages, *, record=None, **metadata):
             at += len(sentence) + 1
         made.append(
             Passage(
-                start=start, end=start + len(slice_), text=slice_, context="", tokens=len(slice_.split()), line=1,
+                start=start, end=start + len(slice_), text=slice_, context=context, tokens=len(slice_.split()), line=1,
                 sentences=tuple(spans),
             )
         )  # fmt: skip
@@ -50,7 +51,7 @@ def make_document(path, passages, *, record=None, **metadata):
         parser="test/1", record=record, characters=len(text), text=text,
         metadata={"format": FORMATS.get(path.rpartition(".")[2]), **metadata},
     )  # fmt: skip
-    return ChunkedDocument(document, tuple(made))
+    return ChunkedDocument(document, tuple(made), find_mentions(text))
 
 
 def random_documents(seed, count, most_passages=6):
@@ -67,6 +68,7 @@ def random_documents(seed, count, most_passages=6):
             language=chance.choice(["en", "de"]),
             date=f"20{chance.randrange(10, 25)}-0{chance.randrange(1, 9)}",
             topic=chance.choice(["sea", "land"]),
+            context=chance.choice(["", "Report of the harbour", "Lighthouse"]),
         )
         for number in range(count)
     ]

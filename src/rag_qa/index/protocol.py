@@ -4,6 +4,10 @@ A row is the number of a passage in one snapshot: documents are ordered by the p
 and their passages are counted through by offset, from 0. Rows are equal on every engine, break all ties, and mean
 nothing in another snapshot. In shapes, m is the number of variants of a query, n of rows, d of dimensions.
 
+What is searched is the text of a passage in its context (`Passage.in_context`). BM25 counts its `text.analysis.stems`,
+whose number is its length; coverage looks for terms among its `text.analysis.analyze`. What a filter means, and which
+one is refused, is said by `filters.matcher`, whose fields are `title` and those that the metadata of a document has.
+
 `tests/index_contract.py` holds the promises that can be checked; an engine that keeps them can be asked.
 """
 
@@ -42,27 +46,25 @@ class SearchIndex(Protocol):
     @property
     def info(self) -> SnapshotInfo:
         """The snapshot's facts."""
-        ...
 
     @property
     def folder(self) -> Path:
         """A local folder for what belongs to the index and is not searched: calibration, last evaluation, cache."""
-        ...
 
     @property
     def encoder_folder(self) -> Path:
-        """A local folder that holds the encoder as it was exported, for `OnnxEncoder.open`."""
-        ...
+        """A local folder with the exported encoder, for `OnnxEncoder.open`: `folder`/encoder/<digest of the encoder>.
+
+        A run that fills the index has written it there, into `IndexWriter.folder`.
+        """
 
     @property
     def acronyms(self) -> Sequence[Acronym]:
-        """The acronyms of the collection with their long forms, by acronym."""
-        ...
+        """The acronyms of the collection, as `text.acronyms.lexicon.resolve` makes them of all documents' mentions."""
 
     @property
     def bm25_bound(self) -> float:
         """The largest BM25 score that a term can give a passage, divided by the term's idf."""
-        ...
 
     def idf(self, terms: Collection[str]) -> dict[str, float]:
         """The inverse document frequency of each term, known or not, as BM25 counts it among the passages left.
@@ -70,7 +72,6 @@ class SearchIndex(Protocol):
         BM25 is that of Robertson and Zaragoza (2009) with k1 = 1.2 and b = 0.75. Lengths above 40 terms are rounded
         down as tantivy does: by steps of 2, then of 4 and so on, eight of each.
         """
-        ...
 
     def search(
         self,
@@ -97,51 +98,39 @@ class SearchIndex(Protocol):
             UnknownFieldError: a filter names a metadata field that no document has.
             QuestionError: a filter cannot be understood.
         """
-        ...
 
     def signatures(self, rows: Sequence[int]) -> NDArray[np.uint32]:
-        """The MinHash signatures of n rows, of shape (n, 64)."""
-        ...
+        """The MinHash signatures of the texts of n rows, by `text.duplicates.signature`, of shape (n, 64)."""
 
     def passages(self, rows: Sequence[int]) -> list[tuple[DocumentInfo, Passage]]:
         """The passages of rows with their documents, in the order of `rows`."""
-        ...
 
     def sentence_scores(self, vectors: NDArray[np.float32], rows: Sequence[int]) -> list[NDArray[np.float32]]:
         """Inner products of m vectors with the sentences of n rows: n arrays of shape (m, sentences)."""
-        ...
 
     def passage_vectors(self, rows: Sequence[int]) -> NDArray[np.float32]:
         """The vectors of n rows, of shape (n, d)."""
-        ...
 
     def check_filters(self, filters: Filters) -> None:
         """Raises what `search` would raise for these filters, without searching."""
-        ...
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
-        """Formats and languages of the documents, each with the number of documents, the most frequent first."""
-        ...
+        """The values of `format` and `language`, each with its number of documents, by falling number, then by name."""
 
     def files(self) -> list[IndexedFile]:
         """All files by path, those that gave no document among them."""
-        ...
 
     def documents(self, offset: int = 0, limit: int | None = None) -> list[tuple[DocumentInfo, int]]:
         """The documents in the order of rows, from the `offset`-th on, each with its number of passages."""
-        ...
 
     def document_info(self, document_id: str) -> tuple[DocumentInfo, range] | None:
         """A document without its text, and its rows; None where no document has this id."""
-        ...
 
     def document(self, document_id: str) -> Document | None:
         """A document with its text; None where no document has this id."""
-        ...
 
     def close(self) -> None:
         """Releases the files; nothing can be asked afterwards."""
-        ...
 
 
 class IndexWriter(Protocol):
@@ -154,60 +143,53 @@ class IndexWriter(Protocol):
     @property
     def previous(self) -> SearchIndex | None:
         """The current snapshot, every byte of it checked; None where there is none that can be built on."""
-        ...
 
     @property
     def rebuilt(self) -> str | None:
         """Why an index that is there cannot be built on; None where it can, or where there is none."""
-        ...
 
     @property
     def folder(self) -> Path:
         """The same as `SearchIndex.folder`, also without a snapshot: for the exported encoder and the cache."""
-        ...
 
     def add(self, documents: Sequence[ChunkedDocument], vectors: Iterable[Vectors]) -> None:
         """Writes new documents with the vectors of all their passages in order, in as many parts as may be.
+
+        A dry run gets no vectors.
 
         Raises:
             InputError: two documents have the same path.
             WriteError: the disk takes no more.
         """
-        ...
 
     def keep(self, files: Collection[str]) -> None:
         """Takes over the documents of files of `previous`, by path, as they are; errors as `add`."""
-        ...
 
     def rename(self, file: str, renamed: Callable[[Document], Document]) -> None:
         """Takes over the documents of a file of `previous` under other names, with their vectors; errors as `add`."""
-        ...
 
     def counts(self) -> Counts:
         """Documents, passages and tokens that were added, kept or renamed so far."""
-        ...
 
     def digests(self) -> Iterator[bytes]:
-        """The digests of all these documents in the order of rows: what the snapshot's id is made of."""
-        ...
+        """`ChunkedDocument.digest` of all these documents in the order of rows: what the snapshot's id is made of."""
 
     def commit(self, files: Sequence[IndexedFile], info: SnapshotInfo, keep: int) -> SnapshotInfo:
         """Merges, seals, syncs and checks the snapshot, makes it current and removes the oldest ones.
 
         Args:
             files: all files by path, those that gave no document among them.
-            info: the facts; the engine fills in `name`, `approximate` and the dimension of the vectors.
+            info: the facts; the engine fills in `name`, which begins with the id, `approximate` and the dimension of
+                the vectors.
             keep: how many snapshots there are afterwards, at most.
 
         Raises:
             WriteError: the disk takes no more; the index is as it was.
             ConflictError: an engine that others change meanwhile cannot make it current.
         """
-        ...
 
     def discard(self) -> None:
         """Drops what was written; does nothing after `commit`."""
-        ...
 
 
 class SnapshotHistory(Protocol):
@@ -223,11 +205,9 @@ class SnapshotHistory(Protocol):
             IndexMissingError: nothing was indexed.
             IndexDamagedError: no name can be read.
         """
-        ...
 
     def info(self) -> SnapshotInfo:
         """Facts about the snapshot that answers, after the checks that opening makes; errors as opening."""
-        ...
 
     def entries(self) -> list[Entry]:
         """All snapshots, newest first, those that cannot be read last.
@@ -235,17 +215,15 @@ class SnapshotHistory(Protocol):
         Raises:
             IndexMissingError: nothing was indexed.
         """
-        ...
 
     def resolve(self, named: str) -> str:
         """The name of a snapshot from `current`, `previous` or the beginning of its name.
 
         Raises:
-            NotFoundError: there is none.
-            ConflictError: there is more than one.
+            NotFoundError: no name begins so.
+            ConflictError: several do, or `previous` is asked for and there is no earlier one.
             IndexMissingError, IndexDamagedError: there is no current snapshot to start from.
         """
-        ...
 
     def details(self, name: str) -> SnapshotDetails:
         """Details of a snapshot, for whoever looks after the index.
@@ -253,15 +231,12 @@ class SnapshotHistory(Protocol):
         Raises:
             IndexDamagedError, IndexMismatchError: it cannot be read, or another version wrote it.
         """
-        ...
 
     def verify(self, name: str) -> Verified:
         """Reads every file of a snapshot and of its encoder, and compares it with what was written."""
-        ...
 
     def advice(self, verified: Sequence[Verified]) -> str:
         """Advice about snapshots that are not whole, as a part of a sentence."""
-        ...
 
     def diff(self, before: str, after: str) -> Difference:
         """Compares the documents of two snapshots.
@@ -269,7 +244,6 @@ class SnapshotHistory(Protocol):
         Raises:
             IndexDamagedError, IndexMismatchError: one of them cannot be read.
         """
-        ...
 
     def roll_back(self, named: str | None = None) -> tuple[str, str | None]:
         """Checks another snapshot byte for byte and makes it current.
@@ -283,9 +257,8 @@ class SnapshotHistory(Protocol):
         Raises:
             IndexDamagedError: the snapshot is damaged; the current one stays.
             IndexMismatchError: another version wrote it.
-            NotFoundError, ConflictError: there is no such snapshot, or more than one.
+            NotFoundError, ConflictError: as `resolve`; ConflictError also by default where there is no other one.
         """
-        ...
 
     def prune(self, keep: int, on_wait: Callable[[], None] | None = None) -> Pruned:
         """Removes all but `keep` snapshots, the current one and the newest others, and those that nobody can read.
@@ -297,4 +270,3 @@ class SnapshotHistory(Protocol):
         Raises:
             IndexDamagedError: the current snapshot is damaged; then all stay.
         """
-        ...
