@@ -21,6 +21,7 @@ __all__ = ["StrictRequest", "body_decoders", "check_body"]
 
 Decoders = dict[Any, msgspec.json.Decoder[Any]]
 LONGEST_TRIED_AGAIN = 65_536  # bytes
+LARGEST_EXACT = 2.0**53  # up to which a float tells every whole number from the next
 
 
 def body_decoders(app: Litestar) -> Decoders:
@@ -83,8 +84,8 @@ def _decode(body: bytes, kind: type, decoders: Decoders) -> Any:  # noqa: ANN401
 
 
 def _whole(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """A value with 2 for 2.0, which JSON does not tell apart."""
-    if isinstance(value, float) and value.is_integer():
+    """A value with 2 for 2.0, which JSON does not tell apart; a larger float than is exact stays one."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
         return int(value)
     if isinstance(value, list):
         return [_whole(each) for each in value]
