@@ -24,7 +24,7 @@ from rag_qa.index.local.segment.sentence_vectors import SentenceWriter
 from rag_qa.index.local.segment.signatures import SignatureWriter
 from rag_qa.index.local.segment.term_sets import TermWriter
 from rag_qa.index.local.segment.vectors import VectorWriter
-from rag_qa.indexer import pipeline
+from rag_qa.index.local.snapshot import transaction
 from rag_qa.indexer.vector_cache import VectorCache
 from rag_qa.ingest import chunk_ahead
 from rag_qa.ingest.chunker import Chunker
@@ -41,7 +41,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "words": [(InvertedIndexWriter, "add")],
     "terms": [(TermWriter, "add")],
     "sealing, with the graph": [(SegmentWriter, "seal")],
-    "publishing": [(pipeline, "publish")],
+    "publishing": [(transaction, "publish")],
 }
 
 

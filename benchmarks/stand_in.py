@@ -28,7 +28,7 @@ class StandInEncoder(SentenceEncoder):
 
     def __init__(self, real: SentenceEncoder, vectors: np.ndarray) -> None:
         """Takes the real encoder, and unit vectors that it made, of shape (n, dimension)."""
-        super().__init__(real.name, real.folder)
+        super().__init__(real.name, real.folder, real.precision)
         self._vectors = vectors
         index = faiss.IndexFlatIP(vectors.shape[1])
         index.add(vectors)
