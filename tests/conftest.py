@@ -21,7 +21,7 @@ else:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="rag-qa-tests-")  # where exports of encoders are kept
 
 from support.engines import ENGINES
-from support.indexes import build, copy_index, default_encoder, link_encoder, open_engine
+from support.indexes import build, copy_index, default_encoder, link_encoder
 
 from rag_qa import Engine
 from rag_qa.cli.commands import main
@@ -29,6 +29,7 @@ from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.evaluation.report.aggregates import make_report
 from rag_qa.evaluation.results import Evaluation, Report
 from rag_qa.evaluation.run.subjects import Subject, gold_subject
+from rag_qa.models.onnx_encoder import OnnxEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
 
 settings.register_profile("same every time", derandomize=True)
@@ -79,8 +80,11 @@ def encoder() -> SentenceEncoder:
 
 
 @pytest.fixture(scope="session")
-def seeds_index(tmp_path_factory) -> Path:
-    """The index of the seeds, built once for all processes of a run; tests that change an index take `index_copy`."""
+def seeds_index(tmp_path_factory) -> Iterator[Path]:
+    """The index of the seeds, built once for all processes of a run; tests that change an index take `index_copy`.
+
+    Its encoder stays loaded, for all that opens this index or one with links to the same encoder.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     index = shared / "seeds" / "index"
@@ -92,7 +96,9 @@ def seeds_index(tmp_path_factory) -> Path:
                 build(["seeds"], index)
             finally:
                 os.chdir(before)
-    return index
+    encoders = [OnnxEncoder.open(folder) for folder in (index / "encoder").iterdir()]
+    yield index
+    del encoders
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ def index_copy(seeds_index, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def engine(seeds_index) -> Iterator[Engine]:
-    with open_engine(seeds_index) as engine:
+    with Engine.open(seeds_index) as engine:
         yield engine
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from support import indexes
-from support.indexes import build, open_engine
+from support.indexes import build
 from support.structures import HashEncoder
 
+from rag_qa import Engine
 from rag_qa.errors import BusyError, WriteError
 from rag_qa.files import damaged
 from rag_qa.index import open_history, open_index
@@ -39,7 +40,7 @@ def write(folder, numbers, word="arrives"):
 
 def check_whole(index, snapshots):
     """Opens, verifies and asks; what answers is one of these snapshots."""
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         assert engine.info.id in snapshots
         assert not open_history(index).verify(engine.info.name).damaged
         for passage in engine.ask(QUESTION).passages:
@@ -288,7 +289,7 @@ def test_one_writer_at_a_time(index_copy, root, tmp_path):
         assert refused.returncode == 2
         assert refused.stderr.startswith("Another process is writing the index in")
         assert len(refused.stderr.splitlines()) == 1
-        with open_engine(index_copy) as engine:  # readers do not wait
+        with Engine.open(index_copy) as engine:  # readers do not wait
             assert engine.ask(QUESTION).passages
         waiting = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert "waiting until it has finished" in waiting.stderr.readline()
@@ -312,13 +313,13 @@ with writing(Path({str(index_copy)!r})): print('held', flush=True); os.read(0, 1
 
 
 def test_a_read_only_index_is_opened(index_copy):
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         expected = [passage.text for passage in engine.ask(QUESTION).passages]
     for path in [*index_copy.rglob("*"), index_copy]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = {path: path.stat().st_mtime_ns for path in index_copy.rglob("*")}
     try:
-        with open_engine(index_copy) as engine:
+        with Engine.open(index_copy) as engine:
             assert [passage.text for passage in engine.ask(QUESTION).passages] == expected
         assert {path: path.stat().st_mtime_ns for path in index_copy.rglob("*")} == before
     finally:

@@ -1,8 +1,9 @@
 import json
 
 import pytest
-from support.indexes import copy_index, open_engine
+from support.indexes import copy_index
 
+from rag_qa import Engine
 from rag_qa.evaluation.compare.ablation import FOLDER, Variant, ablate, variants
 from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.evaluation.run.subjects import gold_subject
@@ -19,7 +20,7 @@ def ablated(root, seeds_index, tmp_path_factory):
         Variant("search", "dense only", {"dense_weight": 1.0}),
         Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True),
     ]
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         subject = gold_subject("gold", load_gold(root / "eval" / "gold.jsonl"), engine)
         yield index, *ablate(subject, chosen, lambda *_: None)
 
@@ -40,7 +41,7 @@ def test_every_variant_is_compared_with_the_default(ablated, report):
 
 def test_an_index_of_a_variant_is_kept_and_does_not_touch_the_one_that_answers(ablated):
     index, _, _ = ablated
-    with open_engine(index / FOLDER / "passage_tokens-100") as small, open_engine(index) as engine:
+    with Engine.open(index / FOLDER / "passage_tokens-100") as small, Engine.open(index) as engine:
         assert small.info.settings.passage_tokens == 100
         assert engine.info.settings.passage_tokens == 140
         assert small.info.counts.documents == engine.info.counts.documents
@@ -52,7 +53,7 @@ def test_documents_that_are_there_again_are_taken_over(ablated, root):
     index, _, first = ablated
     chosen = [Variant("passages", "100 tokens", {"passage_tokens": 100}, reindexed=True)]
     stages = []
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         subject = gold_subject("gold", load_gold(root / "eval" / "gold.jsonl"), engine)
         _, again = ablate(subject, chosen, lambda stage, *_: stages.append(stage))
     assert "encoding" not in stages

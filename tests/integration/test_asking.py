@@ -2,9 +2,10 @@ import json
 
 import pytest
 from support.cross_encoders import make_model
-from support.indexes import build, open_engine
+from support.indexes import build
 from support.structures import HashEncoder
 
+from rag_qa import Engine
 from rag_qa.filters import Filters
 from rag_qa.retrieval.query import VARIANT_FACTOR, read_query
 from rag_qa.retrieval.retriever import DEEPER
@@ -37,7 +38,7 @@ def documents(passage):
 def test_the_same_statement_is_shown_once_with_all_its_sources(papers):
     wrapped = STATEMENT.replace(" in May", "\nin May").replace("Northgate", "**Northgate**")
     index = papers({"a.txt": STATEMENT, "b.txt": wrapped, "c.txt": f"{STATEMENT}\n", "d.txt": "Ferries sail at noon."})
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         found = engine.ask("What is the Northgate harbour fee?")
         assert [sorted(documents(passage)) for passage in found.passages] == [["a.txt", "b.txt", "c.txt"], ["d.txt"]]
         for place in found.passages[0].also_in:
@@ -63,7 +64,7 @@ def test_the_same_statement_is_shown_once_with_all_its_sources(papers):
 )
 def test_what_differs_in_a_number_a_name_a_date_or_a_negation_is_shown_twice(papers, one, other):
     index = papers({"a.txt": STATEMENT, "b.txt": STATEMENT.replace(one, other)})
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         found = engine.ask("What is the harbour fee?")
     assert sorted(documents(passage) for passage in found.passages) == [["a.txt"], ["b.txt"]]
 
@@ -74,7 +75,7 @@ def test_thousands_of_copies_leave_room_for_others(papers, encoder):
         f"{name}.txt": f"The harbour fee in {name} is not known to any pilot." for name in ("Kiel", "Ystad", "Riga")
     }
     index = papers({"feed.jsonl": feed, **others}, HashEncoder.make())
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         found = engine.ask("Northgate harbour fee in crowns", k=4)
         assert sorted(len(passage.also_in) for passage in found.passages) == [0, 0, 0, COPIES - 1]
         assert len(engine.ask("Northgate harbour fee in crowns", k=10).passages) == 4
@@ -88,7 +89,7 @@ def test_an_acronym_is_also_searched_in_full(rag_qa_main, seeds_index):
     (expansion,) = answer["expansions"]
     assert expansion["term"] == "HMICFRS"
     assert expansion["expanded"] == "Her Majesty's Inspectorate of Constabulary and Fire & Rescue Services"
-    with open_engine(seeds_index) as engine:
+    with Engine.open(seeds_index) as engine:
         info = next(info for info, _ in engine.collection.documents() if info.path == expansion["document"])
         text = engine.collection.document(info.id).text
     assert text[expansion["start"] : expansion["end"]] == expansion["expanded"]
@@ -123,7 +124,7 @@ def test_an_acronym_that_is_a_stop_word(papers, question):
     """Its long form adds words and replaces none."""
     who = "The World Health Organization (WHO) says that harbours are healthy."
     index = papers({"a.txt": who, "b.txt": "Ferries sail at noon."})
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         asked, other = read_query(question, engine.searcher).variants
         assert "world" not in asked.shares
         assert other.shares["world"] > 0.1
@@ -146,7 +147,7 @@ def test_many_segments_with_gaps_and_a_filter_answer_as_one(papers, tmp_path, wi
     whole = with_encoder("whole")
     build([tmp_path / "papers"], whole, Settings(passage_tokens=24), encoder=HashEncoder.make())
     some = Filters(document=("0*.txt", "copy.txt"))
-    with open_engine(index, small) as many, open_engine(whole, Settings(passage_tokens=24)) as one:
+    with Engine.open(index, small) as many, Engine.open(whole, Settings(passage_tokens=24)) as one:
         assert len(many.index.snapshot.manifest.segments) > 2
         assert many.collection.acronyms == one.collection.acronyms
         for filters in (None, some):
@@ -168,7 +169,7 @@ def test_many_segments_with_gaps_and_a_filter_answer_as_one(papers, tmp_path, wi
 def test_a_collection_of_nothing_but_acronyms(papers):
     words = ["".join(chr(65 + (i * j) % 26) for j in (1, 3, 7, 11, 5)) for i in range(1, 3000)]
     index = papers({"a.txt": " ".join(words), "b.txt": "\n".join(f"{word} ({word[::-1]})." for word in words)})
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         found = engine.ask(f"What is {words[5]}?")
     assert (found.expansions, len(found.passages)) == ([], 5)
 
@@ -181,7 +182,7 @@ def test_a_collection_in_french(papers):
             "c.txt": "Le pont est fermé en décembre pour travaux.",
         }
     )
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         first = engine.ask("Combien paient les navires ?").passages[0]
         assert first.citation.document == "a.txt"
         assert [mark.text for mark in first.highlights] == ["Les navires paient une redevance de dix écus."]
@@ -195,7 +196,7 @@ def cross_encoder(tmp_path_factory):
 
 def test_reranking(seeds_index, cross_encoder):
     settings = Settings(reranker=str(cross_encoder), rerank_depth=6, rerank_seconds=60)
-    with open_engine(seeds_index, settings) as engine:
+    with Engine.open(seeds_index, settings) as engine:
         found = engine.ask("what did HMICFRS recommend?", k=8)
         assert [passage.score for passage in found.passages] == sorted((p.score for p in found.passages), reverse=True)
         assert sum(passage.scores.reranked is not None for passage in found.passages) == 6
@@ -223,7 +224,7 @@ def test_the_same_question_again_is_not_encoded_again(seeds_index, engine, monke
             encoded.extend(texts)
             return engine.searcher.encoder.encode_queries(texts)
 
-    with open_engine(seeds_index, encoder=Counting()) as counted:
+    with Engine.open(seeds_index, encoder=Counting()) as counted:
         first, again = (counted.ask("Who brought the super-complaint?").passages for _ in range(2))
         assert first == again == engine.ask("Who brought the super-complaint?").passages
         assert encoded == ["Who brought the super-complaint?"]

@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 from support.calibrations import made
-from support.indexes import build, open_engine
+from support.indexes import build
 
+from rag_qa import Engine
 from rag_qa.answering.confidence import (
     CALIBRATION,
     bound_settings,
@@ -40,10 +41,10 @@ def test_what_ships_belongs_to_the_defaults(engine):
     ],
 )
 def test_a_calibration_for_something_else_is_ignored_with_a_sentence(index_copy, change, told):
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         fitting = made(encoder=engine.info.encoder.model)
     (index_copy / CALIBRATION).write_bytes(msgspec.json.encode(msgspec.structs.replace(fitting, **change)))
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         answer = engine.ask("what did HMICFRS recommend?")
         assert (answer.answered, answer.confidence) == (True, None)
         assert told in engine.calibration_problem
@@ -72,7 +73,7 @@ def test_a_damaged_calibration_is_ignored_with_a_sentence(index_copy, rag_qa_mai
 
 def test_a_folder_in_the_place_of_a_calibration(index_copy):
     (index_copy / CALIBRATION).mkdir()
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         assert "cannot be read" in engine.calibration_problem
 
 
@@ -125,7 +126,7 @@ def test_what_lies_beside_hidden_evidence_and_its_copies_are_hidden_too(tmp_path
     gold = GoldQuestion(
         "q", "What is the Northgate harbour fee?", answerable=True, evidence=(Evidence("a.txt", quote),)
     )
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         query = read_query(gold.question, engine.searcher)
         results = retrieve(query, None, 20, engine.searcher)
         (evidence,) = locate([gold], engine)["q"]
@@ -149,7 +150,7 @@ def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
     assert (code, err) == (0, "")
     assert "Fitted on 68 questions; answered from 0." in out
     assert f"Kept as {index_copy / CALIBRATION}" in out
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         calibration, problem = load_calibration(index_copy, engine.info.encoder.model, engine.settings)
         assert problem is None
         assert calibration.source == str(gold)

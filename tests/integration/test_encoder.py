@@ -261,3 +261,14 @@ def test_every_flipped_byte_of_the_exports_description_is_found(export):
     for place in range(len(data)):
         config.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         assert OnnxEncoder.damage(export) == ["encoder.json"]
+
+
+def test_an_encoder_in_use_is_taken_again_until_its_files_are_written_anew(export):
+    first = OnnxEncoder.open(export)
+    assert OnnxEncoder.open(export) is first
+    assert OnnxEncoder.open(export, threads=1) is not first
+    model = export / "model.onnx"
+    model.write_bytes(model.read_bytes())
+    second = OnnxEncoder.open(export)
+    assert second is not first
+    assert (second.encode_queries(TEXTS[:2]) == first.encode_queries(TEXTS[:2])).all()

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.indexes import open_engine
 from support.structures import built_lexical, built_vectors
 
-from rag_qa.engine import Engine
+from rag_qa import Engine
 from rag_qa.errors import QuestionError
 from rag_qa.filters import Filters
 from rag_qa.indexer.build import build
@@ -60,7 +59,7 @@ def harbours(seeds_index, tmp_path_factory) -> Engine:
     (folder / "index").mkdir()
     (folder / "index" / "encoder").symlink_to(seeds_index / "encoder")
     build([folder / "in"], folder / "index")
-    with open_engine(folder / "index", Settings(depth=3)) as engine:
+    with Engine.open(folder / "index", Settings(depth=3)) as engine:
         yield engine
 
 

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.indexes import build, copy_index, link_encoder, open_engine
+from support.indexes import build, copy_index, link_encoder
 
+from rag_qa import Engine
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, InputError
 from rag_qa.index import open_history, open_index
 from rag_qa.index.local.snapshot.commit import writing
@@ -60,7 +61,7 @@ def named(index, name) -> Path:
 
 
 def month(index) -> str:
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         return engine.ask(QUESTION).passages[0].text.split()[-1].rstrip(".")
 
 
@@ -254,7 +255,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
     (papers / "c.txt").unlink()
     settings = Settings(segment_passages=1, graph_passages=1)
     build([papers], index, settings)
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         right = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
         encoder = engine.searcher.encoder
     folder = current(index)
@@ -268,7 +269,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
             verified = open_history(index).verify(folder.name)
             assert str(path) in verified.damaged or (path.name == "manifest.json" and verified.problem), path
             try:
-                with open_engine(index, encoder=encoder) as engine:
+                with Engine.open(index, encoder=encoder) as engine:
                     found = [(p.text, p.citation) for p in engine.ask(QUESTION, k=20).passages]
                     assert all(each in right for each in found)
                     assert found == right or not checked_bytes
@@ -282,7 +283,7 @@ def test_every_flipped_byte_is_found_and_none_gives_a_wrong_citation(index, pape
 def test_zeroed_stretches_give_an_error_of_ours_or_what_is_right(index, monkeypatch, name):
     monkeypatch.setattr("rag_qa.index.local.snapshot.layout.CHECKED_BYTES", 0)
     (path,) = current(index).rglob(name)
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         right = [
             (info, engine.collection.document(info.id).text, engine.collection.passages(info.id))
             for info, _ in engine.collection.documents()

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.indexes import build, link_encoder, open_engine
+from support.indexes import build, link_encoder
 
+from rag_qa import Engine
 from rag_qa.errors import IndexMismatchError, InputError, SettingsError
 from rag_qa.evaluation.gold.gold_file import load_gold
 from rag_qa.index.records import FORMAT
@@ -28,12 +29,12 @@ def folder(tmp_path) -> Path:
 
 def contents(index):
     """What a snapshot says, whatever its files look like."""
-    engine = open_engine(index)
+    engine = Engine.open(index)
     return [(info, engine.collection.passages(info.id)) for info, _ in engine.collection.documents()]
 
 
 def rankings(index, questions):
-    engine = open_engine(index)
+    engine = Engine.open(index)
     return [
         [(p.citation.document, p.citation.start, p.score) for p in engine.ask(question, k=10).passages]
         for question in questions
@@ -60,7 +61,7 @@ def test_the_report_counts_every_file_once(folder, with_encoder):
         "ignored": [], "sidecars": [],
     }  # fmt: skip
     assert (report.passages.encoded, report.passages.cached) == (2, 1)
-    assert {info.path for info, _ in open_engine(index).collection.documents()} == {"a.txt", "d.txt", "renamed.txt"}
+    assert {info.path for info, _ in Engine.open(index).collection.documents()} == {"a.txt", "d.txt", "renamed.txt"}
 
 
 def test_unchanged_input_encodes_nothing_and_writes_nothing(folder, with_encoder, monkeypatch):
@@ -85,7 +86,7 @@ def test_indexing_again_repairs_a_damaged_snapshot(folder, with_encoder, name):
     assert first.rebuilt is None
     assert second.rebuilt == f"{path} is not what was written"
     assert build([folder], index).rebuilt is None
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         assert engine.ask("Who built the lighthouse?").passages[0].citation.document == "b.txt"
     (current,) = (index / "snapshots").glob((index / "current").read_text().strip())
     assert path.parent not in [current, *current.rglob("*")]
@@ -115,7 +116,7 @@ def test_names_that_are_not_utf8(folder, with_encoder, monkeypatch):
     monkeypatch.chdir(odd)
     index = with_encoder()
     build(["."], index)
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         answer = engine.ask("What was seen?")
         assert answer.passages[0].citation.document == "b\\xe8re.txt"
         assert engine.source_states(answer) == []
@@ -127,7 +128,7 @@ def test_two_builds_from_scratch_are_equal(root, seeds_index, with_encoder, monk
     again = with_encoder()
     report = build(["seeds"], again)
     assert report.passages.encoded == report.passages.total
-    assert open_engine(again).info.id == open_engine(seeds_index).info.id
+    assert Engine.open(again).info.id == Engine.open(seeds_index).info.id
     assert contents(again) == contents(seeds_index)
     assert rankings(again, questions) == rankings(seeds_index, questions)
 
@@ -186,7 +187,7 @@ def test_nothing_to_index_leaves_the_index_alone(folder, with_encoder, tmp_path)
     (empty / "a.bin").write_bytes(b"\0\1\2")
     with pytest.raises(InputError, match=r"a\.bin: binary data"):
         build([empty], index)
-    assert open_engine(index).info.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
 
 
 def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder, monkeypatch):
@@ -206,7 +207,7 @@ def test_a_stop_while_encoding_loses_no_index_and_no_vector(folder, with_encoder
     monkeypatch.setattr(ExportedEncoder, "encode_passages", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
-    assert open_engine(index).info.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
     monkeypatch.setattr(ExportedEncoder, "encode_passages", encode)
     assert build([folder], index).passages.encoded == 300 - calls[0]
 
@@ -222,7 +223,7 @@ def test_a_stop_while_writing_leaves_no_trace(folder, with_encoder, monkeypatch)
     monkeypatch.setattr("rag_qa.index.local.snapshot.transaction.publish", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
-    assert open_engine(index).info.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
     assert [path.name.split("-")[0] for path in (index / "snapshots").iterdir()] == [report.snapshot]
 
 
@@ -231,10 +232,10 @@ def test_settings_are_part_of_the_index(folder, with_encoder, monkeypatch):
     first = build([folder], index)
     second = build([folder], index, Settings(passage_tokens=20))
     assert second.snapshot != first.snapshot
-    open_engine(index)  # nothing was asked for
-    open_engine(index, load_settings({"passage_tokens": 20}))
+    Engine.open(index)  # nothing was asked for
+    Engine.open(index, load_settings({"passage_tokens": 20}))
     with pytest.raises(IndexMismatchError, match="built with passage_tokens 20, the settings say 180"):
-        open_engine(index, load_settings({"passage_tokens": 180}))
+        Engine.open(index, load_settings({"passage_tokens": 180}))
 
 
 def test_passages_longer_than_the_window_are_refused(folder, with_encoder):
@@ -245,7 +246,7 @@ def test_passages_longer_than_the_window_are_refused(folder, with_encoder):
 def test_sources_that_changed_are_told(folder, with_encoder):
     index = with_encoder()
     build([folder], index)
-    engine = open_engine(index)
+    engine = Engine.open(index)
     answer = engine.ask("When does the harbour open?", k=3)
     assert engine.source_states(answer) == []
     (folder / "a.txt").write_text("Changed.")
@@ -272,7 +273,7 @@ def test_saving_and_opening_changes_nothing(texts, question, seeds_index, tmp_pa
     moved = base / "moved"
     shutil.move(base / "index", moved)
     assert rankings(moved, [question]) == first
-    engine = open_engine(moved)
+    engine = Engine.open(moved)
     for info, passages in contents(moved):
         text = engine.collection.document(info.id).text
         assert text == texts[int(info.path.removesuffix(".txt"))]
@@ -433,7 +434,7 @@ def test_a_file_that_takes_the_name_of_a_record_later_is_refused(folder, with_en
     (folder / "feed.jsonl#1").write_text("Ships pay more.")
     with pytest.raises(InputError, match=r"both be called “feed\.jsonl#1”"):
         build([folder], index)
-    assert open_engine(index).info.id == report.snapshot
+    assert Engine.open(index).info.id == report.snapshot
 
 
 def test_ocr_without_tesseract_is_refused_at_once(folder, with_encoder, monkeypatch):

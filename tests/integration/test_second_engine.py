@@ -5,7 +5,6 @@ from contextlib import closing
 
 import pytest
 from msgspec import structs
-from support.indexes import open_engine
 from support.memory_index import MemoryEngine
 
 from rag_qa import Engine
@@ -30,7 +29,7 @@ def in_memory(seeds_index, tmp_path_factory):
 def test_the_engine_in_memory_answers_the_gold_as_the_local_one(root, seeds_index, in_memory, changes):
     lines = (root / "eval" / "gold.jsonl").read_text("utf-8").splitlines()
     questions = [json.loads(line)["question"] for line in lines]
-    with open_engine(seeds_index, Settings(exact_search=True, **changes)) as local:
+    with Engine.open(seeds_index, Settings(exact_search=True, **changes)) as local:
         memory = Engine(in_memory.open_index(lambda index: index), local.searcher.encoder, local.settings)
         for question in questions:
             found, expected = memory.ask(question, k=8), local.ask(question, k=8)

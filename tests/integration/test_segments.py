@@ -7,10 +7,11 @@ from functools import partial
 import msgspec
 import numpy as np
 import pytest
-from support.indexes import build, open_engine
+from support.indexes import build
 from support.structures import HashEncoder
 
 import rag_qa
+from rag_qa import Engine
 from rag_qa.errors import IndexDamagedError
 from rag_qa.index import open_index
 from rag_qa.index.local.segment.tombstones import Tombstones
@@ -48,7 +49,7 @@ def written(tmp_path, count):
 
 
 def contents(index):
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         return [
             (info, engine.collection.document(info.id).text, engine.collection.passages(info.id))
             for info, _ in engine.collection.documents()
@@ -57,7 +58,7 @@ def contents(index):
 
 def rankings(index):
     """What is found, place and marks, then the scores, which differ in the last digits."""
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         found = [engine.ask(question, k=8).passages for question in QUESTIONS]
     places = [
         [(p.citation.document, p.citation.start, [(mark.start, mark.end) for mark in p.highlights]) for p in passages]
@@ -108,7 +109,7 @@ def test_many_steps_end_where_one_does(seed, real, tmp_path, with_encoder, encod
         sorted(folder.iterdir())[chance.randrange(5, 9)].unlink()
         (folder / f"new {step}.txt").write_text(text(chance))
         report = build([folder], index, SMALL)
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         manifest = engine.index.snapshot.manifest
         assert len(manifest.segments) > 2
         assert sum(segment.passages for segment in manifest.segments) > manifest.counts.passages
@@ -148,7 +149,7 @@ def test_a_segment_with_many_tombstones_is_written_anew(tmp_path, with_encoder):
         if number % 2:
             (folder / f"{number:02}.txt").unlink()
     build([folder], index, SMALL)
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         gone = (
             sum(segment.passages for segment in engine.index.snapshot.manifest.segments) - engine.info.counts.passages
         )
@@ -166,11 +167,11 @@ def test_a_collection_with_graphs_answers_as_without(tmp_path, with_encoder):
     folder = written(tmp_path, 60)
     index = with_encoder()
     build([folder], index, Settings(passage_tokens=24, graph_passages=50))
-    with open_engine(index) as engine:
+    with Engine.open(index) as engine:
         (segment,) = engine.index.snapshot.manifest.segments
         assert segment.graph is not None
         assert segment.graph.recall >= 0.98
-    with open_engine(index) as by_graph, open_engine(index, Settings(exact_search=True)) as exact:
+    with Engine.open(index) as by_graph, Engine.open(index, Settings(exact_search=True)) as exact:
         for question in QUESTIONS:
             found, wanted = by_graph.ask(question), exact.ask(question)
             assert [p.citation for p in found.passages] == [p.citation for p in wanted.passages]
@@ -180,7 +181,7 @@ def test_a_manifest_that_names_a_missing_segment(index_copy):
     current = index_copy / "snapshots" / (index_copy / "current").read_text().strip()
     (current / "segments" / "000001").rename(current / "elsewhere")
     with pytest.raises(IndexDamagedError, match=r"segments/000001/\S+ is missing or truncated: go back"):
-        open_engine(index_copy)
+        Engine.open(index_copy)
 
 
 def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
@@ -191,9 +192,9 @@ def test_rows_that_do_not_fit_are_damage(index_copy, monkeypatch):
     for wrong in (rows[::-1] * 0, rows + 1):
         np.save(path, wrong)
         with pytest.raises(IndexDamagedError, match="do not make up its passages"):
-            open_engine(index_copy)
+            Engine.open(index_copy)
     np.save(path, rows[::-1])  # every passage is there, but under the row of another
-    with open_engine(index_copy) as engine:
+    with Engine.open(index_copy) as engine:
         for info, _ in engine.collection.documents():
             with pytest.raises(IndexDamagedError):
                 engine.collection.passages(info.id)

@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from support.indexes import open_engine
 
+from rag_qa import Engine
 from rag_qa.errors import (
     IndexDamagedError,
     IndexMismatchError,
@@ -29,14 +29,14 @@ def quotes(answer):
 
 def test_no_index(tmp_path):
     with pytest.raises(IndexMissingError, match="build it with `rag-qa index"):
-        open_engine(tmp_path)
+        Engine.open(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "nowhere", "../../etc", "0123456789abcdef-01234567"])
 def test_current_that_names_no_snapshot(index_copy, text):
     (index_copy / "current").write_text(text)
     with pytest.raises(IndexDamagedError):
-        open_engine(index_copy)
+        Engine.open(index_copy)
 
 
 def test_every_truncated_file_is_found_and_named(index_copy):
@@ -45,16 +45,16 @@ def test_every_truncated_file_is_found_and_named(index_copy):
         data = path.read_bytes()
         path.write_bytes(data[: len(data) // 2])
         with pytest.raises(IndexDamagedError, match=path.name):
-            open_engine(index_copy)
+            Engine.open(index_copy)
         path.write_bytes(data)
-    open_engine(index_copy).close()
+    Engine.open(index_copy).close()
 
 
 def test_another_format_version(index_copy):
     path = snapshot_folder(index_copy) / "manifest.json"
     path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     with pytest.raises(IndexMismatchError, match="format 99"):
-        open_engine(index_copy)
+        Engine.open(index_copy)
 
 
 def test_flipped_bytes_never_give_a_wrong_quote(index_copy, engine):
@@ -67,7 +67,7 @@ def test_flipped_bytes_never_give_a_wrong_quote(index_copy, engine):
         place = chance.randrange(len(data))
         path.write_bytes(data[:place] + bytes([data[place] ^ (1 << chance.randrange(8))]) + data[place + 1 :])
         try:
-            with open_engine(index_copy) as damaged:
+            with Engine.open(index_copy) as damaged:
                 assert quotes(damaged.ask(QUESTION)) == right
         except SnapshotError:
             refused += 1
@@ -86,7 +86,7 @@ def test_flipped_bytes_in_the_search_structures_never_crash_or_misquote(index_co
         place = chance.randrange(len(data))
         path.write_bytes(data[:place] + bytes([data[place] ^ (1 << chance.randrange(8))]) + data[place + 1 :])
         try:
-            with open_engine(index_copy) as damaged:
+            with Engine.open(index_copy) as damaged:
                 for text, citation in quotes(damaged.ask(QUESTION)):
                     source = (root / "seeds" / citation.document).read_bytes().decode()
                     assert source[citation.start : citation.end] == text
@@ -100,7 +100,7 @@ def test_damaged_text_that_is_no_utf8_is_an_error_of_ours(index_copy):
     data = path.read_bytes()
     path.write_bytes(data.replace(b"all-MiniLM", b"all\xffMiniLM"))
     with pytest.raises(IndexDamagedError, match=r"manifest\.json is damaged"):
-        open_engine(index_copy)
+        Engine.open(index_copy)
 
 
 def test_a_changed_row_is_refused(index_copy):

@@ -3,8 +3,9 @@ import io
 import msgspec
 import pytest
 from rich.console import Console
-from support.indexes import build, open_engine
+from support.indexes import build
 
+from rag_qa import Engine
 from rag_qa.cli.terminal import show_answer, show_index_report
 
 
@@ -22,7 +23,7 @@ def test_escape_sequences_in_documents_and_names_do_not_reach_the_terminal(with_
     (tmp_path / "papers" / "b\x1b[2J.txt").write_bytes(b"\0")
     (tmp_path / "papers" / "c\nfailed    d\u202e.txt").write_text("Ships pay.")
     report = build([tmp_path / "papers"], with_encoder())
-    with open_engine(tmp_path / "fresh") as engine:
+    with Engine.open(tmp_path / "fresh") as engine:
         out = shown(show_answer, engine.ask("When does the harbour open?"))
     out += shown(show_index_report, report, listed=True)
     assert "in March" in out

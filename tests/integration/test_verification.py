@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.files import pdf
-from support.indexes import open_engine
 
+from rag_qa import Engine
 from rag_qa.answering.verification import decode_answer, verify_sources
 from rag_qa.errors import InputError
 from rag_qa.indexer.build import build
@@ -49,7 +49,7 @@ def asked(seeds_index, tmp_path_factory):
     (base / "index").mkdir()
     (base / "index" / "encoder").symlink_to(seeds_index / "encoder")
     build([folder], base / "index")
-    with open_engine(base / "index") as engine:
+    with Engine.open(base / "index") as engine:
         answer = engine.ask("what is known of the harbour?", k=20)
         assert {passage.citation.document.partition("#")[0] for passage in answer.passages} == {
             *TEXTS,

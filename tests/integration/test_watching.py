@@ -2,8 +2,8 @@ import threading
 from queue import SimpleQueue
 
 import pytest
-from support.indexes import open_engine
 
+from rag_qa import Engine
 from rag_qa.errors import InputError
 from rag_qa.indexer.watch import watch
 from rag_qa.settings import Settings
@@ -35,7 +35,7 @@ class Watched:
         return outcome
 
     def texts(self):
-        with open_engine(self.index) as engine:
+        with Engine.open(self.index) as engine:
             return sorted(engine.collection.document(info.id).text for info, _ in engine.collection.documents())
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
@@ -81,15 +82,22 @@ class OnnxEncoder:
 
     @classmethod
     def open(cls, folder: Path, threads: int = THREADS) -> "OnnxEncoder":
-        """Loads an export; errors as `check`, and the same if it does not load.
+        """Loads an export, or takes the encoder of the same files that is still in use, as by an older snapshot.
+
+        Errors as `check`, and the same if it does not load.
 
         Args:
             folder: of the export.
             threads: that share the work of one batch; passages are best encoded by one thread each.
         """
         config = cls.check(folder)
+        files = [(folder / name).stat() for name in (MODEL, TOKENIZER, CONFIG)]
+        key = (threads, *((file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+        if (opened := _OPENED.get(key)) is not None:
+            return opened
         try:
-            return cls(folder, config, threads)
+            opened = _OPENED[key] = cls(folder, config, threads)
+            return opened
         except Exception as error:  # onnxruntime and tokenizers raise types of their own, or Exception itself
             raise IndexDamagedError(
                 f"The encoder in {folder} cannot be loaded ({type(error).__name__})", ADVICE
@@ -156,6 +164,10 @@ class OnnxEncoder:
         if not np.isfinite(vectors).all():
             raise IndexDamagedError(f"The encoder {self._folder / MODEL} gives what is no number", ADVICE)
         return vectors
+
+
+_OPENED: WeakValueDictionary[tuple[object, ...], OnnxEncoder] = WeakValueDictionary()
+"""Encoders in use, by their threads and files: an engine of a new snapshot mostly has the encoder of the last one."""
 
 
 def batches_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
