@@ -36,14 +36,17 @@ test-contract: .venv/ready ## check the HTTP interface against its description
 
 # Chromium is Debian's; axe-core is for these tests only.
 AXE := axe-core-4.14.1
-setup-browser: .venv/ready build/$(AXE) ## install Chromium (as root, on Debian), playwright and axe-core
+setup-browser: .venv/browser build/$(AXE) ## install Chromium (as root, on Debian), playwright and axe-core
 	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -y -qq chromium > /dev/null)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
 
 test-browser: .venv/ready ## run the tests in Chromium, after make setup-browser
 	@command -v chromium > /dev/null && test -d build/$(AXE) || \
 		(echo "test-browser needs Chromium and axe-core: run \`make setup-browser\` as root on Debian, or install them." && exit 1)
 	$(BIN)/pytest tests/browser
+
+.venv/browser: .venv/ready
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt playwright
+	@touch $@
 
 build/$(AXE):
 	@mkdir -p $@ && cd build && npm pack --silent $(subst core-,core@,$(AXE)) > /dev/null && \
