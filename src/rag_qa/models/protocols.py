@@ -15,11 +15,9 @@ class QueryEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""
-        ...
 
     def is_word(self, text: str) -> bool:
         """Tells whether it has a token of its own for a text, as for common words."""
-        ...
 
 
 class PassageEncoder(Protocol):
@@ -28,11 +26,9 @@ class PassageEncoder(Protocol):
     @property
     def digest(self) -> str:
         """Digest that identifies the vectors it makes."""
-        ...
 
     def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""
-        ...
 
 
 class Reranker(Protocol):
@@ -40,4 +36,3 @@ class Reranker(Protocol):
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """Scores how well each text answers the question, in 0..1."""
-        ...

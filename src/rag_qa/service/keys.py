@@ -21,6 +21,7 @@ from msgspec import Struct, structs
 
 from rag_qa.errors import InputError, KeysError, NotFoundError
 from rag_qa.files import write_atomically
+from rag_qa.schemas import json_decoder
 
 __all__ = ["NO_KEY", "Caller", "Key", "Keys", "Scope", "create_key", "read_keys", "revoke_key"]
 
@@ -52,7 +53,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[Key, ...]
 
 
-_FILES = msgspec.json.Decoder(_File)
+_FILES = json_decoder(_File)
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from rag_qa.answering.verification import Verification
 from rag_qa.engine import Engine
 from rag_qa.errors import InputError
+from rag_qa.schemas import json_decoder
 from rag_qa.service.ask import ask_observed
 from rag_qa.service.live import LiveEngine
 from rag_qa.service.wire import (
@@ -228,5 +229,5 @@ TOOLS = {
 }
 
 _DECODERS: dict[type[Struct], msgspec.json.Decoder[Any]] = {
-    tool.takes: msgspec.json.Decoder(tool.takes) for tool in TOOLS.values()
+    tool.takes: json_decoder(tool.takes) for tool in TOOLS.values()
 }

@@ -44,12 +44,10 @@ class Deleted(Protocol):
     @property
     def passages(self) -> int:
         """Number of deleted passages."""
-        ...
 
     @property
     def frequencies(self) -> Mapping[str, int]:
         """Number of deleted passages that hold each stem."""
-        ...
 
 
 class InvertedIndexWriter:

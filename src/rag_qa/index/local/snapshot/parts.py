@@ -18,6 +18,7 @@ from rag_qa.text.acronyms.lexicon import Acronym
 __all__ = ["open_inverted", "read_acronyms", "read_rows", "read_tombstones"]
 
 _ACRONYMS = msgpack_decoder(tuple[Acronym, ...])
+_TOMBSTONES = msgpack_decoder(dict[str, Tombstones])
 
 
 def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:
@@ -25,7 +26,7 @@ def read_tombstones(snapshot: Snapshot) -> dict[str, Tombstones]:
     if not snapshot.tombstones.is_file():
         return {}
     try:
-        return msgspec.msgpack.decode(snapshot.tombstones.read_bytes(), type=dict[str, Tombstones])
+        return _TOMBSTONES.decode(snapshot.tombstones.read_bytes())
     except msgspec.DecodeError:
         raise IndexDamagedError(f"{snapshot.tombstones} cannot be read") from None
 
