@@ -10,7 +10,7 @@ from msgspec import structs
 from rag_qa.errors import InputError, SettingsError, SnapshotError
 from rag_qa.files import shown_path
 from rag_qa.index import Progress, open_history, open_writer
-from rag_qa.indexer.pipeline import Outcome, run
+from rag_qa.indexer.pipeline import Outcome, foresee, run
 from rag_qa.indexer.plan import plan_documents, plan_files
 from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts, changed_paths
 from rag_qa.ingest.sources import IGNORE_FILE, Sources, check_paths, find_sources
@@ -72,7 +72,7 @@ def build(
     with open_writer(index, settings, progress, wait=wait, dry_run=dry_run) as writer:
         sources = find_sources(places, settings.max_file_mb, leave_out=index)
         plan = plan_files(sources, writer.previous, settings, encoder, progress)
-        outcome = run(plan, writer, settings, encoder, progress, dry_run=dry_run)
+        outcome = (foresee if dry_run else run)(plan, writer, settings, encoder, progress)
         if outcome.snapshot is None:
             reasons = "; ".join(f"{file.path}: {file.reason}" for file in outcome.files[:3]) or "there are no files"
             if others := len(outcome.files[3:]):

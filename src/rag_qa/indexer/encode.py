@@ -82,12 +82,11 @@ class CachedEncoder:
             [len(passage.sentences) for passage in passages],
         )
 
-    def foresee(self, passages: Sequence[Passage]) -> tuple[()]:
-        """Counts for how many passages something would have to be encoded; returns nothing, and writes nothing."""
+    def count(self, passages: Sequence[Passage]) -> None:
+        """Counts as touched the passages of which something would have to be encoded; writes nothing."""
         if self._cache is None and VectorCache.exists(self._folder):
             self._cache = VectorCache(self._folder, self._encoder.digest)
         self.touched += _count_touched(passages, self._look_up(passages).missing)
-        return ()
 
     def keep(self) -> None:
         """Commits every vector made so far to the cache.
