@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rag_qa.errors import InputError
 from rag_qa.files import file_sha256, named_path
+from rag_qa.schemas import json_decoder
 from rag_qa.settings import Settings
 from rag_qa.text.quotes import nearest
 from rag_qa.text.structure import Outline, line_of, page_of
@@ -27,6 +28,7 @@ __all__ = [
     "verify_sources",
 ]
 
+_ANSWERS = json_decoder(Answer)
 State = Literal["holds", "changed", "gone", "forged", "unreadable"]
 
 
@@ -92,7 +94,7 @@ def decode_answer(data: bytes) -> Answer:
         InputError: it is none.
     """
     try:
-        return msgspec.json.decode(data, type=Answer)
+        return _ANSWERS.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"This is no answer of `rag-qa ask --json` ({error}): give its output as it was.") from None
 

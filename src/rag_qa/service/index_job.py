@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from rag_qa.indexer.report import IndexReport
+from rag_qa.schemas import json_decoder
 from rag_qa.settings import Settings
 
 __all__ = ["Event", "Order"]
@@ -35,6 +36,9 @@ class Order(Struct, frozen=True):
     paths: tuple[str, ...]
     index: str
     settings: Settings
+
+
+_ORDERS = json_decoder(Order)
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,7 +98,7 @@ def main() -> None:
             results.write(msgspec.json.encode(event) + b"\n")
             results.flush()
 
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    order = _ORDERS.decode(sys.stdin.buffer.readline())
     threading.Thread(target=_stop_with_input, daemon=True).start()
     with suppress(KeyboardInterrupt):
         send(run(order, send))

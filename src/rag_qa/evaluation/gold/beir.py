@@ -5,23 +5,24 @@ import hashlib
 from codecs import BOM_UTF8
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
 from rag_qa.errors import GoldError
+from rag_qa.schemas import json_decoder
 from rag_qa.types import Document, document_id
 
 __all__ = ["Collection", "load_collection"]
-
-Line = TypeVar("Line")
 
 
 class _Text(Struct, frozen=True):
     id: str = field(name="_id")
     text: str
     title: str = ""
+
+
+_TEXTS = json_decoder(_Text)
 
 
 class Collection(Struct, frozen=True):
@@ -41,14 +42,14 @@ def load_collection(folder: Path) -> Collection:
     """
     documents = []
     seen: set[str] = set()
-    for line, record in _lines(folder / "corpus.jsonl", _Text):
+    for line, record in _lines(folder / "corpus.jsonl"):
         if record.id in seen:
             raise GoldError(f"Line {line} of {folder / 'corpus.jsonl'} repeats the id “{record.id}”: ids must differ.")
         seen.add(record.id)
         if text := record.text if record.text.strip() else record.title:
             documents.append(_document(folder, line, record, text))
     queries: dict[str, str] = {}
-    for line, record in _lines(folder / "queries.jsonl", _Text):
+    for line, record in _lines(folder / "queries.jsonl"):
         if record.id in queries:
             raise GoldError(f"Line {line} of {folder / 'queries.jsonl'} repeats the id “{record.id}”: ids must differ.")
         queries[record.id] = record.text
@@ -72,8 +73,7 @@ def _document(folder: Path, line: int, record: _Text, text: str) -> Document:
     )
 
 
-def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
-    decoder = msgspec.json.Decoder(kind)
+def _lines(path: Path) -> Iterator[tuple[int, _Text]]:
     number = 0
     try:
         with path.open("rb") as file:
@@ -81,7 +81,7 @@ def _lines(path: Path, kind: type[Line]) -> Iterator[tuple[int, Line]]:
                 if number == 1:
                     line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901
                 if line.strip():
-                    yield number, decoder.decode(line)
+                    yield number, _TEXTS.decode(line)
     except OSError as error:
         raise GoldError(f"“{path}” cannot be read ({error.strerror}): a BEIR collection has that file.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from rag_qa.ingest.parsers.dispatch import ParsedFile, parse_file
 from rag_qa.ingest.sources import SourceFile
+from rag_qa.schemas import msgpack_decoder
 from rag_qa.settings import IndexSettings
 
 __all__ = ["Request", "receive", "request_of", "send", "serve"]
@@ -43,6 +44,9 @@ class Request(Struct, frozen=True):
         """The file that is meant."""
         sidecar = Path(os.fsdecode(self.sidecar)) if self.sidecar is not None else None
         return SourceFile(Path(os.fsdecode(self.location)), self.path, self.source, sidecar)
+
+
+_REQUESTS = msgpack_decoder(Request)
 
 
 def request_of(file: SourceFile, settings: IndexSettings) -> Request:
@@ -78,7 +82,7 @@ def serve(read: Callable[[SourceFile, IndexSettings], ParsedFile]) -> None:
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     send(results, None)  # ready
     while True:
-        request = msgspec.msgpack.decode(requests.get(), type=Request)
+        request = _REQUESTS.decode(requests.get())
         try:
             send(results, read(request.file, request.settings))
         except Exception as error:  # whatever it is, it costs one file
