@@ -59,6 +59,7 @@ class Engine:
         self.collection = CollectionView(index)
         """The documents of the snapshot."""
         self._scoring = Scoring(self.calibration, scorer(self.settings.highlights), index.info.id)
+        self._closes_index = True
 
     @classmethod
     def open(
@@ -91,11 +92,13 @@ class Engine:
         return open_index(index, opened)
 
     def with_settings(self, **changes: Any) -> "Engine":  # noqa: ANN401
-        """The same snapshot asked with other settings; it is open as long as this engine is, and closed with it."""
+        """The same snapshot asked with other settings, as long as this engine is open; closing it closes nothing."""
         settings = structs.replace(self.settings, **changes)
         same = settings.reranker == self.settings.reranker
         reranker = self.searcher.reranker if same else _reranker(settings)
-        return Engine(self.index, self.searcher.encoder, settings, reranker)
+        other = Engine(self.index, self.searcher.encoder, settings, reranker)
+        other._closes_index = False
+        return other
 
     @property
     def info(self) -> "SnapshotInfo":
@@ -160,7 +163,8 @@ class Engine:
 
     def close(self) -> None:
         """Closes the files; nothing can be asked afterwards."""
-        self.index.close()
+        if self._closes_index:
+            self.index.close()
 
     def __enter__(self) -> Self:
         return self

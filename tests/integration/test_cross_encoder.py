@@ -65,14 +65,14 @@ def test_scores_are_those_of_the_model_itself(folder):
 def test_an_activation_that_was_saved_with_the_model_is_not_used(folder, copied):
     change(copied / "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
     reranker = CrossEncoderReranker.from_name(str(copied))
-    assert type(reranker.model.activation_fn).__name__ == "Identity"
+    assert type(reranker.load().activation_fn).__name__ == "Identity"
     scores = reranker.scores(QUESTION, TEXTS)
     assert scores == pytest.approx(CrossEncoderReranker.from_name(str(folder)).scores(QUESTION, TEXTS), abs=1e-6)
 
 
 def test_a_model_that_sentence_transformers_saved(folder, tmp_path):
     original = CrossEncoderReranker.from_name(str(folder))
-    original.model.save(str(tmp_path / "saved"))
+    original.load().save(str(tmp_path / "saved"))
     assert (tmp_path / "saved" / "modules.json").is_file()
     saved = CrossEncoderReranker.from_name(str(tmp_path / "saved"))
     assert saved.name == "saved"

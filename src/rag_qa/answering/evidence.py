@@ -22,7 +22,6 @@ __all__ = ["Evidence", "SentenceEvidence", "weigh"]
 class SentenceEvidence(Struct, frozen=True):
     """The sentences of a passage, by the variant of the query that the passage has its score by."""
 
-    texts: list[str]
     shared: list[float]
     """Shares of the variant's terms that stand in each sentence."""
     similarity: list[float]
@@ -73,7 +72,6 @@ def _sentences(
     texts = result.passage.sentence_texts
     terms = [set(analyze(text)) for text in texts]
     return SentenceEvidence(
-        texts=texts,
         shared=[sum(share for term, share in variant.shares.items() if term in held) for held in terms],
         similarity=similarity.tolist(),
         holds=[holds_answer(wanted, text, variant.text) for text in texts],

@@ -13,6 +13,7 @@ from msgspec import Struct
 from rag_qa.errors import RerankerError
 from rag_qa.files import folder_digest
 from rag_qa.models.hub import OTHER_FORMATS, downloaded_folder
+from rag_qa.schemas import json_decoder
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -23,6 +24,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "p
 CLASSIFIER = "ForSequenceClassification"
 UNSAID_LABELS = 2  # what transformers assumes where a configuration names no labels
 ADVICE = "give a cross-encoder with one label"
+_OBJECTS = json_decoder(dict[str, Any])
 
 
 class CrossEncoderReranker:
@@ -31,6 +33,7 @@ class CrossEncoderReranker:
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
+        self._model: CrossEncoder | None = None
         self._lock = Lock()  # a tokenizer cannot be used by two threads at once
 
     @classmethod
@@ -50,46 +53,27 @@ class CrossEncoderReranker:
 
     @classmethod
     def open(cls, name: str) -> "CrossEncoderReranker":
-        """Finds and loads it; errors as `from_name` and `model`."""
+        """Finds and loads it; errors as `from_name` and `load`."""
         found = cls.from_name(name)
         found.load()
         return found
 
-    def load(self) -> None:
-        """Loads the model, which a first question would wait for; errors as `model`."""
-        self.model  # noqa: B018 - loaded when it is first used
+    def load(self) -> "CrossEncoder":
+        """Loads the model, which a first question would wait for, unless that was done; returns it.
+
+        It is on an accelerator if torch sees one.
+
+        Raises:
+            RerankerError: its files are damaged, or are not all of it.
+        """
+        if self._model is None:
+            self._model = _load(self.folder)
+        return self._model
 
     @cached_property
     def digest(self) -> str:
         """Digest of all its files, which identifies the scores of this reranker."""
         return folder_digest(self.folder, OTHER_FORMATS)
-
-    @cached_property
-    def model(self) -> "CrossEncoder":
-        """The model, on an accelerator if torch sees one.
-
-        Raises:
-            RerankerError: its files are damaged, or are not all of it.
-        """
-        from sentence_transformers import CrossEncoder
-        from transformers import AutoModelForSequenceClassification
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()  # type: ignore[no-untyped-call]
-        folder = str(self.folder)
-        try:
-            _, loading = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True
-            )
-            model: CrossEncoder = CrossEncoder(folder, local_files_only=True)
-        except Exception as error:  # safetensors raises an Exception of its own
-            raise RerankerError(
-                f"The reranker in {folder} cannot be loaded ({type(error).__name__}): repair it or give another."
-            ) from error
-        if missing := sorted(loading["missing_keys"]):  # CrossEncoder would score with random weights in their place
-            raise RerankerError(f"The reranker in {folder} lacks weights ({', '.join(missing)}): {ADVICE}.")
-        model.eval()
-        return model
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
         """Scores how well each text answers the question, in 0..1: the sigmoid of the model's logit.
@@ -101,7 +85,7 @@ class CrossEncoderReranker:
 
         try:
             with self._lock:
-                scores = self.model.predict(
+                scores = self.load().predict(
                     [(question, text) for text in texts], activation_fn=Sigmoid(), show_progress_bar=False
                 )
         except RuntimeError as error:  # torch knows no other
@@ -111,6 +95,27 @@ class CrossEncoderReranker:
         if not np.isfinite(scores).all():
             raise RerankerError(f"The reranker in {self.folder} gives what is no number: {ADVICE}.")
         return [float(score) for score in scores]
+
+
+def _load(folder: Path) -> "CrossEncoder":
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        _, loading = AutoModelForSequenceClassification.from_pretrained(
+            str(folder), local_files_only=True, output_loading_info=True
+        )
+        model: CrossEncoder = CrossEncoder(str(folder), local_files_only=True)
+    except Exception as error:  # safetensors raises an Exception of its own
+        raise RerankerError(
+            f"The reranker in {folder} cannot be loaded ({type(error).__name__}): repair it or give another."
+        ) from error
+    if missing := sorted(loading["missing_keys"]):  # CrossEncoder would score with random weights in their place
+        raise RerankerError(f"The reranker in {folder} lacks weights ({', '.join(missing)}): {ADVICE}.")
+    model.eval()
+    return model
 
 
 class _Config(Struct, frozen=True):
@@ -143,7 +148,7 @@ def _check(folder: Path) -> None:
 def _config(path: Path) -> _Config | None:
     """The configuration in a file; None if there is no file, or it is empty."""
     try:
-        values = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.is_file() else {}
+        values = _OBJECTS.decode(path.read_bytes()) if path.is_file() else {}
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise RerankerError(f"{path} is no JSON object: repair the reranker's folder or give another.") from None
     try:

@@ -145,7 +145,7 @@ def _export(encoder: SentenceEncoder, folder: Path, texts: Sequence[str]) -> Non
     )
     exported = OnnxEncoder(folder, config)
     compared = texts[:: max(1, len(texts) // CHECKED_PASSAGES)][:CHECKED_PASSAGES]  # long ones and short ones
-    passages = (exported.encode_passages(compared) * encoder.original_passages(compared)).sum(axis=1)
+    passages = (exported.encode_passages(compared) * encoder.encode_passages(compared)).sum(axis=1)
     questions = (
         np.concatenate([exported.encode_queries([text]) for text in compared]) * encoder.encode_queries(compared)
     ).sum(axis=1)

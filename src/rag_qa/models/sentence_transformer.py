@@ -131,14 +131,12 @@ class SentenceEncoder:
         disable_progress_bar()  # type: ignore[no-untyped-call]
         return SentenceTransformer(str(self.folder), local_files_only=True).eval()
 
-    def original_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
+    def encode_passages(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension), by the model itself, which exports are compared with."""
         vectors = self.model.encode_document(
             list(texts), batch_size=BATCH_SIZE, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
-
-    encode_passages = original_passages
 
     def encode_queries(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Unit vectors of shape (len(texts), dimension)."""

@@ -1,6 +1,7 @@
 """A query to ranked results: search, fusion, and deduplication, deeper where a search found too little."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct, structs
@@ -12,6 +13,9 @@ from rag_qa.retrieval.fusion import Hit, fuse, order
 from rag_qa.retrieval.query import Query
 from rag_qa.retrieval.searcher import Searcher
 from rag_qa.types import DocumentInfo, Passage
+
+if TYPE_CHECKING:
+    from rag_qa.index.protocol import SearchIndex
 
 __all__ = ["Ranking", "Result", "Results", "retrieve", "search"]
 
@@ -104,44 +108,52 @@ def retrieve(
     settings = searcher.settings
     count = max(count, settings.rerank_depth if searcher.reranker else 0)
     depth = max(count, settings.depth)
-    known: dict[int, tuple[DocumentInfo, Passage]] = {}
-
-    def read(hits: Iterable[Hit]) -> list[Result]:
-        wanted = list(hits)
-        if missing := [hit.row for hit in wanted if hit.row not in known]:
-            known.update(zip(missing, searcher.index.passages(missing), strict=True))
-        return [Result(hit, *known[hit.row]) for hit in wanted]
-
+    passages = _PassageReader(searcher.index)
     dense_ms = bm25_ms = 0.0
     duplicates = 0
     while True:
         ranking = search(query, depth, filters, searcher, without)
         dense_ms, bm25_ms = dense_ms + ranking.dense_ms, bm25_ms + ranking.bm25_ms
+        passages.prefetch(ranking.hits[:count])  # nearly all of them are shown
         if settings.collapse_duplicates:
-            results = _deduplicated(ranking.hits, count, searcher, read)
+            results = _deduplicated(ranking.hits, count, searcher, passages)
         else:
-            results = read(ranking.hits[:count])
+            results = passages.results(ranking.hits[:count])
         before, duplicates = duplicates, sum(len(result.duplicates) for result in results)
         if (len(results) >= count and duplicates == before) or len(ranking.hits) < depth:
             return Results(tuple(results), tuple(results), dense_ms, bm25_ms)
         depth *= DEEPER
 
 
-def _deduplicated(
-    hits: Sequence[Hit], count: int, searcher: Searcher, read: Callable[[Iterable[Hit]], list[Result]]
-) -> list[Result]:
+class _PassageReader:
+    """Reads passages from an index, each of them once."""
+
+    def __init__(self, index: "SearchIndex") -> None:
+        self._index = index
+        self._known: dict[int, tuple[DocumentInfo, Passage]] = {}
+
+    def prefetch(self, hits: Iterable[Hit]) -> None:
+        """Reads the passages of hits in one call, those that are not known."""
+        if missing := [hit.row for hit in hits if hit.row not in self._known]:
+            self._known.update(zip(missing, self._index.passages(missing), strict=True))
+
+    def results(self, hits: Sequence[Hit]) -> list[Result]:
+        """Hits with their passages."""
+        self.prefetch(hits)
+        return [Result(hit, *self._known[hit.row]) for hit in hits]
+
+
+def _deduplicated(hits: Sequence[Hit], count: int, searcher: Searcher, passages: _PassageReader) -> list[Result]:
     """The first `count` results that say different things, each with its duplicates."""
-    read(hits[:count])  # at once, for nearly all of them are shown
     groups = group_duplicates(
         searcher.index.signatures([hit.row for hit in hits]),
-        lambda positions: [result.passage.text for result in read(hits[position] for position in positions)],
+        lambda positions: [result.passage.text for result in passages.results([hits[each] for each in positions])],
         count,
     )
-    best = read(hits[first] for first, *_ in groups)
-    return [
-        structs.replace(
-            result,
-            duplicates=tuple((other.document, other.passage) for other in read(hits[place] for place in others)),
-        )
-        for result, (_, *others) in zip(best, groups, strict=True)
-    ]
+    return [_with_duplicates(passages.results([hits[each] for each in group])) for group in groups]
+
+
+def _with_duplicates(group: Sequence[Result]) -> Result:
+    """The first of some results that say the same, with the others as its duplicates."""
+    best, *others = group
+    return structs.replace(best, duplicates=tuple((other.document, other.passage) for other in others))
