@@ -153,7 +153,9 @@ def test_calibrating_and_asking_with_it(index_copy, root, rag_qa_main):
     with Engine.open(index_copy) as engine:
         calibration, problem = load_calibration(index_copy, engine.info.encoder.model, engine.settings)
         assert problem is None
-        assert calibration.source == str(gold)
+        shipped, _ = load_calibration(None, engine.info.encoder.model, engine.settings)
+        assert shipped is not None
+        assert calibration == calibrate(str(gold), load_gold(gold), engine, shipped, silent).calibration
         answer = engine.ask("Who brought the super-complaint?")
         assert answer.answered == (answer.confidence >= calibration.threshold)
         _, shown, _ = rag_qa_main("ask", "Who brought the super-complaint?", "--index", index_copy)

@@ -226,7 +226,7 @@ def _calibrate(collections: "Sequence[Path]", gold: Path | None, settings: "Sett
     with progress_bar() as progress:
         for subject in _subjects(collections, gold or (None if collections else GOLD), settings, progress):
             engine = subject.engine
-            known, _ = load_calibration(None, engine.info.encoder.digest, engine.settings)
+            known, _ = load_calibration(None, engine.info.encoder.model, engine.settings)
             found = calibrate(subject.name, subject.gold, engine, known, progress)
             made.append((subject.name, found, save_calibration(engine.index.folder, found.calibration)))
     if as_json:
