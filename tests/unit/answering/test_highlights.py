@@ -27,7 +27,7 @@ def marks(*rows, scoring=PLAIN):
 def test_features_by_hand():
     asked = "When is the harbour closed?"  # months are dates
     holds = [holds_answer(answer_type(asked), sentence, asked) for sentence in (FIRST, SECOND, THIRD)]
-    found = features(SentenceEvidence([FIRST, SECOND, THIRD], [0.2, 0.0, 0.8], [0.4, -0.1, 0.8], holds))
+    found = features(SentenceEvidence([0.2, 0.0, 0.8], [0.4, -0.1, 0.8], holds))
     assert found.tolist() == [[0.25, 0.5, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     found = features(
         SentenceEvidence(
