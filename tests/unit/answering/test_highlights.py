@@ -31,7 +31,6 @@ def test_features_by_hand():
     assert found.tolist() == [[0.25, 0.5, 1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
     found = features(
         SentenceEvidence(
-            [FIRST, SECOND],
             [0.0, 0.0],
             [-0.3, -0.2],
             [holds_answer(answer_type("Is it closed?"), each, "Is it closed?") for each in (FIRST, SECOND)],
