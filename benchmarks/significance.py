@@ -91,7 +91,7 @@ def others_covered(questions: int, simulations: int, random: np.random.Generator
     for _ in range(simulations):
         drawn = random.integers(0, POPULATION, questions)
         abstention = judge_abstention("", confidence[drawn], [True] * questions, right[drawn])
-        p95 = estimate(lambda values: float(np.percentile(values, 95)), latency[drawn])
+        p95 = estimate(lambda values: np.percentile(values, 95, axis=-1), latency[drawn])
         for name, each in (abstention.metrics | {"latency_p95": p95}).items():
             found[name] += each.low <= truth[name] <= each.high
     return {name: count / simulations for name, count in found.items()}

@@ -36,28 +36,31 @@ def aggregate(values: Sequence[float]) -> Aggregate:
     return Aggregate(mean, *interval)
 
 
-def estimate(statistic: "Callable[..., float]", *columns: "ArrayLike", biased: bool = False) -> Aggregate | None:
+def estimate(
+    statistic: "Callable[..., NDArray[np.float64]]", *columns: "ArrayLike", biased: bool = False
+) -> Aggregate | None:
     """Returns a figure that is no mean, with its percentile bootstrap interval; None where it is not defined.
 
     Args:
-        statistic: computes the figure from the columns; NaN where it is not defined.
+        statistic: computes figures of shape (...) from arrays of shape (..., questions); NaN where one is not defined.
         columns: arrays of equal length, one value per question; a resample draws the same questions in all of them.
         biased: whether the figure rises as questions become fewer; the interval is then the reverse percentile
             interval, which may lie below the figure (Efron and Tibshirani 1993, section 13.4).
     """
     arrays = [np.asarray(column) for column in columns]
-    value = statistic(*arrays)
+    value = float(statistic(*arrays))
     if not np.isfinite(value):
         return None
     random = np.random.default_rng(0)
-    values: list[float] = []
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, len(arrays[0]), len(arrays[0]))
+    questions = len(arrays[0])
+    values: list[NDArray[np.float64]] = []
+    for _ in range(RESAMPLES // AT_ONCE):
+        rows = random.integers(0, questions, (AT_ONCE, questions))
         values.append(statistic(*(array[rows] for array in arrays)))
-    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(np.concatenate(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     if biased:
         low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
-    return Aggregate(float(value), float(low), float(high))
+    return Aggregate(value, float(low), float(high))
 
 
 def paired_difference(base: Sequence[float], other: Sequence[float]) -> Difference:

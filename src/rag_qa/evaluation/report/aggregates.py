@@ -90,8 +90,8 @@ def _latency(questions: Sequence[QuestionResult]) -> dict[str, Aggregate]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _percentile(share: int, values: "NDArray[np.float64]") -> float:
-    return float(np.percentile(values, share))
+def _percentile(share: int, values: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    return np.percentile(values, share, axis=-1)
 
 
 def _documents_digest(engine: Engine) -> str:

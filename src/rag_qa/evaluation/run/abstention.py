@@ -1,6 +1,6 @@
 """Abstention: measures how well confidence predicts whether the passages answer the question."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +33,8 @@ def judge_abstention(
     found = {
         "auroc": estimate(_auroc, sure, correct),
         "accuracy": aggregate((flags == correct).astype(float).tolist()),
-        "ece": estimate(_calibration_error, sure, correct, biased=True),
-        "aurc": estimate(_area, sure, correct),
+        "ece": estimate(_of_each(_calibration_error), sure, correct, biased=True),
+        "aurc": estimate(_of_each(_area), sure, correct),
     }
     coverage, risk = _risk_coverage(sure, correct)
     return Abstention(
@@ -44,20 +44,31 @@ def judge_abstention(
     )
 
 
-def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
-    """Returns the chance that a right answer has more confidence than a wrong one; ties count half (Mann, Whitney)."""
-    positive = int(right.sum())
-    negative = len(right) - positive
-    if not positive or not negative:
-        return float("nan")
-    ranks = stats.rankdata(confidence)
-    return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
+def _of_each(figure: "Callable[..., float]") -> "Callable[..., NDArray[np.float64]]":
+    """Lets a figure of arrays of n questions be computed for each row of arrays of shape (..., n)."""
+    return np.vectorize(figure, otypes=[float], signature="(n),(n)->()")
+
+
+def _auroc(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> "NDArray[np.float64]":
+    """Returns the chance that a right answer has more confidence than a wrong one; ties count half (Mann, Whitney).
+
+    Both arrays are of shape (..., questions); NaN where all answers are right, or all wrong.
+    """
+    positive = right.sum(axis=-1)
+    pairs = positive * (right.shape[-1] - positive)
+    ranks = np.where(right, stats.rankdata(confidence, axis=-1), 0.0).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        chance: NDArray[np.float64] = (ranks - positive * (positive + 1) / 2) / pairs
+    return chance
 
 
 def _calibration_error(confidence: "NDArray[np.float64]", right: "NDArray[np.bool_]") -> float:
     """Returns the expected calibration error over ten bins of equal width (Naeini, Cooper and Hauskrecht 2015)."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(float(np.sum(confidence[bins == each]) - np.sum(right[bins == each]))) for each in range(BINS)]
+    by_bin = np.argsort(bins, kind="stable")
+    ends = np.cumsum(np.bincount(bins, minlength=BINS))[:-1]
+    confidences, rights = np.split(confidence[by_bin], ends), np.split(right[by_bin], ends)
+    gaps = [abs(float(sure.sum() - correct.sum())) for sure, correct in zip(confidences, rights, strict=True)]
     return sum(gaps) / len(confidence)
 
 
