@@ -1,6 +1,6 @@
 """Measures the pages in Chromium: their weight, the time to paint an answer, the time to open a long document.
 
-    make test-browser    # installs what this needs
+    make setup-browser    # installs what this needs
     python benchmarks/browsing.py FOLDER [--index INDEX] [--rounds 5] [--json FILE]
 
 FOLDER holds a document of 20 MB and its index, which are made once. The time to paint ends when the largest part of the

@@ -114,7 +114,7 @@ def _json(value: object) -> str:
 
 
 def _anchor(name: str) -> str:
-    """As Git hosts make anchors of headings."""
+    """Returns the anchor that Git hosts make of a heading."""
     kept = "".join(letter for letter in name.lower() if letter.isalnum() or letter in " -_")
     return kept.replace(" ", "-")
 

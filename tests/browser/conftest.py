@@ -58,7 +58,7 @@ def opened(chromium, url):
 
 @pytest.fixture(scope="session")
 def axe():
-    """The checks of axe-core, which `make test-browser` gets from the npm registry."""
+    """The checks of axe-core, which `make setup-browser` gets from the npm registry."""
     (newest,) = (ROOT / "build").glob("axe-core-*/axe.min.js")
     return newest.read_text("utf-8")
 

@@ -18,7 +18,7 @@ __all__ = ["FORMS", "Form", "Reference", "text_fragment", "web_address"]
 FRAGMENT_WORDS = 5
 """Words of the beginning, and of the end, that a text fragment names of a longer quote."""
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|&~$]|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d{3})[.)]|(?<=^\d{4})[.)])")
-"""What Markdown could take for its own, in a line without the white space before it."""
+"""Matches what Markdown could take for its own, in a line without the white space before it."""
 LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\textbraceleft{}",

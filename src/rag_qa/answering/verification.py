@@ -217,7 +217,7 @@ def _compare(
 
 
 def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bool) -> str | None:
-    """Why a citation does not describe its quote, or None."""
+    """The reason why a citation does not describe its quote, or None."""
     citation = passage.citation
     if not 0 <= citation.start < citation.end <= len(document.text):
         return f"it has no characters {citation.start} to {citation.end}"

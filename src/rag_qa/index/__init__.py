@@ -1,4 +1,4 @@
-"""Where passages are kept and searched: one protocol, and a folder for each engine.
+"""The room where passages are kept and searched: one protocol, and a folder for each engine.
 
 A location is a folder of this machine; another kind of location will name another engine.
 """

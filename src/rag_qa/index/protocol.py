@@ -146,7 +146,7 @@ class IndexWriter(Protocol):
 
     @property
     def rebuilt(self) -> str | None:
-        """Why an index that is there cannot be built on; None where it can, or where there is none."""
+        """The reason why an index that is there cannot be built on; None where it can, or where there is none."""
 
     @property
     def folder(self) -> Path:

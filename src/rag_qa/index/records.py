@@ -122,7 +122,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     bytes: int | None = None
     """Size of all its files, those that it shares with other snapshots among them."""
     problem: str | None = None
-    """Why it cannot be read."""
+    """The reason why it cannot be read."""
 
 
 class SegmentDetails(Struct, frozen=True, kw_only=True):
@@ -159,7 +159,7 @@ class Verified(Struct, frozen=True, kw_only=True):
     strangers: list[str] = []
     """Paths of files that do not belong to it; they do no harm."""
     problem: str | None = None
-    """Why it could not be checked: another version wrote it."""
+    """The reason why it could not be checked: another version wrote it."""
 
     @property
     def whole(self) -> bool:

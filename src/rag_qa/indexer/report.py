@@ -45,7 +45,7 @@ class IndexReport(Struct, frozen=True, kw_only=True):
     tokens: int
     seconds: float
     rebuilt: str | None
-    """Why all was read anew, although there was an index."""
+    """The reason why all was read anew, although there was an index."""
     paths: dict[str, list[str]]
     """The files behind `files`, by the same names."""
 

@@ -91,7 +91,7 @@ def described(sidecar: Path) -> Path | None:
 
 
 def refused(status: os.stat_result, max_file_mb: int) -> str | None:
-    """Why something of this kind and size is not opened, or None; a pipe or device would block or never end."""
+    """The reason not to open something of this kind and size, or None; a pipe or device would block or never end."""
     if stat.S_ISDIR(status.st_mode):
         return "a symbolic link to a folder: index that folder itself"
     if not stat.S_ISREG(status.st_mode):
@@ -177,7 +177,7 @@ class _Root:
         return False
 
     def _refused(self, location: Path) -> str | None:
-        """Why this is no file to open, or None."""
+        """The reason why this is no file to open, or None."""
         try:
             status = location.stat()
             resolved = location.resolve() if location.is_symlink() and location != self.path else None

@@ -1,4 +1,4 @@
-"""Hits that say the same as a better one become its duplicates."""
+"""Deduplication: hits that say the same as a better one become its duplicates."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING

@@ -46,7 +46,7 @@ class Job(Struct, frozen=True, kw_only=True):
     """Progress of the stage."""
     report: IndexReport | None = None
     problem: str | None = None
-    """Why it failed; the snapshot that answered then still does."""
+    """The reason why it failed; the snapshot that answered then still does."""
 
 
 class Jobs:

@@ -202,7 +202,7 @@ NO_KEY = "A key is needed: send it as “Authorization: Bearer KEY”, or sign i
 
 
 class Caller(Struct, frozen=True):
-    """Who sent a request."""
+    """The sender of a request."""
 
     key: Key | None = None
     free: bool = False
@@ -210,7 +210,7 @@ class Caller(Struct, frozen=True):
     signed_in: bool = False
     """Whether the key came by the cookie of the page."""
     problem: str = NO_KEY
-    """Why there is no key."""
+    """The reason why there is no key."""
 
     def may(self, scope: Scope) -> bool:
         """Tells whether the caller may do what a scope stands for."""

@@ -74,7 +74,7 @@ class LiveEngine:
         self._lock = Lock()
         self._lent = _Lent(load())
         self._refused = ""
-        """Why the snapshot that is current was not taken the last time, so that this is logged once."""
+        """The reason why the current snapshot was not taken the last time, so that this is logged once."""
         self._not_before = 0.0
         self._looking = Lock()
 

@@ -230,7 +230,7 @@ class SnapshotView(Struct, frozen=True, kw_only=True):
     calibration: CalibrationView | None
     """The calibration of confidence; null where there is none."""
     calibration_problem: str | None
-    """Why there is no confidence."""
+    """The reason why there is no confidence."""
 
     @classmethod
     def from_engine(cls, engine: Engine) -> "SnapshotView":

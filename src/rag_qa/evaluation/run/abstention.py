@@ -45,7 +45,7 @@ def judge_abstention(
 
 
 def _of_each(figure: "Callable[..., float]") -> "Callable[..., NDArray[np.float64]]":
-    """Lets a figure of arrays of n questions be computed for each row of arrays of shape (..., n)."""
+    """Returns a function that computes a figure of n questions for each row of arrays of shape (..., n)."""
     return np.vectorize(figure, otypes=[float], signature="(n),(n)->()")
 
 

@@ -1,4 +1,4 @@
-"""Whether Tesseract, which reads images, is there."""
+"""Checks that Tesseract, which reads images, is there."""
 
 import shutil
 import subprocess

@@ -123,7 +123,7 @@ class _Worker:
         self._deadline: float | None = None
         """Time at which the present work has to be done; None where there is none."""
         self._verdict: str | None = None
-        """Why the process was ended in the middle of a file."""
+        """The reason why the process was ended in the middle of a file."""
         self._ended = False
 
     def read(self, file: SourceFile, settings: IndexSettings) -> ParsedFile:

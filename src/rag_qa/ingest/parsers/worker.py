@@ -96,7 +96,7 @@ def _listen(requests: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _die_with_parent(parent: int) -> None:
-    """On Linux the kernel also ends a worker that hangs in native code, where no thread of it could run."""
+    """Lets the Linux kernel end a worker with its parent, even one that hangs in native code."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was too late

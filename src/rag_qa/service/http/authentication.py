@@ -1,4 +1,4 @@
-"""Who asks: someone with an API key, someone signed in on the page with one, or, on loopback, anyone on this machine.
+"""The senders of requests: with an API key, signed in on the page with one, or, on loopback, anyone on this machine.
 
 A handler names the scope that it needs in its `opt`: `ask` where it says nothing, so that none is open by mistake.
 """
@@ -39,7 +39,7 @@ def keys_needed(settings: Settings) -> bool:
 
 
 def why_keys(settings: Settings) -> str | None:
-    """Why a key is asked for, as the beginning of a sentence; None where none is needed."""
+    """The reason why a key is asked for, as the beginning of a sentence; None where none is needed."""
     if settings.require_keys:
         return "Keys are required"
     if settings.trusted_proxies:

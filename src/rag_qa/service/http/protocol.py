@@ -46,7 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """Whether the response is complete, although the client still sends."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Somebody has come; where too many are here already, they are sent away."""
+        """Counts a client that has come; where too many are here already, it is sent away."""
         if len(self.connections) >= self.most:
             cast("Transport", transport).abort()
             return
@@ -79,17 +79,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Called when the head of a request is whole."""
+        """Takes note that the head of a request is whole."""
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Called when a request is whole."""
+        """Takes note that a request is whole."""
         self._head = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Called when a request is answered; a body that is still on the way is read no further."""
+        """Takes note that a request is answered; a body that is still on the way is read no further."""
         super().on_response_complete()
         unread = self.cycle.response_complete and self.cycle.more_body
         if unread and not self.transport.is_closing():

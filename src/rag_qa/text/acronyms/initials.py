@@ -1,4 +1,4 @@
-"""Whether words spell an acronym: each gives its first letter, and one from within only where an element begins."""
+"""The test whether words spell an acronym: each gives a letter, one from within only where an element begins."""
 
 import re
 from collections.abc import Sequence

@@ -204,7 +204,7 @@ class LocalHistory:
 
 
 def _problem(folder: Path) -> str:
-    """Why a snapshot cannot be read."""
+    """The reason why a snapshot cannot be read."""
     try:
         read_manifest(folder)
     except IndexMismatchError as error:
