@@ -41,7 +41,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "words": [(InvertedIndexWriter, "add")],
     "terms": [(TermWriter, "add")],
     "sealing, with the graph": [(SegmentWriter, "seal")],
-    "publishing": [(transaction, "publish")],
+    "committing": [(transaction, "commit_snapshot")],
 }
 
 

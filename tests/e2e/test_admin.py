@@ -250,7 +250,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(index, papers):
 
 
 def test_no_rollback_while_a_job_runs(client, papers):
-    """The job would publish over it."""
+    """The job would commit over it."""
     (papers / "second.txt").write_text("The ferry leaves at noon.")
     job = client.post("/admin/index").json()["id"]
     response = client.post("/admin/snapshots/rollback", json={})

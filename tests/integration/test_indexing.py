@@ -220,7 +220,7 @@ def test_a_stop_while_writing_leaves_no_trace(folder, with_encoder, monkeypatch)
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rag_qa.index.local.snapshot.transaction.publish", stopped)
+    monkeypatch.setattr("rag_qa.index.local.snapshot.transaction.commit_snapshot", stopped)
     with pytest.raises(KeyboardInterrupt):
         build([folder], index)
     assert Engine.open(index).info.id == report.snapshot

@@ -23,7 +23,7 @@ def write_lexical(folder, texts, segment):
     for text in texts:
         writer.add(text)
     writer.seal()
-    return writer.words
+    return writer.terms
 
 
 def built_vectors(folder, vectors, graph_passages=10**9, questions=None) -> VectorIndex:

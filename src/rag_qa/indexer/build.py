@@ -58,11 +58,13 @@ def build(
     """
     started = time.perf_counter()
     index, settings, progress = Path(index), settings or Settings(), progress or _silent
-    places = [Path(path) for path in paths]
-    check_paths(places)  # before a folder for the index is made
-    for place in places:
-        if place.resolve().is_relative_to(index.resolve()):
-            raise InputError(f"“{shown_path(place)}” is, or lies in, the index itself: give another folder as --index.")
+    folders = [Path(path) for path in paths]
+    check_paths(folders)  # before a folder for the index is made
+    for folder in folders:
+        if folder.resolve().is_relative_to(index.resolve()):
+            raise InputError(
+                f"“{shown_path(folder)}” is, or lies in, the index itself: give another folder as --index."
+            )
     encoder = encoder or find_encoder(index, settings)
     if settings.precision not in {"auto", encoder.precision}:
         raise SettingsError(
@@ -70,7 +72,7 @@ def build(
         )
     settings = structs.replace(settings, precision=encoder.precision)
     with open_writer(index, settings, progress, wait=wait, dry_run=dry_run) as writer:
-        sources = find_sources(places, settings.max_file_mb, leave_out=index)
+        sources = find_sources(folders, settings.max_file_mb, leave_out=index)
         plan = plan_files(sources, writer.previous, settings, encoder, progress)
         outcome = (foresee if dry_run else run)(plan, writer, settings, encoder, progress)
         if outcome.snapshot is None:

@@ -17,7 +17,7 @@ __all__ = ["combined", "rerank", "score_in_time"]
 
 BATCH = 4  # passages scored between two looks at the clock
 RERANKED_WEIGHT = 0.9
-SCORE_DIGITS = 7  # one more than fused scores have, whose order a tenth of them then keeps
+RERANKED_DIGITS = 7  # one more than fused scores have, whose order a tenth of them then keeps
 
 
 def rerank(query: Query, results: Results, searcher: Searcher) -> Results:
@@ -81,4 +81,4 @@ def combined(fused: float, reranked: float | None) -> float:
     A passage that the reranker did not reach counts as if it had scored 0: it keeps its place among those, and comes
     after all that were reached.
     """
-    return round((1 - RERANKED_WEIGHT) * fused + RERANKED_WEIGHT * (reranked or 0.0), SCORE_DIGITS)
+    return round((1 - RERANKED_WEIGHT) * fused + RERANKED_WEIGHT * (reranked or 0.0), RERANKED_DIGITS)

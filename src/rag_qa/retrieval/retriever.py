@@ -44,8 +44,8 @@ class Result(Struct, frozen=True):
     @property
     def spans(self) -> list[tuple[str, int, int]]:
         """Path, start and end of every place where it stands."""
-        places = [(self.document, self.passage), *self.duplicates]
-        return [(document.path, passage.start, passage.end) for document, passage in places]
+        everywhere = [(self.document, self.passage), *self.duplicates]
+        return [(document.path, passage.start, passage.end) for document, passage in everywhere]
 
 
 class Results(Struct, frozen=True):

@@ -177,7 +177,7 @@ def examples(
         features = weigh(query, results, 0, engine.index).features
         if features is not None:
             best = [span for result in results.fused[:DEFAULT_K] for span in result.spans]
-            right = any(span.overlaps(*place) for span in evidence for place in best)
+            right = any(span.overlaps(*other) for span in evidence for other in best)
             found.append(
                 Example(question.id, features, right and question.answerable, question.answerable and not hide)
             )
@@ -265,19 +265,19 @@ def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[
 def _rows_of(evidence: Sequence[Span], results: Results, engine: Engine) -> list[int]:
     """Rows of the passages that hold evidence, of their neighbours, and of results that say the same."""
     duplicates = [
-        Span(*place)
+        Span(*other)
         for result in results.fused
-        if any(span.overlaps(*place) for place in result.spans for span in evidence)
-        for place in result.spans
+        if any(span.overlaps(*other) for other in result.spans for span in evidence)
+        for other in result.spans
     ]
     hidden = [*evidence, *duplicates]
     rows: set[int] = set()
     for path in {span.path for span in hidden}:
         identity = document_id(path)
         own = engine.collection.rows(identity)
-        for place, passage in enumerate(engine.collection.passages(identity)):
+        for number, passage in enumerate(engine.collection.passages(identity)):
             if any(span.overlaps(path, passage.start, passage.end) for span in hidden):
-                rows.update(own[max(0, place - 1) : place + 2])
+                rows.update(own[max(0, number - 1) : number + 2])
     return sorted(rows)
 
 

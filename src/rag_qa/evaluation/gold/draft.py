@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 
 from rag_qa.errors import GoldError, InputError
-from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, places_of, read_gold
+from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, read_gold, starts_of
 from rag_qa.files import write_atomically
 from rag_qa.retrieval.query import check_question
 from rag_qa.settings import Settings
@@ -161,13 +161,13 @@ def place_quote(quoted: Quoted, index: "SearchIndex") -> Evidence:
         raise GoldError("A quote needs a letter or a digit.")
     pattern = re.compile(r"\s+".join(map(re.escape, words)))
     text = document.text
-    places = list(pattern.finditer(text))
-    inside = [each for each in places if quoted.start <= each.start() and each.end() <= quoted.end]
-    if not places or (len(places) > 1 and not inside):
-        what = "does not stand in" if not places else f"stands {len(places)} times, and not in the passage, in"
+    matches = list(pattern.finditer(text))
+    inside = [each for each in matches if quoted.start <= each.start() and each.end() <= quoted.end]
+    if not matches or (len(matches) > 1 and not inside):
+        what = "does not stand in" if not matches else f"stands {len(matches)} times, and not in the passage, in"
         raise GoldError(f"The quote {what} {quoted.document}: “{' '.join(words)[:80]}”; copy it from the passage.")
-    found = (inside or places)[0]
-    again = len(places_of(found.group(), text)) > 1
+    found = (inside or matches)[0]
+    again = len(starts_of(found.group(), text)) > 1
     return Evidence(quoted.document, found.group(), found.start() if again else None)
 
 

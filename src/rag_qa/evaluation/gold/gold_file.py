@@ -22,12 +22,12 @@ __all__ = [
     "check_gold",
     "load_gold",
     "locate",
-    "places_of",
     "read_gold",
+    "starts_of",
 ]
 
 SHOWN = 80  # characters of a quote in a message
-PLACES_SHOWN = 5
+STARTS_SHOWN = 5
 
 Offset = Annotated[int, Meta(ge=0)]
 
@@ -103,10 +103,10 @@ def locate(questions: Sequence[GoldQuestion], engine: "Engine") -> dict[str, lis
     for question in questions:
         spans[question.id] = []
         for item in question.evidence:
-            place = _place(question.id, item, texts.get(item.document))
-            if isinstance(place, str):
-                raise GoldError(place)
-            spans[question.id].append(place)
+            span = _find_span(question.id, item, texts.get(item.document))
+            if isinstance(span, str):
+                raise GoldError(span)
+            spans[question.id].append(span)
     return spans
 
 
@@ -132,22 +132,22 @@ def check_gold(path: Path, engine: "Engine") -> tuple[int, list[GoldProblem]]:
             problems.append(GoldProblem(number, each.id, f"Question {each.id} cannot be asked: {error}"))
         for item in each.evidence:
             text = texts.get(item.document)
-            place = _place(each.id, item, text)
-            if isinstance(place, str):
+            span = _find_span(each.id, item, text)
+            if isinstance(span, str):
                 nearest = _nearest(item.quote, text) if text and item.quote and item.quote not in text else ""
-                problems.append(GoldProblem(number, each.id, place, nearest))
+                problems.append(GoldProblem(number, each.id, span, nearest))
     if problem := _unusable(path, questions):
         problems.append(GoldProblem(0, "", problem))
     return count, problems
 
 
-def places_of(quote: str, text: str) -> list[int]:
+def starts_of(quote: str, text: str) -> list[int]:
     """Returns all offsets at which a quote occurs in a text."""
-    places, start = list[int](), text.find(quote) if quote else -1
+    starts, start = list[int](), text.find(quote) if quote else -1
     while start >= 0:
-        places.append(start)
+        starts.append(start)
         start = text.find(quote, start + 1)
-    return places
+    return starts
 
 
 class _Texts:
@@ -211,7 +211,7 @@ def _unusable(path: Path, questions: Sequence[GoldQuestion]) -> str:
     return ""
 
 
-def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
+def _find_span(question_id: str, item: Evidence, text: str | None) -> Span | str:
     """Returns the span of a quote, or a message about its problem."""
     quote = f"“{item.quote[:SHOWN]}{'…' if len(item.quote) > SHOWN else ''}”"
     if text is None:
@@ -219,19 +219,19 @@ def _place(question_id: str, item: Evidence, text: str | None) -> Span | str:
             f"Question {question_id} cites “{item.document}”, which is not in the index: "
             "index the documents that the gold file is about."
         )
-    places = places_of(item.quote, text) if item.start is None else [item.start]
+    starts = starts_of(item.quote, text) if item.start is None else [item.start]
     problem = ""
-    if not places or not item.quote.strip() or text[places[0] : places[0] + len(item.quote)] != item.quote:
+    if not starts or not item.quote.strip() or text[starts[0] : starts[0] + len(item.quote)] != item.quote:
         at = "" if item.start is None else f" at {item.start}"
         problem = f"does not stand in {item.document}{at}: {quote}"
-    elif item.end not in {None, places[0] + len(item.quote)}:
+    elif item.end not in {None, starts[0] + len(item.quote)}:
         problem = f"has {len(item.quote)} characters, not as start and end say"
-    elif len(places) > 1:
-        shown = ", ".join(map(str, places[:PLACES_SHOWN])) + (", …" if len(places) > PLACES_SHOWN else "")
+    elif len(starts) > 1:
+        shown = ", ".join(map(str, starts[:STARTS_SHOWN])) + (", …" if len(starts) > STARTS_SHOWN else "")
         problem = f"stands more than once in {item.document} (at {shown}), so it needs a start: {quote}"
     if problem:
         return f"A quote of question {question_id} {problem}."
-    return Span(item.document, places[0], places[0] + len(item.quote), item.quote)
+    return Span(item.document, starts[0], starts[0] + len(item.quote), item.quote)
 
 
 def _nearest(quote: str, text: str) -> str:

@@ -10,7 +10,7 @@ from rag_qa.evaluation.gold.beir import Collection
 from rag_qa.evaluation.gold.gold_file import GoldQuestion, locate
 from rag_qa.evaluation.names import CUTOFFS
 from rag_qa.evaluation.results import Evaluation, QuestionResult, Retrieved, Span
-from rag_qa.evaluation.run.judge import copies_of, item_of, judge, relevant_passages, text_measures
+from rag_qa.evaluation.run.judge import duplicates_of, item_of, judge, relevant_passages, text_measures
 from rag_qa.evaluation.run.measures import ranking_measures
 from rag_qa.evaluation.run.spans import TokenGrid
 from rag_qa.retrieval.query import check_question, read_query
@@ -88,7 +88,7 @@ def evaluate_gold(
         deep = _ask(engine, question.question, depth)
         runs[question.id] = [(item_of(passage, evidence), passage.score) for passage in deep.passages]
         if question.answerable:
-            for copy in copies_of(deep.passages, evidence) & qrels[question.id].keys():
+            for copy in duplicates_of(deep.passages, evidence) & qrels[question.id].keys():
                 del qrels[question.id][copy]
         found[question.id] = [judge(passage, evidence) for passage in deep.passages[:SHOWN]]
     progress("judging", len(questions), len(questions))

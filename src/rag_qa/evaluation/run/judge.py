@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from rag_qa.engine import Engine
 from rag_qa.evaluation.names import SPAN_DEPTH
 from rag_qa.evaluation.results import Retrieved, Span
-from rag_qa.evaluation.run.spans import Place, TokenGrid, span_scores
+from rag_qa.evaluation.run.spans import RawSpan, TokenGrid, span_scores
 from rag_qa.types import RankedPassage
 
-__all__ = ["copies_of", "item_of", "judge", "relevant_passages", "text_measures"]
+__all__ = ["duplicates_of", "item_of", "judge", "relevant_passages", "text_measures"]
 
 MARKED_PASSAGES = 3  # passages whose highlights are judged
 
@@ -16,13 +16,13 @@ MARKED_PASSAGES = 3  # passages whose highlights are judged
 def relevant_passages(spans: Mapping[str, Sequence[Span]], engine: Engine) -> dict[str, dict[str, int]]:
     """Returns the qrels: by question, every passage of the index that overlaps an evidence quote, with grade 1."""
     wanted = {span.path for found in spans.values() for span in found}
-    passages: dict[str, list[Place]] = {
+    passages: dict[str, list[RawSpan]] = {
         info.path: [(info.path, passage.start, passage.end) for passage in engine.collection.passages(info.id)]
         for info, _ in engine.collection.documents()
         if info.path in wanted
     }
     return {
-        question: {_key(*place): 1 for span in found for place in passages.get(span.path, ()) if span.overlaps(*place)}
+        question: {_key(*other): 1 for span in found for other in passages.get(span.path, ()) if span.overlaps(*other)}
         for question, found in spans.items()
     }
 
@@ -37,7 +37,7 @@ def judge(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
         start=citation.start,
         end=citation.end,
         score=passage.score,
-        relevant=any(span.overlaps(*place) for span in spans for place in _places(passage)),
+        relevant=any(span.overlaps(*other) for span in spans for other in _spans_of(passage)),
         text=passage.text,
         highlights=marks,
         marked=any(span.overlaps(citation.document, *mark) for span in spans for mark in marks),
@@ -46,17 +46,17 @@ def judge(passage: RankedPassage, spans: Sequence[Span]) -> Retrieved:
 
 
 def item_of(passage: RankedPassage, spans: Sequence[Span]) -> str:
-    """Returns the id of a passage in the run: the first of its places that is relevant, otherwise its first place."""
-    places = _places(passage)
-    return _key(*next((place for place in places if any(span.overlaps(*place) for span in spans)), places[0]))
+    """Returns the id of a passage in the run: that of its first relevant span, otherwise of its first one."""
+    own = _spans_of(passage)
+    return _key(*next((each for each in own if any(span.overlaps(*each) for span in spans)), own[0]))
 
 
-def copies_of(passages: Sequence[RankedPassage], spans: Sequence[Span]) -> set[str]:
-    """Returns the ids of the places of shown passages other than `item_of`.
+def duplicates_of(passages: Sequence[RankedPassage], spans: Sequence[Span]) -> set[str]:
+    """Returns the ids of the spans of shown passages other than `item_of`.
 
     They are duplicates: the passage counts once, and recall does not miss them.
     """
-    return {_key(*place) for passage in passages for place in _places(passage)} - {
+    return {_key(*span) for passage in passages for span in _spans_of(passage)} - {
         item_of(passage, spans) for passage in passages
     }
 
@@ -74,17 +74,17 @@ def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: Tok
     first, best = found[:MARKED_PASSAGES], found[:SPAN_DEPTH]
     evidence = [(span.path, span.start, span.end) for span in spans]
     returned = [(item.document, item.start, item.end) for item in best]
-    marked = [place for item in best for place in _marks(item)]
+    marked = [span for item in best for span in _marks(item)]
     measures = {
         "highlight@1": float(any(item.marked for item in first[:1])),
         "highlight@3": float(any(item.marked for item in first)),
         "quote_marked@3": float(any(_holds(item, span) for item in first for span in spans)),
         "marked_share": sum(item.marked_share or 0.0 for item in first) / len(first) if first else 1.0,
     }
-    for prefix, places in {"": returned, "marked_": marked}.items():
+    for prefix, shown in {"": returned, "marked_": marked}.items():
         for unit, scores in {
-            "char": span_scores(evidence, places),
-            "token": span_scores(map(tokens.place, evidence), [tokens.place(place) for place in places]),
+            "char": span_scores(evidence, shown),
+            "token": span_scores(map(tokens.span, evidence), [tokens.span(span) for span in shown]),
         }.items():
             measures |= {
                 f"{prefix}{unit}_recall@{SPAN_DEPTH}": scores.recall,
@@ -94,11 +94,11 @@ def text_measures(found: Sequence[Retrieved], spans: Sequence[Span], tokens: Tok
     return measures
 
 
-def _places(passage: RankedPassage) -> list[Place]:
-    return [(place.document, place.start, place.end) for place in (passage.citation, *passage.also_in)]
+def _spans_of(passage: RankedPassage) -> list[RawSpan]:
+    return [(each.document, each.start, each.end) for each in (passage.citation, *passage.also_in)]
 
 
-def _marks(item: Retrieved) -> Iterable[Place]:
+def _marks(item: Retrieved) -> Iterable[RawSpan]:
     return ((item.document, start, end) for start, end in item.highlights)
 
 

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from rag_qa.text.tokens import token_starts
 
-__all__ = ["Place", "SpanScores", "TokenGrid", "span_scores"]
+__all__ = ["RawSpan", "SpanScores", "TokenGrid", "span_scores"]
 
-Place = tuple[str, int, int]
+RawSpan = tuple[str, int, int]
 """Path of a document, start and end (exclusive), in characters or tokens."""
 Range = tuple[int, int]
 DOCUMENTS_HELD = 64
@@ -31,12 +31,12 @@ class SpanScores(Struct, frozen=True):
     """Intersection over union: the evidence retrieved, over all retrieved text and the evidence missed."""
 
 
-def span_scores(evidence: Iterable[Place], found: Sequence[Place]) -> SpanScores:
+def span_scores(evidence: Iterable[RawSpan], found: Sequence[RawSpan]) -> SpanScores:
     """Computes the span measures of a question; they are zero where nothing was retrieved.
 
     Args:
-        evidence: places of the evidence; a part that two of them share counts once.
-        found: places that were retrieved.
+        evidence: spans of the evidence; a part that two of them share counts once.
+        found: spans that were retrieved.
     """
     wanted, returned = _by_document(evidence), _by_document(found)
     wanted_length = sum(map(_length, wanted.values()))
@@ -48,24 +48,24 @@ def span_scores(evidence: Iterable[Place], found: Sequence[Place]) -> SpanScores
 
 
 class TokenGrid:
-    """Converter of places from characters to tokens (cl100k_base) of the whole document."""
+    """Converter of spans from characters to tokens (cl100k_base) of the whole document."""
 
     def __init__(self, text_of: Callable[[str], str]) -> None:
         """Takes a function that returns the text of a document by its path."""
         self._starts = lru_cache(DOCUMENTS_HELD)(lambda document: np.array(token_starts(text_of(document)), np.int32))
 
-    def place(self, place: Place) -> Place:
-        """Returns the range of tokens that share a character with the place."""
-        document, start, end = place
+    def span(self, span: RawSpan) -> RawSpan:
+        """Returns the range of tokens that share a character with the span."""
+        document, start, end = span
         starts = self._starts(document)
         holding = starts[np.searchsorted(starts, start, "right") - 1]  # start of the token of the first character
         return document, int(np.searchsorted(starts, holding, "left")), int(np.searchsorted(starts, end, "left"))
 
 
-def _by_document(places: Iterable[Place]) -> Mapping[str, list[Range]]:
+def _by_document(spans: Iterable[RawSpan]) -> Mapping[str, list[Range]]:
     """Returns the ranges of each document in order; touching ranges are joined."""
     joined: dict[str, list[Range]] = {}
-    for document, start, end in sorted(places):
+    for document, start, end in sorted(spans):
         ranges = joined.setdefault(document, [])
         if ranges and start <= ranges[-1][1]:
             ranges[-1] = (ranges[-1][0], max(end, ranges[-1][1]))

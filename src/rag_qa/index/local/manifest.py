@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord
@@ -41,7 +41,7 @@ class Segment(Struct, frozen=True):
     number: int
     passages: int
     """Number of passages, deleted ones included."""
-    words: int
+    terms: int = field(name="words")
     """Sum of their lengths, as BM25 counts them."""
     graph: Graph | None = None
 

@@ -53,17 +53,17 @@ def test_spans_are_what_counting_single_characters_gives(evidence, found):
 
 def test_tokens_of_a_place_are_those_that_have_a_character_in_it():
     grid = TokenGrid({"d": "one two three four"}.__getitem__)  # tokens begin at 0, 3, 7, 13
-    assert grid.place(("d", 0, 3)) == ("d", 0, 1)
-    assert grid.place(("d", 0, 4)) == ("d", 0, 2)
-    assert grid.place(("d", 4, 7)) == ("d", 1, 2)
-    assert grid.place(("d", 8, 18)) == ("d", 2, 4)
-    assert grid.place(("d", 0, 18)) == ("d", 0, 4)
+    assert grid.span(("d", 0, 3)) == ("d", 0, 1)
+    assert grid.span(("d", 0, 4)) == ("d", 0, 2)
+    assert grid.span(("d", 4, 7)) == ("d", 1, 2)
+    assert grid.span(("d", 8, 18)) == ("d", 2, 4)
+    assert grid.span(("d", 0, 18)) == ("d", 0, 4)
 
 
 def test_spans_in_tokens_by_hand():
     grid = TokenGrid({"d": "one two three four"}.__getitem__)
-    evidence = [grid.place(("d", 4, 13))]  # two, three
-    found = [grid.place(("d", 8, 18))]  # three, four
+    evidence = [grid.span(("d", 4, 13))]  # two, three
+    found = [grid.span(("d", 8, 18))]  # three, four
     assert span_scores(evidence, found) == SpanScores(1 / 2, 1 / 2, 1 / 3)
 
 
@@ -71,6 +71,6 @@ def test_a_token_that_is_half_a_character_is_that_character():
     text = "a 🜚 b"
     grid = TokenGrid({"d": text}.__getitem__)
     assert token_starts(text) == [0, 1, 2, 2, 3]  # the second character is what follows a space and two more tokens
-    assert grid.place(("d", 2, 3)) == ("d", 2, 4)
-    assert grid.place(("d", 0, 3)) == ("d", 0, 4)
-    assert grid.place(("d", 3, 5)) == ("d", 4, 5)
+    assert grid.span(("d", 2, 3)) == ("d", 2, 4)
+    assert grid.span(("d", 0, 3)) == ("d", 0, 4)
+    assert grid.span(("d", 3, 5)) == ("d", 4, 5)

@@ -63,7 +63,7 @@ class InvertedIndexWriter:
         self._folder = folder
         self._first = segment << ROW_BITS
         self._rows = 0
-        self.words = 0
+        self.terms = 0
         """The lengths of all texts so far, as BM25 counts them."""
         schema = SchemaBuilder()
         schema.add_text_field(TEXT, tokenizer_name="en_stem", index_option="freq")
@@ -81,7 +81,7 @@ class InvertedIndexWriter:
             self._opened().add_document(document)
         found = stems(text)
         self._rows += 1
-        self.words += len(found)
+        self.terms += len(found)
         return question_terms(found)
 
     def seal(self) -> None:

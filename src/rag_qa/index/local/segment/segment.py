@@ -155,7 +155,7 @@ class SegmentWriter:
             self._sentences.seal()
             self._terms.seal()
             self._signatures.seal()
-            segment = Segment(self.number, self.passages, self._lexical.words, graph)
+            segment = Segment(self.number, self.passages, self._lexical.terms, graph)
             OpenSegment.open(self._folder, segment, self.dimension).close()
         except RuntimeError as error:  # faiss knows no other
             raise WriteError(self._folder, error) from None

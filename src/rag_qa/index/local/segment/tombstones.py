@@ -26,7 +26,7 @@ class Tombstones(Struct):
     """Statistics that the deleted passages of a segment, or of all, still add."""
 
     passages: int = 0
-    words: int = 0
+    terms: int = field(default=0, name="words")
     """Sum of their lengths, as BM25 counts them."""
     frequencies: dict[str, int] = field(default_factory=dict)
     """Number of them that hold each stem."""
@@ -37,7 +37,7 @@ class Tombstones(Struct):
         for text in texts:
             found = stems(text)
             self.passages += 1
-            self.words += len(found)
+            self.terms += len(found)
             counts.update(set(found))
         self.frequencies = dict(counts)
 
@@ -47,31 +47,31 @@ class Tombstones(Struct):
         total, counts = cls(), Counter[str]()
         for part in parts:
             total.passages += part.passages
-            total.words += part.words
+            total.terms += part.terms
             counts.update(part.frequencies)
         total.frequencies = dict(counts)
         return total
 
 
-def write_ballast(folder: Path, passages: int, words: int, deleted: Tombstones) -> None:
+def write_ballast(folder: Path, passages: int, terms: int, deleted: Tombstones) -> None:
     """Writes the ballast index, which restores the mean length of the passages that are left.
 
     Args:
         folder: an empty folder.
         passages: how many are left, at least one with a word.
-        words: their lengths together, as BM25 counts them.
+        terms: their lengths together, as BM25 counts them.
         deleted: statistics of the deleted passages.
     """
-    # B passages of b words: (words + deleted.words + b) / (passages + deleted.passages + B) == words / passages, with a
+    # B passages of b terms: (terms + deleted.terms + b) / (passages + deleted.passages + B) == terms / passages, with a
     # B for which b is not negative and, words being whole, the remainder is small.
-    least = max(1, math.ceil(deleted.words * passages / words) - deleted.passages)
+    least = max(1, math.ceil(deleted.terms * passages / terms) - deleted.passages)
 
     def remainder(ballast: int) -> int:
-        over = words * (deleted.passages + ballast) % passages
+        over = terms * (deleted.passages + ballast) % passages
         return min(over, passages - over)
 
     ballast = min(range(least, least + BALLAST_TRIED), key=remainder)
-    filled = round(words * (deleted.passages + ballast) / passages) - deleted.words
+    filled = round(terms * (deleted.passages + ballast) / passages) - deleted.terms
     writer = InvertedIndexWriter(folder)
     for text in [f"{BALLAST} " * filled, *[""] * (ballast - 1)]:
         writer.add(text)

@@ -14,7 +14,7 @@ from rag_qa.files import FileRecord, make_folder, record_file, sync, write_atomi
 from rag_qa.index.local.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from rag_qa.index.local.snapshot.layout import Snapshot, SnapshotFolder, current_name, snapshot_folders, stored
 
-__all__ = ["make_current", "new_snapshot", "prune", "publish", "remove", "writing"]
+__all__ = ["commit_snapshot", "make_current", "new_snapshot", "prune", "remove", "writing"]
 
 LOCK, SWITCH_LOCK = "lock", "current.lock"
 
@@ -57,7 +57,7 @@ def writing(index: Path, *, wait: bool = True, on_wait: Callable[[], None] | Non
 
 @contextmanager
 def new_snapshot(index: Path) -> Iterator[SnapshotFolder]:
-    """An empty folder to write a snapshot to; removed again unless `publish` has moved it. Needs `writing`."""
+    """An empty folder to write a snapshot to; removed again unless `commit_snapshot` has moved it. Needs `writing`."""
     _sweep(index)
     folder = index / "snapshots" / f".building-{secrets.token_hex(4)}"
     make_folder(folder)
@@ -67,7 +67,7 @@ def new_snapshot(index: Path) -> Iterator[SnapshotFolder]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(
+def commit_snapshot(
     index: Path,
     folder: Path,
     manifest: Manifest,

@@ -11,7 +11,7 @@ import msgspec
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, IndexMissingError, WriteError
 from rag_qa.index.local.manifest import Manifest
-from rag_qa.index.local.snapshot.commit import new_snapshot, publish, writing
+from rag_qa.index.local.snapshot.commit import commit_snapshot, new_snapshot, writing
 from rag_qa.index.local.snapshot.document_table import DocumentTableWriter
 from rag_qa.index.local.snapshot.layout import Snapshot, SnapshotFolder
 from rag_qa.index.local.snapshot.previous import PreviousSnapshot
@@ -149,7 +149,7 @@ class LocalWriter(_Transaction):
             counts=info.counts,
             segments=segments,
         )
-        snapshot = publish(self.folder, self._new.folder, manifest, linked, keep, _check)
+        snapshot = commit_snapshot(self.folder, self._new.folder, manifest, linked, keep, _check)
         return snapshot.manifest.info(snapshot.name)
 
     def discard(self) -> None:

@@ -188,10 +188,10 @@ class SnapshotWriter:
             )
         self._folder.tombstones.write_bytes(msgspec.msgpack.encode(deleted))
         total = Tombstones.sum(deleted.values())
-        words = sum(segment.words for segment in segments) - total.words
-        if words > 0:
+        terms = sum(segment.terms for segment in segments) - total.terms
+        if terms > 0:
             make_folder(self._folder.ballast)
-            write_ballast(self._folder.ballast, sum(live.values()), words, total)
+            write_ballast(self._folder.ballast, sum(live.values()), terms, total)
 
 
 def _rows(segment: Segment, layout: Layout) -> "NDArray[np.int64]":

@@ -91,7 +91,7 @@ def with_tombstones(tmp_path) -> InvertedIndex:
         tmp_path / "b", ["a very long text that speaks of nothing but unicorns and their horns", *TEXTS[2:]], 5
     )
     (tmp_path / "ballast").mkdir()
-    write_ballast(tmp_path / "ballast", len(TEXTS), words - deleted.words, deleted)
+    write_ballast(tmp_path / "ballast", len(TEXTS), words - deleted.terms, deleted)
     return InvertedIndex.open({2: tmp_path / "a", 5: tmp_path / "b"}, rows, deleted, tmp_path / "ballast")
 
 
