@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar.testing import TestClient
-from support.indexes import build
+from support.indexes import build, link_encoder
 from support.servers import LOCAL, serving
 
 from rag_qa import Settings
@@ -50,6 +50,19 @@ def client(index):
     settings = Settings(index=str(index), managed_folder="papers/incoming", max_file_mb=1)
     with TestClient(create_app(settings), base_url=LOCAL) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def refusing(seeds_index, tmp_path_factory):
+    """A client of a service whose folder no request of a test changes, and that folder."""
+    folder = tmp_path_factory.mktemp("refusing")
+    (folder / "papers" / "incoming").mkdir(parents=True)
+    (folder / "papers" / "first.txt").write_text("The harbour opens in March.")
+    link_encoder(seeds_index, folder / "index")
+    build([folder / "papers"], folder / "index")
+    settings = Settings(index=str(folder / "index"), managed_folder=str(folder / "papers" / "incoming"))
+    with TestClient(create_app(settings), base_url=LOCAL) as client:
+        yield client, folder / "papers"
 
 
 def left(folder):
@@ -108,7 +121,8 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_that_lead_elsewhere(client, papers, name):
+def test_names_that_lead_elsewhere(refusing, name):
+    client, papers = refusing
     settings = Settings(managed_folder=str(papers / "incoming"))
     with pytest.raises(InputError):
         ManagedFolder(settings).upload(name)
@@ -385,7 +399,8 @@ def test_an_index_that_does_not_say_what_it_was_made_of(tmp_path, with_encoder):
         ("POST", "/admin/index?now=1", None, 400, "Unknown parameter “now”"),
     ],
 )
-def test_what_cannot_be_done(client, method, path, body, status, words):
+def test_what_cannot_be_done(refusing, method, path, body, status, words):
+    client, _ = refusing
     response = client.request(method, path, json=body)
     assert response.status_code == status
     assert words in response.json()["detail"]
