@@ -24,7 +24,7 @@ gate: .venv/ready ## fail if retrieval has become worse
 	@$(BIN)/rag-qa eval --gate
 
 test-unit: .venv/ready ## run the tests that need no index, in seconds
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses=2
 
 # Compiled first, for hundreds of processes are started, which may not be allowed to keep what they compile.
 test: .venv/ready ## run all tests but those of the contract and in a browser

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -25,12 +26,12 @@ from support.indexes import build, copy_index, default_encoder, link_encoder
 
 from rag_qa import Engine
 from rag_qa.cli.commands import main
-from rag_qa.evaluation.gold.gold_file import load_gold
-from rag_qa.evaluation.report.aggregates import make_report
-from rag_qa.evaluation.results import Evaluation, Report
-from rag_qa.evaluation.run.subjects import Subject, gold_subject
 from rag_qa.models.onnx_encoder import OnnxEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
+
+if TYPE_CHECKING:
+    from rag_qa.evaluation.results import Evaluation, Report
+    from rag_qa.evaluation.run.subjects import Subject
 
 settings.register_profile("same every time", derandomize=True)
 settings.load_profile("same every time")
@@ -113,18 +114,23 @@ def engine(seeds_index) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def subject(engine) -> Subject:
+def subject(engine) -> "Subject":
     """The gold questions about the seeds."""
+    from rag_qa.evaluation.gold.gold_file import load_gold
+    from rag_qa.evaluation.run.subjects import gold_subject
+
     return gold_subject("gold", load_gold(ROOT / "eval" / "gold.jsonl"), engine)
 
 
 @pytest.fixture(scope="session")
-def evaluation(subject) -> Evaluation:
+def evaluation(subject) -> "Evaluation":
     return subject.evaluate(lambda *_: None)
 
 
 @pytest.fixture(scope="session")
-def report(subject, evaluation) -> Report:
+def report(subject, evaluation) -> "Report":
+    from rag_qa.evaluation.report.aggregates import make_report  # imports scipy.stats, which takes two seconds
+
     return make_report("gold", subject.engine, evaluation)
 
 
