@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec import structs
 
 from rag_qa.answering.collection import CollectionView
-from rag_qa.answering.compose import Scoring, compose
+from rag_qa.answering.compose import Found, Scoring, compose
 from rag_qa.answering.confidence import FIELD, load_calibration
 from rag_qa.answering.evidence import weigh
 from rag_qa.answering.highlights import scorer
@@ -17,7 +17,7 @@ from rag_qa.filters import Filters
 from rag_qa.index import open_index
 from rag_qa.models.cross_encoder import CrossEncoderReranker
 from rag_qa.models.onnx_encoder import OnnxEncoder
-from rag_qa.retrieval.query import check_question, read_query
+from rag_qa.retrieval.query import Query, check_question, read_query
 from rag_qa.retrieval.rerank import rerank
 from rag_qa.retrieval.retriever import retrieve
 from rag_qa.retrieval.searcher import Searcher
@@ -122,12 +122,15 @@ class Engine:
         started = time.perf_counter()
         self.check(question, k, max_tokens)  # the index checks filters where it uses them
         query = read_query(question, self.searcher)
-        results = retrieve(query, filters, max(k, FIELD), self.searcher)
-        results = rerank(query, results, self.searcher)
-        evidence = weigh(query, results, k, self.index)
-        answer = compose(query, results, evidence, k, max_tokens, self._scoring)
+        whole, *halves = (self._find(each, k, filters) for each in (query, *query.halves))
+        answer = compose(whole, halves, k, max_tokens, self._scoring)
         total = round((time.perf_counter() - started) * 1000, 3)
         return structs.replace(answer, timings_ms=structs.replace(answer.timings_ms, total=total))
+
+    def _find(self, query: Query, k: int, filters: Filters | None) -> Found:
+        results = retrieve(query, filters, max(k, FIELD), self.searcher)
+        results = rerank(query, results, self.searcher)
+        return Found(query, results, weigh(query, results, k, self.index))
 
     def check(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> None:
         """Checks that a question can be asked, without asking it; arguments as of `ask`.

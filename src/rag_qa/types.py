@@ -212,6 +212,17 @@ class Expansion(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class Part(Struct, frozen=True, kw_only=True):
+    """One half of a question that asks two things, with the passages that were found for it."""
+
+    question: str
+    """The half, as it was asked."""
+    passages: list[int]
+    """Ranks of the answer's passages that are among the best for this half."""
+    answered: bool
+    confidence: float | None
+
+
 class Timings(Struct, frozen=True, kw_only=True):
     """Milliseconds that each stage of answering took."""
 
@@ -225,7 +236,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Ranked, cited passages for a question.
 
     `answered` false means that the collection does not answer the question; `confidence`, the calibrated probability
-    that the passages answer it, is null where no calibration matches the encoder and the settings.
+    that the passages answer it, is null where no calibration matches the encoder and the settings. Where a question
+    asks two things, both are those of the half that is answered less surely.
     """
 
     question: str
@@ -233,6 +245,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     answered: bool
     confidence: float | None
     passages: list[RankedPassage]
+    parts: list[Part] = []
+    """The halves of a question that asks two things; empty for every other question."""
     expansions: list[Expansion]
     timings_ms: Timings
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rag_qa.text.printable import in_line, printable
 from rag_qa.text.structure import line_starts
-from rag_qa.types import Answer, Citation, RankedPassage
+from rag_qa.types import Answer, Citation, Part, RankedPassage
 
 if TYPE_CHECKING:  # importing the indexer would make every `ask` 0.1 s slower
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,9 @@ def show_answer(answer: Answer, console: Console) -> None:
     for each in answer.expansions:
         found = in_line(f"also searched: {each.term} as “{each.expanded}”, from {each.document}")
         console.print(Text(found, style="dim"), soft_wrap=True)
-    if answer.expansions:
+    for part in answer.parts:
+        console.print(Text(in_line(f"asked apart: {part.question} {_found_for(part)}"), style="dim"), soft_wrap=True)
+    if answer.expansions or answer.parts:
         console.print()
     for passage in answer.passages:
         scores = passage.scores
@@ -133,8 +135,18 @@ def show_verification(verification: "Verification", console: Console) -> None:
     console.print(f"{holding} of {len(verification.citations)} citations hold.")
 
 
-def _sureness(answer: Answer) -> str:
-    """Returns the confidence in brackets; empty where the answer has none."""
+def _found_for(part: Part) -> str:
+    """Returns which passages are of a half of the question, and how surely they answer it."""
+    if not part.answered:
+        return f"Nothing answers this{_sureness(part)}."
+    ranks = ", ".join(map(str, part.passages))
+    plural = "s" if len(part.passages) > 1 else ""
+    passages = f"passage{plural} {ranks}" if ranks else "no passage is shown"
+    return f"{passages}{_sureness(part)}"
+
+
+def _sureness(answer: Answer | Part) -> str:
+    """Returns the confidence in brackets; empty where there is none."""
     return "" if answer.confidence is None else f" (confidence {answer.confidence:.2f})"
 
 

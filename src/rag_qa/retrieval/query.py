@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rag_qa.errors import QuestionError
+from rag_qa.retrieval.halves import split_question
 from rag_qa.retrieval.searcher import Searcher
 from rag_qa.text.analysis import analyze
 from rag_qa.types import Expansion
@@ -46,6 +47,8 @@ class Query(Struct, frozen=True):
     variants: tuple[QueryVariant, ...]
     expansions: tuple[Expansion, ...]
     encode_ms: float
+    halves: tuple["Query", ...] = ()
+    """The two questions that it asks; empty where it asks one."""
 
     @property
     def vectors(self) -> "NDArray[np.float32]":
@@ -74,7 +77,15 @@ def check_question(question: str, longest: int) -> None:
 
 
 def read_query(question: str, searcher: Searcher) -> Query:
-    """Reads a question, which `check_question` has let pass: finds its variants, and encodes and analyses them."""
+    """Reads a question, which `check_question` has let pass, and its halves, where it has two.
+
+    Finds the variants of each, and encodes and analyses them.
+    """
+    halves = tuple(_read(half, searcher) for half in split_question(question))
+    return structs.replace(_read(question, searcher), halves=halves)
+
+
+def _read(question: str, searcher: Searcher) -> Query:
     started = time.perf_counter()
     other, expansions = _expanded(question, searcher)
     texts = tuple(dict.fromkeys((question, other)))

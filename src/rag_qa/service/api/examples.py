@@ -77,6 +77,7 @@ ANSWER = Answer(
             ),
         )
     ],
+    parts=[],
     expansions=[],
     timings_ms=Timings(encode=2.1, dense=0.2, lexical=0.5, total=4.0),
 )

@@ -25,7 +25,7 @@ from rag_qa.service.wire import (
     ReadRequest,
     VerifyRequest,
 )
-from rag_qa.types import Answer, Citation, RankedPassage
+from rag_qa.types import Answer, Citation, Part, RankedPassage
 
 __all__ = ["INSTRUCTIONS", "TOOLS", "Result", "Tool"]
 
@@ -111,7 +111,15 @@ def _say_answer(answer: Answer) -> list[str]:
     else:
         first = "Nothing in this collection answers this: no document passes the filters."
     searched = [f"Also searched: {each.term} as “{each.expanded}”, from {each.document}." for each in answer.expansions]
-    return ["\n\n".join([first, *searched, *map(_say_passage, answer.passages)])]
+    asked = [_say_part(part) for part in answer.parts]
+    return ["\n\n".join([first, *asked, *searched, *map(_say_passage, answer.passages)])]
+
+
+def _say_part(part: Part) -> str:
+    sureness = "" if part.confidence is None else f" (confidence {part.confidence:.2f})"
+    if not part.answered:
+        return f"Asked apart: {part.question} Nothing in this collection answers this half{sureness}."
+    return f"Asked apart: {part.question} Passages {', '.join(f'[{rank}]' for rank in part.passages)}{sureness}."
 
 
 def _say_passage(passage: RankedPassage) -> str:
