@@ -115,6 +115,12 @@ async def look_around(client, version):
     assert unanswered.structured_content["answered"] is False
     assert unanswered.content[0].text.startswith("Nothing in this collection answers this (confidence 0.")
 
+    halves = await client.call_tool("ask", {"question": "Compare Liberty and Kalayaan."})
+    first, second = halves.structured_content["parts"]
+    assert (first["question"], second["question"]) == ("What about Liberty?", "What about Kalayaan?")
+    ranks = ", ".join(f"[{rank}]" for rank in first["passages"])
+    assert f"Asked apart: What about Liberty? Passages {ranks} (confidence 0." in halves.content[0].text
+
     one = documents[0]
     whole = (await client.call_tool("read", {"id": one["id"]})).structured_content
     assert len(whole["text"]) == whole["characters"] == one["characters"]

@@ -228,3 +228,63 @@ def test_the_same_question_again_is_not_encoded_again(seeds_index, engine, monke
         first, again = (counted.ask("Who brought the super-complaint?").passages for _ in range(2))
         assert first == again == engine.ask("Who brought the super-complaint?").passages
         assert encoded == ["Who brought the super-complaint?"]
+
+
+COMPARE = "Compare the dividends of Acme Shipping in 2018 and Northwind Foods in 2017. Which company paid more?"
+COMPANIES = {
+    "acme.txt": "Acme Shipping paid a dividend of 4 crowns a share in 2018. Its fleet had nine ships then.",
+    "northwind.txt": "Northwind Foods distributed 7 crowns a share to its owners in 2017, the year of the new mill.",
+    "harbour.txt": "The harbour is closed from December to March, and the pilots are at home.",
+    **{f"board-{n}.txt": f"Acme Shipping compared its dividends of 2018 with those of company {n}." for n in range(6)},
+}
+
+
+def test_each_half_of_a_question_is_asked_apart_and_has_its_passages(papers):
+    with Engine.open(papers(COMPANIES)) as engine:
+        found = engine.ask(COMPARE, k=4)
+        first, second = found.parts
+        assert first.question == "What about the dividends of Acme Shipping in 2018?"
+        assert second.question == "What about the dividends of Northwind Foods in 2017?"
+        assert [passage.rank for passage in found.passages] == [1, 2, 3, 4]
+        by_rank = {passage.rank: passage.citation.document for passage in found.passages}
+        assert "northwind.txt" in {by_rank[rank] for rank in second.passages}
+        assert "northwind.txt" not in {by_rank[rank] for rank in first.passages}
+        assert found.confidence == min(first.confidence, second.confidence)
+        alone = engine.ask(second.question)
+        assert (alone.confidence, alone.answered, alone.parts) == (second.confidence, second.answered, [])
+        assert {passage.text for passage in found.passages} <= {
+            passage.text
+            for question in (COMPARE.replace("Compare", "Name"), first.question, second.question)
+            for passage in engine.ask(question, k=9).passages
+        }
+
+
+def test_halves_keep_k_the_budget_and_the_filters(papers):
+    with Engine.open(papers(COMPANIES)) as engine:
+        (only,) = engine.ask(COMPARE, k=1).passages
+        assert [part.passages.count(1) for part in engine.ask(COMPARE, k=1).parts].count(1) >= 1
+        assert only.rank == 1
+        short = engine.ask(COMPARE, k=5, max_tokens=30)
+        assert sum(passage.tokens for passage in short.passages) <= 30
+        assert {rank for part in short.parts for rank in part.passages} <= {each.rank for each in short.passages}
+        none = engine.ask(COMPARE, filters=Filters(document=("no such folder/",)))
+        assert (none.answered, none.passages, none.confidence) == (False, [], 0.0)
+        assert [(part.passages, part.answered) for part in none.parts] == [([], False)] * 2
+
+
+def test_a_question_whose_one_half_is_not_answered_is_not_answered(papers):
+    with Engine.open(papers(COMPANIES)) as engine:
+        found = engine.ask("When was the harbour of Acme Shipping closed, and who discovered the moons of Jupiter?")
+        first, second = found.parts
+        assert second.confidence < first.confidence
+        assert (second.answered, found.answered, found.confidence) == (False, False, second.confidence)
+
+
+def test_halves_are_shown_on_the_command_line(papers, rag_qa_main):
+    index = papers(COMPANIES)
+    code, out, _ = rag_qa_main("ask", COMPARE, "--index", index)
+    assert code in {0, 1}
+    assert "asked apart: What about the dividends of Acme Shipping in 2018? " in out
+    _, out, _ = rag_qa_main("ask", COMPARE, "--index", index, "--json")
+    parts = json.loads(out)["parts"]
+    assert [list(part) for part in parts] == [["question", "passages", "answered", "confidence"]] * 2

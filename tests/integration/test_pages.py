@@ -105,6 +105,18 @@ def test_the_marks_of_an_answer_and_where_they_open(client):
     ]
 
 
+def test_the_halves_of_a_question_are_listed_with_their_passages(client):
+    question = "Compare Liberty and Kalayaan."
+    told = client.post("/ask", json={"question": question}).json()
+    tree = page(client.get("/", params={"q": question}))
+    shown = [" ".join(each.split()) for each in texts(tree, "//ul[@class='parts']/li")]
+    assert [part["question"] for part in told["parts"]] == ["What about Liberty?", "What about Kalayaan?"]
+    for line, part in zip(shown, told["parts"], strict=True):
+        assert line.startswith(part["question"])
+        assert f"Passages {', '.join(map(str, part['passages']))}, confidence" in line
+    assert not page(client.get("/", params={"q": QUESTION})).xpath("//ul[@class='parts']")
+
+
 def test_a_question_that_nothing_answers(client):
     tree = page(client.get("/", params={"q": "how long does sourdough bread bake?"}))
     assert "Nothing in this collection answers this." in tree.xpath("//*[contains(@class, 'notice')]")[0].text_content()

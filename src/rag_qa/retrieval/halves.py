@@ -35,8 +35,12 @@ WHICH_OF = re.compile(
     r"(?P<rest>(?:is|are|was|were|has|have|had|did|does)\b.+)$",
     re.IGNORECASE,
 )
+COMPARATIVE = (
+    "(?:more|most|less|least|first|last|best|worse|worst|(?:bett|bigg|cheap|earli|fast|few|great|heavi|high|larg|lat|light|"
+    "long|low|near|new|old|rich|short|slow|small|soon|strong|tall|weak|wid|young)(?:er|est))"
+)
 WHICH = re.compile(
-    rf"^(?P<rest>(?:[Ww]hich|[Ww]ho|[Ww]hat)\b[^,:]*\b(?:\w{{2,}}er|more|less|first|last)\b[^,:]*)[,:] "
+    rf"^(?P<rest>(?:[Ww]hich|[Ww]ho)\b[^,:]*\b{COMPARATIVE}\b[^,:]*)[,:] "
     rf"(?P<first>{NAME}{WHEN}?),? or (?P<second>{NAME}{WHEN}?)$"
 )
 WH = r"(?:who|when|where|what|how|why)\b"
@@ -48,12 +52,16 @@ REFERS_BACK = re.compile(
 LISTED = re.compile(r"\w, $")
 NAME_BEFORE = re.compile(rf"{NAME} (?:and|&) $")
 NAMED = re.compile(rf"(?<= ){WORD}")
-VERDICT = re.compile(rf"^{WH}.*\b(?:\w{{2,}}er|more|less|most|least|first|last|\w{{2,}}est)\b", re.IGNORECASE)
+VERDICT = re.compile(rf"\b{COMPARATIVE}\b", re.IGNORECASE)
+LONGEST = 500
+"""Characters of a question that is split, at most: the time to find names grows with the square of its length."""
 
 
 def split_question(question: str) -> tuple[str, ...]:
     """The two questions that a question asks, or none where that is not clear."""
     asked = " ".join(question.split()).rstrip("?.! ")
+    if len(asked) > LONGEST:
+        return ()
     halves = _joined(asked) or _alternatives(asked) or _compared(asked) or _around(DATED_NAMES.search(asked), asked)
     if halves is None or halves[0].casefold() == halves[1].casefold():
         return ()
@@ -65,7 +73,7 @@ def _joined(asked: str) -> tuple[str, str] | None:
     found = JOINED.match(asked)
     if found is None or not (NAMED.search(found["first"]) and NAMED.search(found["second"])):
         return None
-    if REFERS_BACK.search(found["second"]) or VERDICT.match(found["second"]):
+    if REFERS_BACK.search(found["second"]) or VERDICT.search(found["second"]):
         return None
     return found["first"], found["second"]
 

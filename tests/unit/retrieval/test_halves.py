@@ -63,6 +63,8 @@ def test_a_question_about_two_things_has_two_halves(question, first, second):
         "Which of the two reports by Shelter and Liberty was published first?",
         "Which of Oslo, Bergen and Tromsø is the oldest?",  # three
         "Compare Norway, Sweden and Denmark.",
+        "What has the most countries, North, Central or South America?",
+        "Compare Norway and Sweden" + " in every year" * 50,  # too long to look at
         "Compare",
         "Compare and",
         "respectively",
