@@ -11,7 +11,7 @@ from msgspec import structs
 from rag_qa.models.protocols import Reranker
 from rag_qa.retrieval.query import Query
 from rag_qa.retrieval.retriever import Results
-from rag_qa.retrieval.searcher import Searcher
+from rag_qa.settings import Settings
 
 __all__ = ["combined", "rerank", "score_in_time"]
 
@@ -20,17 +20,20 @@ RERANKED_WEIGHT = 0.9
 RERANKED_DIGITS = 7  # one more than fused scores have, whose order a tenth of them then keeps
 
 
-def rerank(query: Query, results: Results, searcher: Searcher) -> Results:
-    """Ranks results by the reranker's scores too; the same results where there is no reranker.
+def rerank(query: Query, results: Results, reranker: Reranker, settings: Settings) -> Results:
+    """Ranks results by the reranker's scores too.
+
+    Args:
+        query: the question.
+        results: ranked by fused scores.
+        reranker: scores the best of them.
+        settings: how many of them, and in what time.
 
     Raises:
         RerankerError: the model fails.
     """
-    if searcher.reranker is None:
-        return results
-    settings = searcher.settings
     texts = [result.passage.in_context for result in results.fused[: settings.rerank_depth]]
-    scores = score_in_time(query.question, texts, searcher.reranker, settings.rerank_seconds)
+    scores = score_in_time(query.question, texts, reranker, settings.rerank_seconds)
     scores += [None] * (len(results.fused) - len(scores))
     ranked = [
         structs.replace(
