@@ -130,7 +130,7 @@ class Engine:
     def _find(self, query: Query, k: int, filters: Filters | None) -> Found:
         results = retrieve(query, filters, max(k, FIELD), self.searcher)
         if self.searcher.reranker is not None:
-            results = rerank(query, results, self.searcher.reranker, self.settings)
+            results = rerank(query, results, self.searcher.reranker, self.searcher)
         return Found(query, results, weigh(query, results, k, self.index))
 
     def check(self, question: str, k: int = 5, max_tokens: int | None = None, filters: Filters | None = None) -> None:

@@ -94,6 +94,8 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Whether the long forms of a question's acronyms, and the acronyms of its long forms, are searched too."""
     collapse_duplicates: bool = True
     """Whether duplicate passages are shown once, with all their places."""
+    variety: bool = True
+    """Whether near copies of a better passage, in other documents, give way to passages that add something."""
     sentence_scores: bool = True
     """Whether a passage has the similarity of its most similar sentence, where that exceeds its own."""
     reranker: str = ""

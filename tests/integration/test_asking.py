@@ -288,3 +288,32 @@ def test_halves_are_shown_on_the_command_line(papers, rag_qa_main):
     _, out, _ = rag_qa_main("ask", COMPARE, "--index", index, "--json")
     parts = json.loads(out)["parts"]
     assert [list(part) for part in parts] == [["question", "passages", "answered", "confidence"]] * 2
+
+
+PLACES = ["quay", "slipway", "mole", "boathouse", "lighthouse", "ferry ramp"]
+
+
+@pytest.mark.parametrize("copies", [12, 60])
+@pytest.mark.parametrize("place", ["slipway", "quay"])
+def test_near_copies_give_way_to_what_adds_something(papers, copies, place):
+    minutes = {
+        f"minutes-{number:02}.txt": f"Minutes of the harbour meeting, copy {number}\n\nThe {place} will be painted "
+        f"with grey anti-slip paint. The paint for the {place} was chosen by the committee. Sent to member {number}."
+        for number in range(copies)
+    }
+    order = {"order.txt": f"Sixty litres of {place} paint were ordered from a mill in the north at 30 crowns a litre."}
+    others = {f"other-{other}.txt": f"Nobody has seen the keys of the {other} since May." for other in PLACES}
+    index = papers(minutes | order | others)
+    with Engine.open(index) as engine:
+        question = f"What do we know about the {place} paint?"
+        found = engine.ask(question)
+        shown = [passage.citation.document for passage in found.passages]
+        assert shown[0].startswith("minutes-")
+        assert "order.txt" in shown[:3]
+        every = engine.ask(question, k=copies + 7).passages  # nothing is hidden
+        assert {passage.citation.document for passage in every} >= {*minutes, "order.txt"}
+        asking_for_all = engine.ask(f"What are all the notes about the {place} paint?").passages
+        assert all(passage.citation.document.startswith("minutes-") for passage in asking_for_all)
+        plain = engine.with_settings(variety=False).ask(question)
+        assert all(passage.citation.document.startswith("minutes-") for passage in plain.passages)
+        assert plain.confidence == found.confidence

@@ -16,4 +16,4 @@ def test_a_question_enters_few_files_and_returns_to_none(root, seeds_index):
     assert sums == f"{len(files)} files, 4 stays, 0 climbs back"
     changes, returns = map(int, re.fullmatch(r"by every call: (\d+) changes .*, (\d+) to .*", by_every_call).groups())
     assert changes - returns == len(files)
-    assert changes <= 150  # 179 before the five calls
+    assert changes <= 160  # 179 before the five calls

@@ -1,4 +1,7 @@
-"""Deduplication: hits that say the same as a better one become its duplicates."""
+"""Deduplication: hits that say the same as a better one become its duplicates; those that nearly do give way.
+
+Giving way is maximal marginal relevance (Carbonell and Goldstein 1998) over estimated similarities of texts.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -10,10 +13,45 @@ from rag_qa.text.duplicates import LENGTH, is_duplicate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LIKELY", "group_duplicates", "signature_similarity"]
+__all__ = ["LIKELY", "NEAR", "give_way", "group_duplicates", "signature_similarity"]
 
 LIKELY = 0.9
 """Least estimated similarity of texts that are worth comparing; the signatures of duplicates are equal."""
+
+
+NEAR = 0.5
+"""Least estimated similarity of texts of which one is nearly a copy of the other."""
+LOSS = 0.5
+"""Share of its score that a copy would lose to the text before it; a near copy loses less."""
+
+
+def give_way(
+    scores: Sequence[float], documents: Sequence[str], signatures: "NDArray[np.uint32]"
+) -> tuple[list[int], int]:
+    """Orders passages so that near copies, in other documents, of better ones give way to what adds something.
+
+    Args:
+        scores: of n passages, falling.
+        documents: the document of each.
+        signatures: MinHashes of the passages, of shape (n, 64).
+
+    Returns:
+        The positions of all passages in their new order, and how many are near copies.
+    """
+    alike = (signatures[:, np.newaxis] == signatures).mean(axis=2)
+    names = np.asarray(documents)
+    alike[(alike < NEAR) | (names[:, np.newaxis] == names)] = 0.0
+    if not alike.any():
+        return list(range(len(scores))), 0
+    wholes, likeness = np.asarray(scores, dtype=float), np.zeros(len(scores))
+    order: list[int] = []
+    left = np.arange(len(scores))
+    while len(left):
+        best = int(left[np.argmax(wholes[left] * (1 - LOSS * likeness[left]))])
+        order.append(best)
+        left = left[left != best]
+        likeness[left] = np.maximum(likeness[left], alike[best, left])
+    return order, int(np.count_nonzero(likeness))
 
 
 def group_duplicates(

@@ -1,5 +1,6 @@
 """A question prepared for search: its variants, each with its vector and its terms."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from rag_qa.types import Expansion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ASKS_FOR_ALL = re.compile(r"\b(?:all|every|each|any other|list|enumerate|how (?:many|often))\b", re.IGNORECASE)
 
 __all__ = ["Query", "QueryVariant", "check_question", "read_query"]
 
@@ -49,6 +52,11 @@ class Query(Struct, frozen=True):
     encode_ms: float
     halves: tuple["Query", ...] = ()
     """The two questions that it asks; empty where it asks one."""
+
+    @property
+    def asks_for_all(self) -> bool:
+        """Tells whether it asks for everything that there is, near copies among it."""
+        return ASKS_FOR_ALL.search(self.question) is not None
 
     @property
     def vectors(self) -> "NDArray[np.float32]":

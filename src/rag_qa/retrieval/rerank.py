@@ -10,8 +10,8 @@ from msgspec import structs
 
 from rag_qa.models.protocols import Reranker
 from rag_qa.retrieval.query import Query
-from rag_qa.retrieval.retriever import Results
-from rag_qa.settings import Settings
+from rag_qa.retrieval.retriever import Results, in_order
+from rag_qa.retrieval.searcher import Searcher
 
 __all__ = ["combined", "rerank", "score_in_time"]
 
@@ -20,18 +20,19 @@ RERANKED_WEIGHT = 0.9
 RERANKED_DIGITS = 7  # one more than fused scores have, whose order a tenth of them then keeps
 
 
-def rerank(query: Query, results: Results, reranker: Reranker, settings: Settings) -> Results:
+def rerank(query: Query, results: Results, reranker: Reranker, searcher: Searcher) -> Results:
     """Ranks results by the reranker's scores too.
 
     Args:
         query: the question.
         results: ranked by fused scores.
         reranker: scores the best of them.
-        settings: how many of them, and in what time.
+        searcher: its settings say how many of them, and in what time.
 
     Raises:
         RerankerError: the model fails.
     """
+    settings = searcher.settings
     texts = [result.passage.in_context for result in results.fused[: settings.rerank_depth]]
     scores = score_in_time(query.question, texts, reranker, settings.rerank_seconds)
     scores += [None] * (len(results.fused) - len(scores))
@@ -43,8 +44,8 @@ def rerank(query: Query, results: Results, reranker: Reranker, settings: Setting
         )
         for result, score in zip(results.fused, scores, strict=True)
     ]
-    ranked.sort(key=lambda result: (-result.hit.score, result.hit.row))
-    return structs.replace(results, ranked=tuple(ranked))
+    shown, _ = in_order(ranked, query, searcher)
+    return structs.replace(results, ranked=shown)
 
 
 def score_in_time(

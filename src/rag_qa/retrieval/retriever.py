@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from rag_qa.filters import Filters
 from rag_qa.index.records import SearchOptions
-from rag_qa.retrieval.dedup import group_duplicates
+from rag_qa.retrieval.dedup import give_way, group_duplicates
 from rag_qa.retrieval.fusion import Hit, fuse, order
 from rag_qa.retrieval.query import Query
 from rag_qa.retrieval.searcher import Searcher
@@ -17,10 +17,14 @@ from rag_qa.types import DocumentInfo, Passage
 if TYPE_CHECKING:
     from rag_qa.index.protocol import SearchIndex
 
-__all__ = ["Ranking", "Result", "Results", "retrieve", "search"]
+__all__ = ["Ranking", "Result", "Results", "in_order", "retrieve", "search"]
 
 DEEPER = 4
 """Factor of the depth where a search found too few different results."""
+
+
+MOST_LOOKED_AT = 5
+"""Times as many results as are wanted that are looked at, at most, where near copies crowd them."""
 
 
 class Ranking(Struct, frozen=True):
@@ -54,7 +58,7 @@ class Results(Struct, frozen=True):
     fused: tuple[Result, ...]
     """Results in the order of fused scores, which confidence is computed from."""
     ranked: tuple[Result, ...]
-    """Results in the order in which they are shown; the same until they are reranked."""
+    """Results in the order in which they are shown: near copies give way, and a reranker has its say."""
     dense_ms: float
     bm25_ms: float
 
@@ -109,20 +113,45 @@ def retrieve(
     count = max(count, settings.rerank_depth if searcher.reranker else 0)
     depth = max(count, settings.depth)
     passages = _PassageReader(searcher.index)
+    wanted, most = count, count * MOST_LOOKED_AT
     dense_ms = bm25_ms = 0.0
     duplicates = 0
     while True:
         ranking = search(query, depth, filters, searcher, without)
         dense_ms, bm25_ms = dense_ms + ranking.dense_ms, bm25_ms + ranking.bm25_ms
-        passages.prefetch(ranking.hits[:count])  # nearly all of them are shown
+        passages.prefetch(ranking.hits[:wanted])  # nearly all of them are shown
         if settings.collapse_duplicates:
-            results = _deduplicated(ranking.hits, count, searcher, passages)
+            results = _deduplicated(ranking.hits, wanted, searcher, passages)
         else:
-            results = passages.results(ranking.hits[:count])
+            results = passages.results(ranking.hits[:wanted])
         before, duplicates = duplicates, sum(len(result.duplicates) for result in results)
-        if (len(results) >= count and duplicates == before) or len(ranking.hits) < depth:
-            return Results(tuple(results), tuple(results), dense_ms, bm25_ms)
-        depth *= DEEPER
+        if not ((len(results) >= wanted and duplicates == before) or len(ranking.hits) < depth):
+            depth *= DEEPER
+            continue
+        shown, copies = in_order(results, query, searcher)
+        if len(results) < wanted or wanted >= min(count + copies, most):
+            return Results(tuple(results), shown, dense_ms, bm25_ms)
+        wanted = min(count + copies, most)  # near copies crowd the results: look at as many more
+        depth = max(depth, wanted)
+
+
+def in_order(results: Sequence[Result], query: Query, searcher: Searcher) -> tuple[tuple[Result, ...], int]:
+    """Results in the order in which they are shown, and how many are near copies of others.
+
+    Args:
+        results: in any order.
+        query: the question; where it asks for all, near copies give no way.
+        searcher: what is asked.
+    """
+    ordered = sorted(results, key=lambda result: (-result.hit.score, result.hit.row))
+    if not searcher.settings.variety or query.asks_for_all or len(ordered) <= 1:
+        return tuple(ordered), 0
+    positions, copies = give_way(
+        [result.hit.score for result in ordered],
+        [result.document.id for result in ordered],
+        searcher.index.signatures([result.hit.row for result in ordered]),
+    )
+    return tuple(ordered[position] for position in positions), copies
 
 
 class _PassageReader:

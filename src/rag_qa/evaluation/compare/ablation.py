@@ -78,6 +78,7 @@ def variants(engine: Engine, stages: Sequence[str] = ()) -> list[Variant]:
         Variant("coverage", "BM25 only", {"word_coverage": False}),
         Variant("acronyms", "not expanded", {"expand_acronyms": False}),
         Variant("duplicates", "each shown", {"collapse_duplicates": False}),
+        Variant("variety", "near copies stay", {"variety": False}),
         Variant("sentences", "passage vectors only", {"sentence_scores": False}),
         Variant("highlights", "words only", {"highlights": "words"}),
         Variant("highlights", "vectors only", {"highlights": "vectors"}),
