@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "unknown field": {"filters": {"metadata": {"no such field": 1}}},
 }
 STARTING_SECONDS = 60
-TIMES = re.compile(rb'"timings_ms":\s*\{[^}]*\}|"parts":\s*\[\],?\s*')
+TIMES = re.compile(rb'"timings_ms":\s*\{[^}]*\}|"parts":\s*\[\],?\s*|"why_not":\s*null,?\s*')
 """Timings, and fields that a later version has added, where they are empty."""
 PRINTED_TIMES = re.compile(r"[0-9.]+ m?s\b")
 HTTP_PATHS = ("/documents", "/snapshot", "/health/live", "/health/ready", "/schema/openapi.json", "/collection", "/")

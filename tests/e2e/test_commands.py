@@ -56,7 +56,7 @@ def test_ask_json_is_the_stable_object(run, seeds_index, root):
     result = run("ask", QUESTION, "--index", seeds_index, "--json", module=True)
     answer = json.loads(result.stdout)
     assert list(answer) == [
-        "question", "snapshot", "answered", "confidence", "passages", "parts", "expansions", "timings_ms"
+        "question", "snapshot", "answered", "confidence", "passages", "parts", "why_not", "expansions", "timings_ms"
     ]  # fmt: skip
     passage = answer["passages"][0]
     assert list(passage) == ["rank", "score", "scores", "text", "tokens", "highlights", "citation", "also_in"]

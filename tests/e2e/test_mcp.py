@@ -114,6 +114,7 @@ async def look_around(client, version):
     unanswered = await client.call_tool("ask", {"question": "who won the football world cup in 1966?"})
     assert unanswered.structured_content["answered"] is False
     assert unanswered.content[0].text.startswith("Nothing in this collection answers this (confidence 0.")
+    assert unanswered.structured_content["why_not"] in unanswered.content[0].text
 
     halves = await client.call_tool("ask", {"question": "Compare Liberty and Kalayaan."})
     first, second = halves.structured_content["parts"]

@@ -269,6 +269,8 @@ def test_halves_keep_k_the_budget_and_the_filters(papers):
         assert {rank for part in short.parts for rank in part.passages} <= {each.rank for each in short.passages}
         none = engine.ask(COMPARE, filters=Filters(document=("no such folder/",)))
         assert (none.answered, none.passages, none.confidence) == (False, [], 0.0)
+        assert none.why_not == "No document passes the filters."
+        assert engine.ask("Which dividend did Acme Shipping pay in 2018?").why_not is None
         assert [(part.passages, part.answered) for part in none.parts] == [([], False)] * 2
 
 
@@ -278,6 +280,7 @@ def test_a_question_whose_one_half_is_not_answered_is_not_answered(papers):
         first, second = found.parts
         assert second.confidence < first.confidence
         assert (second.answered, found.answered, found.confidence) == (False, False, second.confidence)
+        assert found.why_not == f"Nothing answers “{second.question}”." or not first.answered
 
 
 def test_halves_are_shown_on_the_command_line(papers, rag_qa_main):

@@ -119,7 +119,9 @@ def test_the_halves_of_a_question_are_listed_with_their_passages(client):
 
 def test_a_question_that_nothing_answers(client):
     tree = page(client.get("/", params={"q": "how long does sourdough bread bake?"}))
-    assert "Nothing in this collection answers this." in tree.xpath("//*[contains(@class, 'notice')]")[0].text_content()
+    notice = tree.xpath("//*[contains(@class, 'notice')]")[0].text_content()
+    assert "Nothing in this collection answers this." in notice
+    assert "but not “sourdough”, “bread” or “bake”." in notice
     assert len(tree.xpath("//li[@class='result']")) == 5
     assert "nearest" in tree.xpath("//ol/@class")[0]
 

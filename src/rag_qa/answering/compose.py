@@ -8,6 +8,7 @@ from rag_qa.answering.citations import cite
 from rag_qa.answering.confidence import Calibration
 from rag_qa.answering.evidence import Evidence
 from rag_qa.answering.highlights import Scorer, features, mark
+from rag_qa.answering.why_not import why_not
 from rag_qa.errors import QuestionError
 from rag_qa.retrieval.query import Query
 from rag_qa.retrieval.retriever import Result, Results
@@ -62,14 +63,22 @@ def compose(whole: Found, halves: Sequence[Found], k: int, max_tokens: int | Non
     shown = [(position + 1, *best[position]) for position in chosen]
     weakest = min(halves or [whole], key=lambda found: _confidence(found, scoring.calibration) or 0.0)
     everything = [whole, *halves]
+    answered = bool(chosen) and _answers(weakest, scoring.calibration)
+    parts = [_part(half, shown, k, scoring.calibration) for half in halves]
+    expansions = list(dict.fromkeys(expansion for found in everything for expansion in found.query.expansions))
+    lacking = None
+    if not answered:
+        texts = [result.passage.in_context for _, _, result in shown]
+        lacking = why_not(whole.query.question, whole.query.variants[0].shares, texts, expansions, parts)
     return Answer(
         question=whole.query.question,
         snapshot=scoring.snapshot,
-        answered=bool(chosen) and _answers(weakest, scoring.calibration),
+        answered=answered,
         confidence=_confidence(weakest, scoring.calibration),
         passages=[_ranked(rank, found, result, scoring.scorer) for rank, found, result in shown],
-        parts=[_part(half, shown, k, scoring.calibration) for half in halves],
-        expansions=list(dict.fromkeys(expansion for found in everything for expansion in found.query.expansions)),
+        parts=parts,
+        why_not=lacking,
+        expansions=expansions,
         timings_ms=Timings(
             encode=round(sum(found.query.encode_ms for found in everything), 3),
             dense=round(sum(found.results.dense_ms for found in everything), 3),

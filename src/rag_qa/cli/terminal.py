@@ -61,6 +61,8 @@ def show_answer(answer: Answer, console: Console) -> None:
     else:
         nearest = "; the nearest text:" if answer.passages else ": no document passes the filters."
         console.print(f"Nothing in this collection answers this{_sureness(answer)}{nearest}", style="bold", end="\n\n")
+        if answer.passages and answer.why_not:
+            console.print(Text(in_line(answer.why_not)), soft_wrap=True, end="\n\n")
     for each in answer.expansions:
         found = in_line(f"also searched: {each.term} as “{each.expanded}”, from {each.document}")
         console.print(Text(found, style="dim"), soft_wrap=True)

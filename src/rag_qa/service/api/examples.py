@@ -78,6 +78,7 @@ ANSWER = Answer(
         )
     ],
     parts=[],
+    why_not=None,
     expansions=[],
     timings_ms=Timings(encode=2.1, dense=0.2, lexical=0.5, total=4.0),
 )

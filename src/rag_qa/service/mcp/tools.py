@@ -107,7 +107,7 @@ def _say_answer(answer: Answer) -> list[str]:
     if answer.answered:
         first = f"The passages that answer, best first{sureness}:"
     elif answer.passages:
-        first = f"Nothing in this collection answers this{sureness}; the nearest text:"
+        first = f"Nothing in this collection answers this{sureness}; the nearest text:\n{answer.why_not}"
     else:
         first = "Nothing in this collection answers this: no document passes the filters."
     searched = [f"Also searched: {each.term} as “{each.expanded}”, from {each.document}." for each in answer.expansions]
