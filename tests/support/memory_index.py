@@ -27,7 +27,7 @@ from rag_qa.index.records import (
 )
 from rag_qa.text.acronyms.lexicon import resolve
 from rag_qa.text.analysis import analyze, stems
-from rag_qa.text.duplicates import signature
+from rag_qa.text.duplicates import LENGTH, signature
 from rag_qa.types import Counts
 
 K1, B = 1.2, 0.75
@@ -125,7 +125,8 @@ class MemoryIndex:
         return Candidates(rows=rows, dense=dense, bm25=kept, coverage=coverage)
 
     def signatures(self, rows):
-        return np.stack([signature(self._rows[row][1].text) for row in rows])
+        made = [signature(self._rows[row][1].text) for row in rows]
+        return np.array(made, dtype=np.uint32).reshape(-1, LENGTH)
 
     def passages(self, rows):
         return [self._rows[row] for row in rows]
