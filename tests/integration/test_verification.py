@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from support.files import pdf
 
 from rag_qa import Engine
 from rag_qa.answering.verification import decode_answer, verify_sources
-from rag_qa.errors import InputError
 from rag_qa.indexer.build import build
 from rag_qa.settings import Settings
 from rag_qa.types import Answer
@@ -218,11 +216,3 @@ def test_odd_sources_are_gone(papers, source):
     _, answer = papers
     (citation,) = check(of(answer, "kept.txt", source=source)).citations
     assert citation.state == "gone"
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b"\xff", b'{"x":' + b"[" * 100_000, json.dumps({"passages": 1}).encode()]
-)
-def test_what_is_no_answer(data):
-    with pytest.raises(InputError, match="This is no answer of `rag-qa ask --json`"):
-        decode_answer(data)
