@@ -58,6 +58,15 @@ def pdf(pages: list[str], resources: str = "", drawing: str = "", extra: Sequenc
     return data + table.encode() + trailer.encode()
 
 
+def scan(width=1, height=1, gray=b"\0") -> bytes:
+    """A PDF with one page that shows an image."""
+    image = (
+        f"<< /Type /XObject /Subtype /Image /Width {width} /Height {height} /ColorSpace /DeviceGray "
+        f"/BitsPerComponent 8 /Length {len(gray)} >>\nstream\n{gray.decode('latin-1')}\nendstream"
+    )
+    return pdf([""], resources="/XObject << /Im 6 0 R >>", extra=[image], drawing="q 612 0 0 792 0 0 cm /Im Do Q")
+
+
 def png(width: int, height: int, gray: bytes) -> bytes:
     """A picture of one byte a pixel."""
 
