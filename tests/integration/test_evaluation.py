@@ -5,12 +5,8 @@ import pytest
 
 from rag_qa.errors import GoldError
 from rag_qa.evaluation.gold.gold_file import Evidence, GoldQuestion, check_gold, load_gold, locate
-from rag_qa.evaluation.results import Span
 from rag_qa.evaluation.run.evaluate import ask_in_turns, evaluate_gold
-from rag_qa.evaluation.run.judge import judge, text_measures
-from rag_qa.evaluation.run.measures import ranking_measures
-from rag_qa.evaluation.run.spans import TokenGrid
-from rag_qa.types import Answer, Citation, Highlight, RankedPassage, Scores
+from rag_qa.types import Answer
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +28,6 @@ def test_retrieval_of_the_seeds_is_as_good_as_promised(report):
     assert report.metrics["hit@3"].value >= 0.95
     assert report.metrics["highlight@3"].value >= 0.80
     assert report.metrics["marked_share"].value <= 0.40
-
-
-def test_ranking_measures_by_hand():
-    relevant = {"a": {"x": 1, "y": 1}, "b": {"z": 1}, "c": {"z": 1}}
-    scores = ranking_measures(relevant, {"a": ["n", "x", "m", "y"], "b": ["z"]})
-    assert scores["a"]["hit@1"] == 0
-    assert scores["a"]["hit@3"] == 1
-    assert scores["a"]["recall@5"] == 1
-    assert scores["a"]["mrr"] == 0.5
-    assert scores["a"]["precision@5"] == 2 / 5
-    assert scores["a"]["map"] == (1 / 2 + 2 / 4) / 2
-    assert scores["a"]["ndcg@10"] == pytest.approx((0.63093 + 0.43068) / (1 + 0.63093), abs=1e-4)
-    assert scores["b"]["ndcg@10"] == 1
-    assert set(scores["c"].values()) == {0.0}  # a question without a result scores zero
 
 
 def test_every_question_is_reported(report, gold):
@@ -80,30 +62,6 @@ def test_also_in_counts(gold, engine, monkeypatch):
     (result,) = evaluate_gold([question], Merging(), {"q14": real}, lambda *_: None).questions
     assert result.retrieved[0].relevant
     assert result.measures["hit@1"] == 1
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("{", "Line 2 of .* is no gold question"),
-        ('{"id": "1", "question": "what?", "answerable": true, "evidence": []}', "repeats the id “1”"),
-        ('{"id": "2", "question": "what?", "answerable": true}', "needs evidence"),
-        ('{"id": "2", "question": 7, "answerable": true}', "Expected `str`"),
-    ],
-)
-def test_broken_gold_is_named_by_line(tmp_path, line, message):
-    path = tmp_path / "gold.jsonl"
-    path.write_text('{"id": "1", "question": "what?", "answerable": false}\n' + line + "\n")
-    with pytest.raises(GoldError, match=message):
-        load_gold(path)
-
-
-def test_a_quote_may_hold_what_some_take_for_a_line_end(tmp_path):
-    path = tmp_path / "gold.jsonl"
-    evidence = {"document": "a.txt", "quote": "one\u2028two\x85three\x0cfour"}
-    line = {"id": "1", "question": "what?", "answerable": True, "evidence": [evidence]}
-    path.write_text(json.dumps(line, ensure_ascii=False))
-    assert load_gold(path)[0].evidence[0].quote == evidence["quote"]
 
 
 @pytest.mark.parametrize(
@@ -175,44 +133,6 @@ def test_wrong_usage_gets_a_sentence(rag_qa_main, seeds_index, monkeypatch, tmp_
     code, shown, told = rag_qa_main("eval", *given)
     assert (code, shown) == (2, "")
     assert message in told
-
-
-def passage(document, start, text, marks=()):
-    """A passage as the engine gives it; marks are offsets in the document."""
-    end = start + len(text)
-    return RankedPassage(
-        rank=1,
-        score=1.0,
-        scores=Scores(0.5, 1.0),
-        text=text,
-        tokens=1,
-        highlights=[Highlight(left, right, text[left - start : right - start]) for left, right in marks],
-        citation=Citation(
-            id="x", document=document, title="", source="", sha256="", start=start, end=end, page=None, line=1
-        ),
-    )
-
-
-def test_measures_of_text_by_hand():
-    text = "Ships pay ten crowns. They pay at noon. Boats are free."
-    spans = [Span("d", 10, 38)]  # "ten crowns. They pay at noon"
-    found = [judge(passage("d", 0, text, [(0, 21), (22, 39)]), spans), judge(passage("e", 0, "Nothing."), spans)]
-    measures = text_measures(found, spans, TokenGrid({"d": text, "e": "Nothing."}.__getitem__))
-    assert measures["highlight@1"] == measures["highlight@3"] == 1
-    assert measures["quote_marked@3"] == 1  # two marked sentences with a space between them count as one
-    assert measures["marked_share"] == pytest.approx((38 / 55 + 0) / 2)
-    assert measures["char_recall@5"] == 1
-    assert measures["char_precision@5"] == measures["char_iou@5"] == 28 / (55 + 8)
-    assert measures["marked_char_recall@5"] == pytest.approx(27 / 28)
-    assert measures["marked_char_precision@5"] == pytest.approx(27 / 38)
-    assert measures["marked_char_iou@5"] == pytest.approx(27 / 39)
-
-
-def test_a_quote_that_is_marked_in_part_is_not_marked_whole():
-    spans = [Span("d", 10, 38)]
-    found = [judge(passage("d", 0, "Ships pay ten crowns. They pay at noon.", [(0, 21)]), spans)]
-    measures = text_measures(found, spans, TokenGrid(lambda _: "Ships pay ten crowns. They pay at noon."))
-    assert (measures["highlight@3"], measures["quote_marked@3"]) == (1, 0)
 
 
 def test_a_question_without_result_scores_zero_in_every_measure(gold, engine):
@@ -343,21 +263,6 @@ def test_names_are_no_markup(seeds_index, few_gold, rag_qa_main, tmp_path):
     code, shown, _ = rag_qa_main("eval", "--index", seeds_index, "--gold", gold, "--verbose")
     assert code == 0
     assert "a[/x]/[red]gold.jsonl: 11 of 14" in shown
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "holds no question"),
-        ('{"id": "1", "question": "what?", "answerable": false}\n', "None of the 1 questions .* is answerable"),
-        ("\n" * 16 + "{broken\n", "Line 17 of .* is no gold question"),
-    ],
-)
-def test_gold_that_nothing_can_be_measured_with(tmp_path, content, message):
-    path = tmp_path / "gold.jsonl"
-    path.write_text(content)
-    with pytest.raises(GoldError, match=message):
-        load_gold(path)
 
 
 def test_a_page_is_never_written_over_something_else(seeds_index, few_gold, rag_qa_main, tmp_path):

@@ -2,27 +2,20 @@
 
 import json
 import re
-from html import unescape
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import lxml.html
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from litestar.testing import TestClient
-from markdown_it import MarkdownIt
-from msgspec import structs
 from support import files
 from support.indexes import build
 from support.servers import LOCAL
 
 from rag_qa import Settings
-from rag_qa.answering.references import FORMS, Reference, text_fragment, web_address
+from rag_qa.answering.references import FORMS
 from rag_qa.service.app import create_app
 from rag_qa.service.pages import document_view as reader
 from rag_qa.service.pages.document_view import SHOWN_WHOLE
-from rag_qa.service.pages.markup import marked
-from rag_qa.types import Citation
 
 QUESTION = "what did HMICFRS recommend?"
 HOSTILE = '<script>alert("x")</script>'
@@ -385,48 +378,6 @@ def test_files_of_the_pages(client):
     assert client.get("/static/..%2fpages.py").status_code == 404
 
 
-REFERENCE = Reference(
-    quote='Fees & "dues" of 100 %\nare {paid}_once.',
-    citation=Citation(
-        id="d2f1", document="a#1.txt", title="Fees_and [dues]", source="a.txt", sha256="ab", start=3, end=42, page=None,
-        line=2, section="Rules › Fees",
-    ),
-    snapshot="5d1c",
-    metadata={"authors": ["Ada Lovelace", "UN & Co"], "date": "2024-05-17T10:00:00", "url": "https://example.org/a_b?c=d"},
-)  # fmt: skip
-
-
-def test_references_in_all_forms():
-    written = {name: form.write(REFERENCE) for name, form in FORMS.items()}
-    assert written["text"] == (
-        '“Fees & "dues" of 100 %\nare {paid}_once.”\n'
-        "Ada Lovelace, UN & Co. Fees_and [dues]. 2024-05-17. line 2, Rules › Fees. https://example.org/a_b?c=d.\n"
-        "[a#1.txt, characters 3 to 42, sha256 ab, snapshot 5d1c]\n"
-    )
-    assert written["markdown"].startswith('> Fees \\& "dues" of 100 %\n> are \\{paid\\}\\_once.\n>\n> — Ada Lovelace')
-    (item,) = json.loads(written["csl"])
-    assert item["issued"] == {"date-parts": [[2024, 5, 17]]}
-    assert item["author"] == [{"literal": "Ada Lovelace"}, {"literal": "UN & Co"}]
-    assert (item["type"], item["URL"]) == ("webpage", "https://example.org/a_b?c=d")
-    assert "page" not in item
-    assert written["bibtex"].startswith("@misc{d2f1-3,\n  title = {Fees\\_and [dues]},\n")
-    assert "author = {{Ada Lovelace} and {UN \\& Co}}" in written["bibtex"]
-    assert "100 \\% are \\textbraceleft{}paid\\textbraceright{}\\_once." in written["bibtex"]
-
-
-@given(st.text(st.characters(exclude_categories=("Cc", "Cs")) | st.sampled_from("\n\n #*-+=1.)>&;`~"), max_size=80))
-def test_every_form_holds_the_quote(quote):
-    reference = structs.replace(REFERENCE, quote=quote)
-    written = {name: form.write(reference) for name, form in FORMS.items()}
-    assert f"“{quote}”" in written["text"]
-    assert json.loads(written["csl"])[0].get("abstract", "") == quote
-    assert written["bibtex"].count("{") == written["bibtex"].count("}")
-    rendered = lxml.html.fromstring(MarkdownIt("commonmark").render(written["markdown"]))
-    *paragraphs, _, _ = rendered.xpath("//blockquote/*")
-    assert {each.tag for each in paragraphs} <= {"p"}
-    assert " ".join(each.text_content() for each in paragraphs).split() == quote.split()
-
-
 def test_references_over_http(client):
     citation = client.post("/ask", json={"question": QUESTION}).json()["passages"][0]["citation"]
     address = f"/documents/{citation['id']}/reference"
@@ -442,40 +393,6 @@ def test_references_over_http(client):
     )
     assert client.get(address, params=stretch | {"end": 10**9}).status_code == 404
     assert client.get(address, params={"start": 5, "end": 5}).status_code == 404
-
-
-def test_text_fragments():
-    assert text_fragment("https://a.org/x", "Fees, and-dues") == "https://a.org/x#:~:text=Fees%2C%20and%2Ddues"
-    long = " ".join(f"w{number}" for number in range(20))
-    assert text_fragment("https://a.org/#top", long).endswith(
-        "#top:~:text=w0%20w1%20w2%20w3%20w4,w15%20w16%20w17%20w18%20w19"
-    )
-    assert text_fragment("https://a.org", "") == "https://a.org"
-    assert text_fragment("https://a.org", "Fees\nAll ships pay a fee.").endswith("=All%20ships%20pay%20a%20fee.")
-    assert web_address({"url": "javascript:alert(1)"}) is None
-    assert web_address({"url": "https://[x"}) is None
-    assert web_address({"url": "https:///path"}) is None
-    assert web_address({}) is None
-
-
-@given(st.text(max_size=60), st.integers(0, 40), st.data())
-def test_marked_text_is_the_text(text, first, data):
-    offsets = st.integers(0, first + len(text) + 5)
-    spans = st.tuples(offsets, offsets).map(sorted).map(tuple)
-    cited = data.draw(st.none() | spans)
-    marks = {"other": data.draw(st.lists(spans, max_size=3)), "found": data.draw(st.lists(spans, max_size=3))}
-    anchors = [(data.draw(offsets), "h<1>", "Page & 1")]
-    html = marked(text, first, cited, marks, anchors)
-    bare = re.sub(r"<span id=[^>]*></span>", "", html)
-    for name, wanted in marks.items():
-        found = "".join(re.findall(rf'<mark class="[^"]*{name}[^"]*">([^<]*)</mark>', bare))
-        held = {place for start, end in wanted for place in range(start - first, end - first)}
-        assert unescape(found) == "".join(text[place] for place in sorted(held) if 0 <= place < len(text))
-    assert unescape(re.sub(r"</?mark[^>]*>", "", bare)) == text
-    start, end = (max(0, each - first) for each in cited or (0, 0))
-    if text[start:end]:
-        inside = re.search(r'<mark id="cited"[^>]*>((?:<mark [^>]*>[^<]*</mark>|[^<])*)</mark>', bare)
-        assert unescape(re.sub(r"</?mark[^>]*>", "", inside[1])) == text[start:end]
 
 
 def test_a_file_whose_name_is_no_text(papers, with_encoder):

@@ -12,7 +12,7 @@ from rag_qa.evaluation.compare.gate import Verdict
 from rag_qa.evaluation.report.outcome import Outcome
 from rag_qa.evaluation.report.page import write_page
 from rag_qa.evaluation.report.trec import write_trec
-from rag_qa.evaluation.results import Evaluation, Retrieved, Span
+from rag_qa.evaluation.results import Retrieved, Span
 
 VOID = {"meta", "br", "path", "use", "link"}
 
@@ -129,13 +129,3 @@ def test_trec_eval_computes_the_same_from_the_files(evaluation, report, tmp_path
     for ours, theirs in {"ndcg@10": "ndcg_cut_10", "recall@100": "recall_100"}.items():
         mean = sum(value[theirs] for value in values) / len(judged)
         assert mean == pytest.approx(report.metrics[ours].value, abs=1e-6)
-
-
-def test_equal_scores_keep_their_order_and_names_have_no_white_space(tmp_path):
-    ranked = [("b c", 0.5), ("a", 0.5), ("Ä|1%", 0.499999), ("e", 0.2)]
-    run, qrels = write_trec("x", Evaluation([], {"q 1": {"b c": 2}}, {"q 1": ranked}), tmp_path)
-    rows = [line.split(" ") for line in run.read_text().splitlines()]
-    assert [row[2] for row in rows] == ["b%20c", "a", "Ä|1%25", "e"]
-    scores = [float(row[4]) for row in rows]
-    assert scores == sorted(set(scores), reverse=True)
-    assert qrels.read_text() == "q%201 0 b%20c 2\n"

@@ -1,6 +1,5 @@
 """A live server, as its users meet it."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -8,10 +7,8 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import anyio
 import httpx
 import msgspec
 import pytest
@@ -22,8 +19,6 @@ from support.slow_engine import Pairs
 from rag_qa import Settings
 from rag_qa.service.api import examples
 from rag_qa.service.app import create_app
-from rag_qa.service.http.hosts import host_name
-from rag_qa.service.http.queue import BoundedQueue
 
 QUESTION = "what did HMICFRS recommend?"
 
@@ -266,16 +261,6 @@ def test_a_local_host_is_answered(client, host):
     assert client.get("/health/live", headers={"host": host}).status_code == 200
 
 
-def test_host_names():
-    assert [host_name(h) for h in ("a:1", "[::1]:8080", "[::1]", "A.example.", "")] == [
-        "a",
-        "[::1]",
-        "[::1]",
-        "a.example",
-        "",
-    ]
-
-
 def test_schema_page_loads_nothing_from_another_host(client):
     page = client.get("/schema")
     assert page.status_code == 200
@@ -419,83 +404,3 @@ def test_the_service_works_on_so_many_requests_as_the_settings_say(seeds_index):
         statuses = list(pool.map(lambda _: client.post("/ask", json={"question": QUESTION}).status_code, range(6)))
     assert statuses == [200] * 6
     assert pairs.most == 2
-
-
-def test_who_has_gone_is_not_answered():
-    """One thread is busy; of the requests that wait for it, those that have gone are dropped."""
-    worked, sent, free = [], [], threading.Event()
-
-    def work(path):
-        worked.append(path)
-        assert free.wait(20)
-
-    async def run():
-        busy, leaves = anyio.Event(), anyio.Event()
-
-        async def app(scope, receive, send):
-            assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
-            busy.set()
-            await asyncio.get_running_loop().run_in_executor(pool, work, scope["path"])
-            await send({"type": "http.response.body", "body": scope["path"]})
-
-        async def ask(path, gone):
-            messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-            async def receive():
-                if message := next(messages, None):
-                    return message
-                await gone.wait()
-                return {"type": "http.disconnect"}
-
-            async def send(message):
-                sent.append(message["body"])
-
-            await queue({"type": "http", "path": path}, receive, send)
-
-        queue = BoundedQueue(app, 20)
-        with ThreadPoolExecutor(1) as pool:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ask, "first", anyio.Event())
-                await busy.wait()
-                async with anyio.create_task_group() as others:
-                    for number in range(5):
-                        others.start_soon(ask, f"gone {number}", leaves)
-                    await anyio.wait_all_tasks_blocked()
-                    tasks.start_soon(ask, "last", anyio.Event())
-                    leaves.set()
-                assert queue.there == 2
-                free.set()
-        assert queue.there == 0
-
-    anyio.run(run)
-    assert worked == sent == ["first", "last"]
-
-
-def test_the_queue_counts_who_is_there():
-    async def run():
-        entered, leave, sent = anyio.Event(), anyio.Event(), []
-
-        async def app(scope, receive, send):
-            entered.set()
-            await leave.wait()
-
-        async def send(message):
-            sent.append(message)
-
-        async def connected():
-            await anyio.sleep_forever()
-
-        asked = {"type": "http", "method": "GET", "path": "/ask"}
-        queue = BoundedQueue(app, 1)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(queue, asked, connected, send)
-            await entered.wait()
-            await queue(asked, connected, send)
-            assert [message.get("status") for message in sent] == [503, None]
-            assert (b"retry-after", b"1") in sent[0]["headers"]
-            leave.set()
-            await queue({"type": "http", "path": "/health/live"}, connected, send)
-        await queue(asked, connected, send)
-        assert (queue.there, len(sent)) == (0, 2)
-
-    anyio.run(run)
