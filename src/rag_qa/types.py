@@ -13,10 +13,8 @@ __all__ = [
     "Answer",
     "ChunkedDocument",
     "Citation",
-    "Counts",
     "Document",
     "DocumentInfo",
-    "EncoderRecord",
     "Expansion",
     "FailedFile",
     "Heading",
@@ -293,24 +291,3 @@ class ChunkedDocument(Struct, frozen=True):
     def tokens(self) -> int:
         """Number of cl100k_base tokens of all its passages."""
         return sum(passage.tokens for passage in self.passages)
-
-
-class EncoderRecord(Struct, frozen=True):
-    """The encoder that made the vectors."""
-
-    name: str
-    digest: str
-    """Digest of the model and of the precision that it computed in."""
-    model: str
-    """Digest of the model alone."""
-    precision: Precision
-    dimension: int
-    window: int
-
-
-class Counts(Struct, frozen=True):
-    """Sizes of a collection; tokens are those of cl100k_base."""
-
-    documents: int
-    passages: int
-    tokens: int

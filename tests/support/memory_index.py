@@ -17,6 +17,7 @@ from rag_qa.errors import BusyError, ConflictError, IndexMissingError, InputErro
 from rag_qa.filters import Filters, matcher
 from rag_qa.index.records import (
     Candidates,
+    Counts,
     Difference,
     Entry,
     Pruned,
@@ -28,7 +29,6 @@ from rag_qa.index.records import (
 from rag_qa.text.acronyms.lexicon import resolve
 from rag_qa.text.analysis import analyze, stems
 from rag_qa.text.duplicates import LENGTH, signature
-from rag_qa.types import Counts
 
 K1, B = 1.2, 0.75
 

@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from rag_qa.index.records import SnapshotInfo, Vectors
+from rag_qa.index.records import EncoderRecord, SnapshotInfo, Vectors
 from rag_qa.settings import Settings
 from rag_qa.text.acronyms.mentions import find_mentions
-from rag_qa.types import ChunkedDocument, Document, EncoderRecord, IndexedFile, Passage, document_id
+from rag_qa.types import ChunkedDocument, Document, IndexedFile, Passage, document_id
 
 DIMENSION = 8
 FORMATS = {"txt": "text", "md": "markdown"}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rag_qa.filters import Filters
 from rag_qa.index.records import (
     Candidates,
+    Counts,
     Difference,
     Entry,
     Pruned,
@@ -31,7 +32,7 @@ from rag_qa.index.records import (
     Verified,
 )
 from rag_qa.text.acronyms.lexicon import Acronym
-from rag_qa.types import ChunkedDocument, Counts, Document, DocumentInfo, IndexedFile, Passage
+from rag_qa.types import ChunkedDocument, Document, DocumentInfo, IndexedFile, Passage
 
 __all__ = ["IndexWriter", "SearchIndex", "SnapshotHistory"]
 

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from rag_qa.files import named_path
 from rag_qa.settings import IndexSettings
-from rag_qa.types import Counts, EncoderRecord
+from rag_qa.types import Precision
 
 __all__ = [
     "FORMAT",
     "Candidates",
+    "Counts",
     "Difference",
+    "EncoderRecord",
     "Entry",
     "Pruned",
     "SearchOptions",
@@ -27,6 +29,27 @@ __all__ = [
 
 FORMAT = 7
 """Version of all that is stored, and part of every snapshot's id."""
+
+
+class Counts(Struct, frozen=True):
+    """Sizes of a collection; tokens are those of cl100k_base."""
+
+    documents: int
+    passages: int
+    tokens: int
+
+
+class EncoderRecord(Struct, frozen=True):
+    """The encoder that made the vectors."""
+
+    name: str
+    digest: str
+    """Digest of the model and of the precision that it computed in."""
+    model: str
+    """Digest of the model alone."""
+    precision: Precision
+    dimension: int
+    window: int
 
 
 class SnapshotInfo(Struct, frozen=True, kw_only=True):

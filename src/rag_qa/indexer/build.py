@@ -10,6 +10,7 @@ from msgspec import structs
 from rag_qa.errors import InputError, SettingsError, SnapshotError
 from rag_qa.files import shown_path
 from rag_qa.index import Progress, open_history, open_writer
+from rag_qa.index.records import EncoderRecord
 from rag_qa.indexer.pipeline import Outcome, foresee, run
 from rag_qa.indexer.plan import plan_documents, plan_files
 from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts, changed_paths
@@ -17,7 +18,7 @@ from rag_qa.ingest.sources import IGNORE_FILE, Sources, check_paths, find_source
 from rag_qa.models.hardware import best_precision
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import Settings
-from rag_qa.types import Document, EncoderRecord, FailedFile, Precision
+from rag_qa.types import Document, FailedFile, Precision
 
 if TYPE_CHECKING:
     from rag_qa.index.protocol import IndexWriter

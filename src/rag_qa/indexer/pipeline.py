@@ -14,13 +14,13 @@ import msgspec
 from msgspec import Struct
 
 from rag_qa.files import shown_path
-from rag_qa.index.records import FORMAT, SnapshotInfo
+from rag_qa.index.records import FORMAT, Counts, EncoderRecord, SnapshotInfo
 from rag_qa.indexer.encode import CachedEncoder
 from rag_qa.indexer.plan import Plan, renamed
 from rag_qa.models.export import ExportedEncoder
 from rag_qa.models.sentence_transformer import SentenceEncoder
 from rag_qa.settings import IndexSettings, Settings
-from rag_qa.types import ChunkedDocument, Counts, EncoderRecord, IndexedFile, Passage
+from rag_qa.types import ChunkedDocument, IndexedFile, Passage
 
 if TYPE_CHECKING:
     from rag_qa.index import Progress

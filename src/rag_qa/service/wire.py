@@ -8,8 +8,9 @@ from rag_qa.answering.citations import check_span, cite_span
 from rag_qa.answering.confidence import Calibration
 from rag_qa.engine import Engine
 from rag_qa.filters import Filters
+from rag_qa.index.records import Counts, EncoderRecord
 from rag_qa.schemas import shown
-from rag_qa.types import Answer, Citation, Counts, DocumentInfo, EncoderRecord, FailedFile, Heading
+from rag_qa.types import Answer, Citation, DocumentInfo, FailedFile, Heading
 
 __all__ = [
     "MOST_LISTED",

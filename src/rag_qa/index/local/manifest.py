@@ -13,10 +13,9 @@ from msgspec import Struct, field
 
 from rag_qa.errors import IndexDamagedError, IndexMismatchError, repair
 from rag_qa.files import FileRecord
-from rag_qa.index.records import FORMAT, SnapshotInfo
+from rag_qa.index.records import FORMAT, Counts, EncoderRecord, SnapshotInfo
 from rag_qa.schemas import json_decoder
 from rag_qa.settings import IndexSettings
-from rag_qa.types import Counts, EncoderRecord
 
 __all__ = ["FORMAT", "MANIFEST", "Graph", "Manifest", "Segment", "read_manifest", "segment_name", "write_manifest"]
 

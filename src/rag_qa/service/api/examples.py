@@ -4,7 +4,7 @@ import msgspec
 
 from rag_qa.answering.verification import CheckedCitation, Verification
 from rag_qa.filters import Filters
-from rag_qa.index.records import Entry
+from rag_qa.index.records import Counts, EncoderRecord, Entry
 from rag_qa.indexer.report import FileCounts, IndexReport, PassageCounts
 from rag_qa.service.http.problems import Problem
 from rag_qa.service.jobs import Job
@@ -24,7 +24,7 @@ from rag_qa.service.wire import (
     RolledBack,
     SnapshotView,
 )
-from rag_qa.types import Answer, Citation, Counts, EncoderRecord, FailedFile, Highlight, RankedPassage, Scores, Timings
+from rag_qa.types import Answer, Citation, FailedFile, Highlight, RankedPassage, Scores, Timings
 
 __all__ = [
     "ANSWER",

@@ -7,8 +7,8 @@ from msgspec import structs
 from rag_qa.errors import IndexDamagedError, IndexMismatchError
 from rag_qa.files import FileRecord
 from rag_qa.index.local.manifest import FORMAT, Graph, Manifest, Segment, read_manifest, write_manifest
+from rag_qa.index.records import Counts, EncoderRecord
 from rag_qa.settings import IndexSettings
-from rag_qa.types import Counts, EncoderRecord
 
 ID = "0123456789abcdef"
 MANIFEST = Manifest(

@@ -17,9 +17,9 @@ from rag_qa.index.local.snapshot.layout import Snapshot, SnapshotFolder
 from rag_qa.index.local.snapshot.previous import PreviousSnapshot
 from rag_qa.index.local.snapshot.searcher import SnapshotSearcher
 from rag_qa.index.local.snapshot.writer import SnapshotWriter
-from rag_qa.index.records import SnapshotInfo, Vectors
+from rag_qa.index.records import Counts, SnapshotInfo, Vectors
 from rag_qa.settings import Settings
-from rag_qa.types import ChunkedDocument, Counts, Document, IndexedFile
+from rag_qa.types import ChunkedDocument, Document, IndexedFile
 
 if TYPE_CHECKING:
     from rag_qa.index import Progress

@@ -15,8 +15,8 @@ from rag_qa.index.local.snapshot.layout import (
     snapshot_folders,
     stored,
 )
+from rag_qa.index.records import Counts, EncoderRecord
 from rag_qa.settings import IndexSettings
-from rag_qa.types import Counts, EncoderRecord
 
 
 def record(data):
