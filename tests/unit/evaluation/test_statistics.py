@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_qa.evaluation import statistics
 from rag_qa.evaluation.statistics import adjusted, aggregate, estimate, paired_difference
-
-GAINS = np.append(1 / np.log2(1 + np.arange(1, 11)), 0.0)
-
-
-def draw(random, size):
-    """nDCG@10 of questions with one relevant passage."""
-    return random.choice(GAINS, size, p=np.append(0.45 * 0.45 ** np.arange(10), 1 - 0.45 * (1 - 0.45**10) / 0.55))
 
 
 def test_an_interval_holds_its_mean_and_is_the_same_each_time():
@@ -33,15 +25,6 @@ def test_every_interval_is_finite_and_in_order(values):
     found = aggregate(values)
     assert min(values) <= found.low <= found.high <= max(values)
     assert found.value == pytest.approx(np.mean(values))
-
-
-def test_intervals_hold_the_true_mean_in_about_95_of_100_samples():
-    random = np.random.default_rng(3)
-    everything = draw(random, 50_000)
-    for questions in (50, 300):
-        found = [aggregate(random.choice(everything, questions).tolist()) for _ in range(300)]
-        covered = np.mean([each.low <= everything.mean() <= each.high for each in found])
-        assert 0.92 <= covered <= 0.98, questions
 
 
 def test_the_paired_test_is_exact_where_questions_are_few():
@@ -69,20 +52,6 @@ def test_exchanging_the_runs_changes_only_the_sign(pairs):
     assert there.p == pytest.approx(back.p)
     assert there.value == pytest.approx(-back.value)
     assert (there.wins, there.losses) == (back.losses, back.wins)
-
-
-def test_chance_is_seldom_taken_for_a_difference_and_a_gain_is_mostly_found(monkeypatch):
-    monkeypatch.setattr(statistics, "PERMUTATIONS", 999)
-    monkeypatch.setattr(statistics, "RESAMPLES", 50)  # the intervals are not looked at
-    random = np.random.default_rng(5)
-    false, true = [], []
-    for _ in range(100):
-        first, second = draw(random, 300), draw(random, 300)
-        second = np.where(random.random(300) < 0.7, first, second)
-        false.append(paired_difference(first, second).p < 0.05)
-        true.append(paired_difference(first, second + 0.05).p < 0.05)
-    assert np.mean(false) <= 0.07
-    assert np.mean(true) >= 0.80
 
 
 def test_p_values_of_a_family_are_adjusted_by_benjamini_and_hochberg():
