@@ -47,7 +47,7 @@ class IndexSettings(Struct, frozen=True, kw_only=True):
     context_tokens: NotNegative = 48
     """Maximum length of the title and headings that are encoded with a passage, in the encoder's own tokens."""
     ocr: bool = False
-    """Whether images and scanned pages are read with Tesseract, which must be installed."""
+    """True if images and scanned pages are read with Tesseract, which must be installed."""
     ocr_language: Annotated[str, Meta(pattern="^[A-Za-z_+]+$")] = "eng"
     """Tesseract's names of languages, joined by `+`."""
     feed_text: str = ""
@@ -80,7 +80,7 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     graph_passages: Positive = 10_000
     """Smallest number of passages at which a segment gets a graph for approximate search."""
     exact_search: bool = False
-    """Whether a question is compared with every vector, even in a segment that has a graph."""
+    """True if a question is compared with every vector, even in a segment that has a graph."""
     keep_snapshots: Positive = 3
     """Maximum number of snapshots after indexing."""
     depth: Annotated[int, Meta(ge=1, le=10_000)] = 100
@@ -89,15 +89,15 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Weight of the dense score in the fused score; the lexical score has the rest. At 1 lexical search is skipped; at
     0 only passages that share a word with the question are found."""
     word_coverage: bool = True
-    """Whether the share of a question's words in a passage, alone and with its neighbours, counts beside BM25."""
+    """True if the share of a question's words in a passage, alone and with its neighbours, counts beside BM25."""
     expand_acronyms: bool = True
-    """Whether the long forms of a question's acronyms, and the acronyms of its long forms, are searched too."""
+    """True if the long forms of a question's acronyms, and the acronyms of its long forms, are searched too."""
     collapse_duplicates: bool = True
-    """Whether duplicate passages are shown once, with all their places."""
+    """True if duplicate passages are shown once, with all their places."""
     variety: bool = True
-    """Whether near copies of a better passage, in other documents, give way to passages that add something."""
+    """True if near copies of a better passage, in other documents, give way to passages that add something."""
     sentence_scores: bool = True
-    """Whether a passage has the similarity of its most similar sentence, where that exceeds its own."""
+    """True if a passage has the similarity of its most similar sentence, where that exceeds its own."""
     reranker: str = ""
     """Cross-encoder that scores the best passages again: a folder, or a name of the model hub; empty for none."""
     rerank_depth: Positive = 20
@@ -115,7 +115,7 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     cors_origins: tuple[Origin, ...] = ()
     """Other web origins that may call the service, such as https://example.org."""
     mcp: bool = False
-    """Whether the service answers MCP clients at /mcp."""
+    """True if the service answers MCP clients at /mcp."""
     max_body_bytes: Positive = 65536
     threads: Positive = 2
     """Requests that the service processes at the same time."""
@@ -124,7 +124,7 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     max_batch: Positive = 100
     """Maximum number of questions in a batch over HTTP."""
     require_keys: bool = False
-    """Whether a key is required on loopback too, as for a service behind a proxy; other addresses always need one."""
+    """True if a key is required on loopback too, as for a service behind a proxy; other addresses always need one."""
     keys_file: str = "rag-qa-keys.json"
     """File of the API keys, which holds their digests."""
     rate_limit: NotNegative = 600
@@ -138,9 +138,9 @@ class Settings(IndexSettings, frozen=True, kw_only=True, forbid_unknown_fields=T
     managed_folder: str = ""
     """Indexed folder to which administrators may upload documents over HTTP; empty forbids uploads."""
     log_questions: bool = False
-    """Whether the log may hold the text of questions."""
+    """True if the log may hold the text of questions."""
     traces: bool = False
-    """Whether OpenTelemetry traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT; needs `pip install 'rag_qa[otel]'`."""
+    """True if OpenTelemetry traces are sent to OTEL_EXPORTER_OTLP_ENDPOINT; needs `pip install 'rag_qa[otel]'`."""
 
     given: frozenset[str] = frozenset()
     """Names of the settings that a file, the environment or the command line sets; filled in by `load_settings`."""

@@ -246,7 +246,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     parts: list[Part] = []
     """The halves of a question that asks two things; empty for every other question."""
     why_not: str | None = None
-    """What the nearest passages lack, in one sentence; null where the question is answered."""
+    """Description of what the nearest passages lack, in one sentence; null where the question is answered."""
     expansions: list[Expansion]
     timings_ms: Timings
 

@@ -67,7 +67,7 @@ def answer_type(question: str) -> AnswerType:
 
 
 def holds_answer(wanted: AnswerType, sentence: str, question: str) -> bool | None:
-    """Tells whether a sentence holds an answer of a type; None where that is unknown.
+    """Returns whether a sentence holds an answer of a type; None where that is unknown.
 
     A name that the question has itself is no answer.
     """

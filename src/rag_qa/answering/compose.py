@@ -118,7 +118,7 @@ def _confidence(found: Found, calibration: Calibration | None) -> float | None:
 
 
 def _answers(found: Found, calibration: Calibration | None) -> bool:
-    """Tells whether something was found, surely enough."""
+    """Returns whether something was found, surely enough."""
     confidence = _confidence(found, calibration)
     enough = calibration is None or confidence is None or confidence >= calibration.threshold
     return bool(found.results.ranked) and enough

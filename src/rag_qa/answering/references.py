@@ -18,7 +18,7 @@ __all__ = ["FORMS", "Form", "Reference", "text_fragment", "web_address"]
 FRAGMENT_WORDS = 5
 """Words of the beginning, and of the end, that a text fragment names of a longer quote."""
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|&~$]|^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d{3})[.)]|(?<=^\d{4})[.)])")
-"""Matches what Markdown could take for its own, in a line without the white space before it."""
+"""Pattern of the characters that Markdown could read as markup, in a line without the white space before it."""
 LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\textbraceleft{}",
@@ -30,13 +30,13 @@ LATEX = {
 
 
 class Reference(Struct, frozen=True, kw_only=True):
-    """A quote, where it stands, and what the document says of itself."""
+    """A quote with its citation and the metadata of its document."""
 
     quote: str
     citation: Citation
     snapshot: str
     metadata: Mapping[str, Any]
-    """The document's own."""
+    """Metadata of the document."""
 
     @property
     def authors(self) -> list[str]:
@@ -46,7 +46,7 @@ class Reference(Struct, frozen=True, kw_only=True):
 
     @property
     def date(self) -> str:
-        """The document's, ISO 8601: a year, a month or a day; empty where it says none."""
+        """Date of the document, ISO 8601: a year, a month or a day; empty where it names none."""
         found = PERIOD.match(str(self.metadata.get("date") or ""))
         return found[0] if found else ""
 

@@ -1,4 +1,4 @@
-"""Checking an answer's citations: against the source files as they are now, or against a snapshot."""
+"""Checks the citations of an answer, against the source files as they are now or against a snapshot."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -217,7 +217,7 @@ def _compare(
 
 
 def _what_is_wrong(passage: RankedPassage, document: Document, *, with_title: bool) -> str | None:
-    """The reason why a citation does not describe its quote, or None."""
+    """Returns the reason why a citation does not describe its quote, or None."""
     citation = passage.citation
     if not 0 <= citation.start < citation.end <= len(document.text):
         return f"it has no characters {citation.start} to {citation.end}"

@@ -20,7 +20,7 @@ def why_not(
     expansions: Sequence[Expansion],
     parts: Sequence[Part],
 ) -> str:
-    """Says what keeps the passages from answering.
+    """Describes the lack that keeps the passages from answering.
 
     Args:
         question: as it was asked.

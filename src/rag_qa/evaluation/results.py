@@ -74,7 +74,7 @@ class Retrieved(Struct, frozen=True, kw_only=True):
     highlights: list[tuple[int, int]] = []
     """Offsets of the highlighted sentences."""
     marked: bool | None = None
-    """Whether a highlight overlaps an evidence quote; None where highlights are not judged."""
+    """True if a highlight overlaps an evidence quote; None where highlights are not judged."""
     marked_share: float | None = None
     """Share of its characters that is highlighted; None where highlights are not judged."""
 
@@ -90,10 +90,10 @@ class QuestionResult(Struct, frozen=True, kw_only=True):
     measures: dict[str, float]
     confidence: float
     calibrated: bool
-    """Whether `confidence` is that of the answer; otherwise it is the best dense score."""
+    """True if `confidence` is that of the answer; otherwise it is the best dense score."""
     answered: bool
     right: bool
-    """Whether the question is answerable, and the passages that a user gets by default hold evidence."""
+    """True if the question is answerable, and the passages that a user gets by default hold evidence."""
     latency_ms: float
     """Milliseconds of the answer with the default number of passages."""
     retrieved: list[Retrieved]

@@ -1,4 +1,4 @@
-"""The room where passages are kept and searched: one protocol, and a folder for each engine.
+"""Storage and search of passages: one protocol, and a folder for each engine.
 
 A location is a folder of this machine; another kind of location will name another engine.
 """
@@ -17,7 +17,7 @@ __all__ = ["Progress", "open_history", "open_index", "open_writer"]
 
 Opened = TypeVar("Opened")
 Progress = Callable[[str, int, int], None]
-"""Called with a stage ("comparing", "reading", "encoding", "merging", …), what is done and what there is to do."""
+"""Function that takes a stage ("comparing", "reading", "encoding", "merging", …), the number done and the total."""
 
 
 def open_index(location: str | Path, then: "Callable[[SearchIndex], Opened]") -> Opened:

@@ -147,7 +147,7 @@ class IndexWriter(Protocol):
 
     @property
     def rebuilt(self) -> str | None:
-        """The reason why an index that is there cannot be built on; None where it can, or where there is none."""
+        """Reason why the existing index cannot be built on; None where it can be, or where there is none."""
 
     @property
     def folder(self) -> Path:

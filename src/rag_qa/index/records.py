@@ -69,7 +69,7 @@ class SnapshotInfo(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     """The paths that were indexed, as they were named; empty where they are not known."""
     approximate: bool = False
-    """Whether the nearest vectors are found through a graph, which may miss some."""
+    """True if vectors are searched through a graph, which may miss some of the nearest."""
 
     @property
     def source_folders(self) -> list[Path]:
@@ -83,13 +83,13 @@ class SearchOptions(Struct, frozen=True, kw_only=True):
     depth: int
     """Rows that each search of each variant gives, at most."""
     dense: bool = True
-    """Whether the rows with the nearest vectors become candidates."""
+    """True if the rows with the largest inner products become candidates."""
     bm25: bool = True
-    """Whether the rows with the highest BM25 scores become candidates."""
+    """True if the rows with the highest BM25 scores become candidates."""
     sentences: bool = True
-    """Whether a passage is as near as its nearest sentence, where that is nearer than the whole."""
+    """True if a passage has the inner product of its most similar sentence, where that exceeds its own."""
     exact: bool = False
-    """Whether every vector is compared, also where there is a graph."""
+    """True if every vector is compared, also where there is a graph."""
     without: tuple[int, ...] = ()
     """Rows that are no candidates."""
 
@@ -186,7 +186,7 @@ class Verified(Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> bool:
-        """Tells whether it can be answered from."""
+        """Returns whether it can be answered from."""
         return not self.damaged and self.problem is None
 
 

@@ -1,1 +1,1 @@
-"""One run: what changed is read, chunked and encoded, and becomes a new snapshot."""
+"""Indexing runs: parse, chunk and encode the files that changed, and write a new snapshot."""

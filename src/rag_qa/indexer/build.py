@@ -1,4 +1,4 @@
-"""One run: files are compared with the snapshot in use (plan.py), and become a new one (pipeline.py)."""
+"""Runs an indexing: compares files with the snapshot in use (plan.py), and makes a new one of them (pipeline.py)."""
 
 import time
 from collections.abc import Iterable, Sequence

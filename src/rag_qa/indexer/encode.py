@@ -1,4 +1,4 @@
-"""Passages to vectors, through the cache: what was encoded once, by a run that was killed too, is not encoded again."""
+"""Passages to vectors, through the cache: a text that was encoded once, even by a killed run, is not encoded again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

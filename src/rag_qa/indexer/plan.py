@@ -39,7 +39,7 @@ class Reused(Struct, frozen=True):
 
     @property
     def moved(self) -> bool:
-        """Tells whether it has another name now."""
+        """Returns whether it has another name now."""
         return (self.before.path, self.before.source) != (self.now.path, self.now.source)
 
 
@@ -55,7 +55,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The paths of the collection, as they were named."""
 
     def is_done(self, files: list[IndexedFile], previous: "SearchIndex | None") -> bool:
-        """Tells whether the previous snapshot holds just these files, in the places and with the names they have now.
+        """Returns whether the previous snapshot holds just these files, in the places and with the names they have now.
 
         Args:
             files: what became of all files, by path.

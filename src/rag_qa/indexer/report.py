@@ -19,9 +19,9 @@ class FileCounts(Struct, frozen=True, kw_only=True):
     unchanged: int
     removed: int
     ignored: int = 0
-    """Left out by a .ragqaignore."""
+    """Files that a .ragqaignore leaves out."""
     sidecars: int = 0
-    """Read as the metadata of the file beside them."""
+    """Files that were read as the metadata of the file beside them."""
 
 
 class PassageCounts(Struct, frozen=True):

@@ -42,7 +42,7 @@ class VectorCache:
 
     @staticmethod
     def exists(folder: Path) -> bool:
-        """Tells whether there is a cache of this version, which opening does not change."""
+        """Returns whether there is a cache of this version, which opening does not change."""
         path = folder / FILE
         if not path.is_file():
             return False
@@ -58,7 +58,7 @@ class VectorCache:
         self._committed = time.monotonic()
 
     def close(self) -> None:
-        """Keeps what was put in, and closes the file."""
+        """Commits the vectors that were put in, and closes the file."""
         try:
             self.commit()
         finally:
@@ -109,7 +109,7 @@ def _rows_of(statement: str, values: Sequence[bytes], cache: sqlite3.Connection)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Tells whether the file is to blame, and not another process that writes, or the disk."""
+    """Returns whether the file is to blame, and not another process that writes, or the disk."""
     return not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
 
 

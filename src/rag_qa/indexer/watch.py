@@ -1,4 +1,4 @@
-"""Keeping an index current while its files change."""
+"""Keeps an index current while its files change."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Chunking of documents, and mining of their acronyms, while others are parsed."""
+"""Chunks documents, and mines their acronyms, while others are parsed."""
 
 import os
 from collections import deque
@@ -20,7 +20,7 @@ CHARACTERS_AHEAD = 4_000_000
 
 
 def chunk_ahead(documents: Generator[Document], chunker: Chunker) -> Generator[ChunkedDocument]:
-    """Documents with their passages, in order; some are chunked in parallel, since chunking releases the GIL."""
+    """Yields documents with their passages, in order; chunks some in parallel, since chunking releases the GIL."""
 
     def chunk(document: Document) -> ChunkedDocument:
         return ChunkedDocument(document, tuple(chunker.chunk(document)), find_mentions(document.text))

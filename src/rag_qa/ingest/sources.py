@@ -1,4 +1,4 @@
-"""The files under the indexed paths: which are to be read, which are not, and why."""
+"""Lists of the files under the indexed paths: those to be read, and the others with the reasons."""
 
 import os
 import re
@@ -91,7 +91,7 @@ def described(sidecar: Path) -> Path | None:
 
 
 def refused(status: os.stat_result, max_file_mb: int) -> str | None:
-    """The reason not to open something of this kind and size, or None; a pipe or device would block or never end."""
+    """Returns the reason not to open a file of this kind and size, or None; a pipe would block, a device never end."""
     if stat.S_ISDIR(status.st_mode):
         return "a symbolic link to a folder: index that folder itself"
     if not stat.S_ISREG(status.st_mode):
@@ -160,7 +160,7 @@ class _Root:
         return shown_path(self.prefix / location.relative_to(self.folder).as_posix())
 
     def _is_ignored(self, location: Path) -> bool:
-        """Tells whether a .ragqaignore in a folder above leaves it out; the lower folder decides, as in git."""
+        """Returns whether a .ragqaignore in a folder above leaves it out; the lower folder decides, as in git."""
         if not self._ignores:
             return False
         relative = location.relative_to(self.path)
@@ -177,7 +177,7 @@ class _Root:
         return False
 
     def _refused(self, location: Path) -> str | None:
-        """The reason why this is no file to open, or None."""
+        """Returns the reason not to open a file, or None."""
         try:
             status = location.stat()
             resolved = location.resolve() if location.is_symlink() and location != self.path else None
@@ -210,5 +210,5 @@ class _IgnoreFile:
             raise InputError(f"{shown_path(path)} cannot be understood ({error}): write it as a .gitignore.") from None
 
     def decision(self, name: str, *, is_folder: bool) -> bool | None:
-        """Tells whether a name, relative to the folder, is left out, or None where no pattern speaks of it."""
+        """Returns whether a name, relative to the folder, is left out, or None where no pattern speaks of it."""
         return self._folders.check_file(f"{name}/").include if is_folder else self._files.check_file(name).include

@@ -15,12 +15,12 @@ PRODUCTS_OF_BYTES = {"avx512_vnni", "avx_vnni"}
 
 
 def best_precision() -> Precision:
-    """8 bits where they are known to be faster: docs/decisions/0021-encoding.md; single precision elsewhere."""
+    """Returns 8 bits where they are known to be faster: docs/decisions/0021-encoding.md; elsewhere single precision."""
     return "int8" if not accelerator() and _multiplies_bytes() else "float32"
 
 
 def accelerator() -> bool:
-    """Tells whether torch sees an accelerator; torch is imported only where its build could."""
+    """Returns whether torch sees an accelerator; torch is imported only where its build could."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         return False

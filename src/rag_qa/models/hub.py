@@ -1,4 +1,4 @@
-"""Models as sentence-transformers keeps them: had from the model hub by name, and what of their files counts."""
+"""Models as sentence-transformers keeps them: look-up by name on the model hub, and the files that count."""
 
 from pathlib import Path
 

@@ -148,7 +148,7 @@ class OnnxEncoder:
         return vectors
 
     def is_word(self, text: str) -> bool:
-        """Tells whether it has a token of its own for a text, as for common words."""
+        """Returns whether it has a token of its own for a text, as for common words."""
         return len(self._tokenizer.encode(text, add_special_tokens=False)) == 1
 
     def _run(self, encodings: "Sequence[Encoding]") -> "NDArray[np.float32]":

@@ -17,7 +17,7 @@ class QueryEncoder(Protocol):
         """Unit vectors of shape (len(texts), dimension)."""
 
     def is_word(self, text: str) -> bool:
-        """Tells whether it has a token of its own for a text, as for common words."""
+        """Returns whether it has a token of its own for a text, as for common words."""
 
 
 class PassageEncoder(Protocol):

@@ -1,4 +1,4 @@
-"""Deduplication: hits that say the same as a better one become its duplicates; those that nearly do give way.
+"""Deduplication: a hit that says the same as a better one is its duplicate; a near copy of a better one gives way.
 
 Giving way is maximal marginal relevance (Carbonell and Goldstein 1998) over estimated similarities of texts.
 """

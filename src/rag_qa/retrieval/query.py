@@ -55,7 +55,7 @@ class Query(Struct, frozen=True):
 
     @property
     def asks_for_all(self) -> bool:
-        """Tells whether it asks for everything that there is, near copies among it."""
+        """Returns whether it asks for everything that there is, near copies among it."""
         return ASKS_FOR_ALL.search(self.question) is not None
 
     @property

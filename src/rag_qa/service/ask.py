@@ -1,4 +1,4 @@
-"""Asking the engine, as every way into the service does it: what was asked is counted and logged."""
+"""Asks the engine for every way into the service, and counts and logs the questions."""
 
 import structlog
 

@@ -1,4 +1,4 @@
-"""API keys: a file of their digests, and finding the one that a request carries.
+"""API keys: a file of their digests, and the look-up of the one that a request carries.
 
 A key is `ragqa_ID_SECRET`: the id names it in lists and logs, the secret is 256 random bits, so that its SHA-256 tells
 nothing of it and needs no salt or slow digest. The key itself is shown once, when it is made, and kept nowhere.
@@ -38,14 +38,14 @@ class Key(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     id: str
     name: str
-    """Whose it is, or what it is for."""
+    """Owner or purpose of the key."""
     scopes: tuple[Scope, ...]
     created: str
     revoked: str | None = None
     sha256: str
 
     def may(self, scope: Scope) -> bool:
-        """Tells whether the key opens what a scope stands for; an administrator may also ask."""
+        """Returns whether the key opens what a scope stands for; an administrator may also ask."""
         return scope in self.scopes or "admin" in self.scopes
 
 
@@ -206,12 +206,12 @@ class Caller(Struct, frozen=True):
 
     key: Key | None = None
     free: bool = False
-    """Whether no key is needed."""
+    """True if no key is needed."""
     signed_in: bool = False
-    """Whether the key came by the cookie of the page."""
+    """True if the key came by the cookie of the pages."""
     problem: str = NO_KEY
     """The reason why there is no key."""
 
     def may(self, scope: Scope) -> bool:
-        """Tells whether the caller may do what a scope stands for."""
+        """Returns whether the caller may do what a scope stands for."""
         return self.free or (self.key is not None and self.key.may(scope))

@@ -1,4 +1,4 @@
-"""Running the application under uvicorn."""
+"""Runs the application under uvicorn."""
 
 import socket
 import sys
@@ -93,7 +93,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
 
 
 def _most_connections() -> int:
-    """Most connections: the open files that the system allows, less those that the process needs itself."""
+    """Maximum number of connections: the open files that the system allows, less those that the process needs."""
     if sys.platform == "win32":
         return BoundedProtocol.most
 

@@ -35,11 +35,11 @@ class ManagedFile(Struct, frozen=True, kw_only=True):
     """A file of the managed folder."""
 
     path: str
-    """Relative to the folder, with slashes."""
+    """Path relative to the folder, with slashes."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     sha256: str | None = None
-    """The received part of an upload."""
+    """Digest of an upload; None for a file that is listed."""
 
 
 class Upload:

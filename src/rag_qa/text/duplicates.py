@@ -40,7 +40,7 @@ def signature(text: str) -> "NDArray[np.uint32]":
 
 
 def is_duplicate(one: str, other: str) -> bool:
-    """Tells whether two texts are duplicates: equal character for character, but for their form."""
+    """Returns whether two texts are duplicates: equal character for character, but for their form."""
     return _plain(one) == _plain(other)
 
 

@@ -1,4 +1,4 @@
-"""English function words and what questions are put with: they say nothing about the answer."""
+"""English function words and question words, which say nothing about the answer."""
 
 __all__ = ["STOPWORDS"]
 

@@ -112,7 +112,7 @@ def _boundaries(text: str) -> list[tuple[int, int]]:
 
 
 def _paragraphs(text: str) -> list[tuple[int, int]]:
-    """Stretches between hard line ends; a line end within a sentence (wrapped text) is soft."""
+    """Spans between hard line ends; a line end within a sentence (wrapped text) is soft."""
     starts = [*line_starts(text), len(text)]
     lines = [(start, end) for start, end in pairwise(starts) if text[start:end].strip()]
     width = max((len(text[start:end].rstrip()) for start, end in lines), default=0)
@@ -129,7 +129,7 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
 
 
 def _continues(before: str, line: str, width: int) -> bool:
-    """Tells whether `line` goes on with the sentence of the line before it; `width` is that of wrapped text, or 0."""
+    """Returns whether `line` goes on with the sentence of the line before it; `width` is that of wrapped text, or 0."""
     if line.lstrip()[0].islower():
         return True
     last = before.rstrip()

@@ -1,4 +1,4 @@
-"""Counting of the tokens that a client with a language model pays for: cl100k_base, from a packaged file."""
+"""Counts the tokens that a client with a language model pays for: cl100k_base, from a packaged file."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -38,7 +38,7 @@ class Variant(Struct, frozen=True):
     name: str
     settings: dict[str, Any]
     reindexed: bool = False
-    """Whether the variant needs an index of its own."""
+    """Returns whether the variant needs an index of its own."""
 
 
 class Row(Struct, frozen=True):

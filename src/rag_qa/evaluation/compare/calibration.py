@@ -88,7 +88,7 @@ class Calibrated(Struct, frozen=True):
     recognised: float | None
     """Share of the unanswerable questions that count as not answered; None where there are none."""
     hidden: bool
-    """Whether it was also fitted on questions with their evidence hidden, for want of questions without an answer."""
+    """True if it was also fitted on questions with their evidence hidden, for want of questions without an answer."""
 
 
 def calibrate(
@@ -158,7 +158,7 @@ def examples(
         engine: the engine that answers.
         progress: called with a stage, the questions done, and their total.
         hide: ask the answerable questions only, and hide the passages that hold evidence, their duplicates, and the
-            neighbours of both, whose score counts the words of passages beside them. The statistics of the words do
+            neighbours of both, whose score counts the terms of passages beside them. The statistics of the terms do
             not change.
 
     Raises:
@@ -263,7 +263,7 @@ def _cross_validated(found: Sequence[Example], prior: Model | None) -> "NDArray[
 
 
 def _rows_of(evidence: Sequence[Span], results: Results, engine: Engine) -> list[int]:
-    """Rows of the passages that hold evidence, of their neighbours, and of results that say the same."""
+    """Returns the rows of the passages that hold evidence, of their neighbours, and of their duplicates."""
     duplicates = [
         Span(*other)
         for result in results.fused

@@ -40,7 +40,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Tells whether every check holds."""
+        """Returns whether every check holds."""
         return not self.failed
 
 

@@ -40,7 +40,7 @@ class MetadataIndex:
         return {name: sorted(counts.items(), key=lambda item: (-item[1], item[0])) for name, counts in counted.items()}
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_]:
-        """Tells whether the document of each row passes, of shape (passages,).
+        """Returns whether the document of each row passes, of shape (passages,).
 
         Raises:
             UnknownFieldError: a filter names a metadata field that no document has.

@@ -57,7 +57,7 @@ class ParsedFile(Struct, frozen=True, kw_only=True):
     documents: tuple[Document, ...] = ()
     reason: str | None = None
     lasting: bool = True
-    """Whether the same bytes would fail again."""
+    """True if the same bytes would fail again."""
     broken: tuple[FailedFile, ...] = ()
     """Records of a feed, and a sidecar, that could not be used."""
 

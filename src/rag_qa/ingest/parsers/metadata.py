@@ -1,4 +1,4 @@
-"""Metadata in one form, whatever the file calls it.
+"""Metadata in one form, under any name that a file gives it.
 
 Names that every parser uses: `authors` (a list), `date` (ISO 8601), `language` (ISO 639-1 where there is one), `url`,
 `format`, `size` (bytes). All other fields keep their names.

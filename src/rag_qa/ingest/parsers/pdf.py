@@ -28,7 +28,7 @@ def read_pdf(data: bytes, suffix: str, ocr_language: str | None) -> Record:
 
 
 def has_pictures(data: bytes) -> bool:
-    """Tells whether a page of a PDF that can be opened shows an image."""
+    """Returns whether a page of a PDF that can be opened shows an image."""
     import pypdfium2
     from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 

@@ -129,7 +129,7 @@ def _table(
 
 
 def _is_header(row: Sequence[str]) -> bool:
-    """Tells whether a first row names columns: several short, different names without numbers."""
+    """Returns whether a first row names columns: several short, different names without numbers."""
     cells = [cell.strip() for cell in row]
     named = [cell for cell in cells if cell]
     return (

@@ -96,7 +96,7 @@ def _listen(requests: "queue.SimpleQueue[bytes]") -> None:
 
 
 def _die_with_parent(parent: int) -> None:
-    """Lets the Linux kernel end a worker with its parent, even one that hangs in native code."""
+    """Tells the Linux kernel to end this worker with its parent, even while it hangs in native code."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was too late

@@ -1,4 +1,4 @@
-"""Routes for administrators: indexing anew, snapshots and going back to one, the documents of the managed folder."""
+"""Routes for administrators: index jobs, snapshots and the return to one, documents of the managed folder."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class _Upload(Operation):
     """Operation whose body is the file, which a handler's signature cannot say."""
 
     def __post_init__(self) -> None:
-        """Says so."""
+        """Describes the body."""
         file = Schema(type=OpenAPIType.STRING, content_media_type=BYTES)
         self.request_body = RequestBody({BYTES: OpenAPIMediaType(file)}, description="The file", required=True)
 
@@ -78,7 +78,7 @@ def jobs(request: Request[Any, Any, State], state: State) -> list[Job]:
     responses=responses_of(200, Job, examples.JOB_DONE, 404),
 )
 def job(request: Request[Any, Any, State], job_id: FromPath[str], state: State) -> Job:
-    """Returns how far a job is, or what it did."""
+    """Returns the progress of a job, or its result."""
     refuse_unknown(request)
     known: Jobs = state.jobs
     return known.get(job_id)
@@ -129,7 +129,7 @@ async def rollback(
     data: Annotated[Rollback, Body(examples=[Example(value=examples.ROLLBACK)])],
     state: State,
 ) -> RolledBack:
-    """Makes another snapshot the one that answers, after checking it byte for byte."""
+    """Makes another snapshot current, after it was checked byte for byte."""
     refuse_unknown(request)
     known: Jobs = state.jobs
     known.check_idle()  # what it makes would answer instead, as soon as it is whole

@@ -69,7 +69,7 @@ class StrictRequest(Request[Any, Any, State]):
 
 
 def _is_json(field: FieldDefinition) -> bool:
-    """Tells whether a handler takes its body as JSON."""
+    """Returns whether a handler takes its body as JSON."""
     body = field.kwarg_definition
     return not isinstance(body, BodyKwarg) or body.media_type == RequestEncodingType.JSON
 

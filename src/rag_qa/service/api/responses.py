@@ -19,7 +19,7 @@ ALWAYS = (400, 401, 403, 429, 500, 503)
 
 
 class ClosedStructPlugin(StructSchemaPlugin):
-    """Says what Litestar leaves out of records: that they take no other fields, and that 1 is also a number."""
+    """Plugin that adds two facts to the schemas of records: they take no other fields, and 1 is also a number."""
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
         """The schema as Litestar makes it, closed to other fields."""
@@ -32,7 +32,7 @@ class ClosedStructPlugin(StructSchemaPlugin):
 
 
 def _alternatives(schema: Schema | Reference) -> None:
-    """Makes a whole number match both `integer` and `number` where both are alternatives."""
+    """Allows a whole number to match both `integer` and `number` where both are alternatives."""
     if not isinstance(schema, Schema):
         return
     for inner in (schema.items, schema.additional_properties, *(schema.one_of or ())):

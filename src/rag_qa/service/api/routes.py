@@ -1,4 +1,4 @@
-"""The routes; each asks the engine in a thread and returns what it says."""
+"""Routes for questions, documents and health; each asks the engine in a thread."""
 
 from typing import Annotated, Any
 
@@ -143,7 +143,7 @@ def verify(
     data: Annotated[Answer, Body(examples=[Example(value=examples.ANSWER)])],
     state: State,
 ) -> Verification:
-    """Tells what became of each citation of an answer, in the snapshot that is served."""
+    """Checks each citation of an answer against the snapshot that is served."""
     refuse_unknown(request)
     with lent_engine(state) as engine:
         return engine.verify(data)
@@ -156,7 +156,7 @@ def verify(
     responses=responses_of(200, SnapshotView, examples.SNAPSHOT),
 )
 def snapshot(request: Request[Any, Any, State], state: State) -> SnapshotView:
-    """Its id, encoder and size, and the files that could not be read."""
+    """Returns the id, encoder and size of the snapshot that answers, and the files that could not be read."""
     refuse_unknown(request)
     with lent_engine(state) as engine:
         return SnapshotView.from_engine(engine)
@@ -164,13 +164,13 @@ def snapshot(request: Request[Any, Any, State], state: State) -> SnapshotView:
 
 @get("/health/live", opt=FREE, security=[{}], sync_to_thread=False, summary="Is the process there?")
 def live() -> Health:
-    """Always ok."""
+    """Returns `ok` always."""
     return Health("ok")
 
 
 @get("/health/ready", opt=FREE, security=[{}], sync_to_thread=False, summary="Can it answer?")
 def ready() -> Health:
-    """Ok: nothing is answered before index and encoder are loaded."""
+    """Returns `ok`: no request is answered before index and encoder are loaded."""
     return Health("ok")
 
 

@@ -1,4 +1,4 @@
-"""The senders of requests: with an API key, signed in on the page with one, or, on loopback, anyone on this machine.
+"""Authentication of requests: by an API key, by a session on the pages, or, on loopback, of anyone on this machine.
 
 A handler names the scope that it needs in its `opt`: `ask` where it says nothing, so that none is open by mistake.
 """
@@ -24,7 +24,7 @@ __all__ = ["ADMIN", "COOKIE", "OPEN", "SESSION_SECONDS", "Access", "Authenticati
 OPEN: dict[str, Any] = {"scope": None}
 """The `opt` of a handler that anyone may call."""
 FREE: dict[str, Any] = {"scope": None, "unlimited": True, "unmeasured": True}
-"""The `opt` of a handler that anyone may call as often as they like, such as what asks for its health."""
+"""The `opt` of a handler that anyone may call as often as they like, such as a health check."""
 ADMIN: dict[str, Any] = {"scope": "admin"}
 COOKIE = "rag_qa_session"
 SESSION_SECONDS = 12 * 3600
@@ -34,12 +34,12 @@ WRONG_KEY = "This key is not valid: it is unknown, incomplete or revoked. Ask an
 
 
 def keys_needed(settings: Settings) -> bool:
-    """Tells whether others than the users of this machine can reach the service, by its address or through a proxy."""
+    """Returns whether others than the users of this machine can reach the service, directly or through a proxy."""
     return why_keys(settings) is not None
 
 
 def why_keys(settings: Settings) -> str | None:
-    """The reason why a key is asked for, as the beginning of a sentence; None where none is needed."""
+    """Returns the reason why a key is required, as the beginning of a sentence; None where none is."""
     if settings.require_keys:
         return "Keys are required"
     if settings.trusted_proxies:
@@ -59,7 +59,7 @@ class Access:
         self._sessions = MemoryStore()
 
     async def caller(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
-        """Returns who sent a request; a key in its header counts before a cookie."""
+        """Returns the sender of a request; a key in its header counts before a cookie."""
         if self.keys is None:
             return Caller(free=True)
         if header := connection.headers.get("authorization"):
@@ -77,7 +77,7 @@ class Access:
         return self.keys.find(text) if self.keys and len(text) <= LONGEST_KEY else None
 
     async def sign_in(self, key: Key) -> str:
-        """Begins a session; returns what its cookie holds."""
+        """Begins a session; returns the value of its cookie."""
         await self._sessions.delete_expired()
         token = secrets.token_urlsafe(32)
         await self._sessions.set(_stored(token), key.id.encode(), expires_in=SESSION_SECONDS)
@@ -89,7 +89,7 @@ class Access:
 
 
 class Authentication(AbstractAuthenticationMiddleware):
-    """Finds out who sent a request; `check_scope` decides about it."""
+    """Identifies the sender of a request; `check_scope` decides about it."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         super().__init__(app)

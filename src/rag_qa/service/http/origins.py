@@ -1,4 +1,4 @@
-"""Refuses what web pages of other origins ask a browser to do, which would do it in its user's place."""
+"""Refuses requests that web pages of other origins make a browser send in its user's name."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -16,7 +16,7 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_foreign(scope: Scope, allowed: Iterable[str] = ()) -> bool:
-    """Tells whether a request comes from a web page of another origin than the service's own and the allowed ones.
+    """Returns whether a request comes from a web page of another origin than the service's own and the allowed ones.
 
     Its own is the one by which it was asked, whose host name `AllowedHosts` has looked at. Programs name no origin.
     """

@@ -92,7 +92,7 @@ def detail_of(error: Exception) -> tuple[int, str]:
 
 
 def _is_gone(error: HTTPException) -> bool:
-    """Tells whether it says that the client went in the middle of its body, which is no failure of the server."""
+    """Returns whether it says that the client went in the middle of its body, which is no failure of the server."""
     return isinstance(error, InternalServerException) and "disconnected" in error.detail
 
 

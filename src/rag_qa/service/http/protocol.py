@@ -1,4 +1,4 @@
-"""HTTP by httptools, as uvicorn speaks it, with bounds: of a request's head, and of a client's patience with us.
+"""HTTP by httptools, as in uvicorn, with limits on the head of a request and on the slowness of a client.
 
 A client that sends or takes next to nothing for long has its connection ended, so that a thousand of them do no harm.
 """
@@ -33,20 +33,20 @@ class BoundedProtocol(HttpToolsProtocol):
     client_seconds: float = 10
     """Seconds that a client may take for `SLOWEST` bytes; also the time between two checks."""
     most: int = 10_000
-    """Connections that may be here at the same time."""
+    """Connections that may be open at the same time."""
     _head: int | None = 0
     """Bytes of a head that has not come to its end; None while there is none."""
     _received = 0
     _waited = False
-    """Whether the client was waited for at the last look."""
+    """True if the client was waited for at the last check."""
     _moved = 0
     """Bytes received and sent at the last check."""
     _look: TimerHandle | None = None
     _lingers = False
-    """Whether the response is complete, although the client still sends."""
+    """True if the response is complete, although the client still sends."""
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Counts a client that has come; where too many are here already, it is sent away."""
+        """Counts a new connection, or ends it where there are too many already."""
         if len(self.connections) >= self.most:
             cast("Transport", transport).abort()
             return
@@ -55,7 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._look = self.loop.call_later(self.client_seconds, self._end_if_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
+        """Stops the checks of a connection that has ended."""
         if self._look is None:  # it never was one
             return
         self._look.cancel()
@@ -74,22 +74,22 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begins to count the bytes of a request's head."""
         self._head = self._head or 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Takes note that the head of a request is whole."""
+        """Records that the head of a request is whole."""
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Takes note that a request is whole."""
+        """Records that a request is whole."""
         self._head = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Takes note that a request is answered; a body that is still on the way is read no further."""
+        """Ends the connection after a response if the body of the request is still on its way."""
         super().on_response_complete()
         unread = self.cycle.response_complete and self.cycle.more_body
         if unread and not self.transport.is_closing():
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_later(SECONDS_TO_LINGER, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words
-        """Answers what cannot be read, and ends the connection."""
+        """Answers a request that cannot be read, and ends the connection."""
         detail = (
             "The request cannot be read as HTTP: write it as the description at /schema says, with an address of at "
             f"most {LONGEST_ADDRESS} bytes."
@@ -106,7 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, detail)
 
     def _end_if_slow(self) -> None:
-        """Ends the connection if since the last look the client was waited for and next to nothing has moved."""
+        """Ends the connection if the client was waited for since the last check and next to nothing has moved."""
         waits, moved = self._waits_for_client(), self._received + cast("_Counted", self.transport).sent
         if not waits or not self._waited or moved - self._moved >= SLOWEST:
             self._waited, self._moved = waits, moved
@@ -120,11 +120,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _waits_for_client(self) -> bool:
-        """Tells whether it is the client's turn: to take what was sent, or to send more of a request."""
+        """Returns whether it is the client's turn: to take what was sent, or to send more of a request."""
         return self.transport.get_write_buffer_size() > 0 or self.cycle is None or self._comes()
 
     def _comes(self) -> bool:
-        """Tells whether a request has begun that is not whole, and that is read."""
+        """Returns whether a request has begun that is not whole, and that is read."""
         if self._head is not None:
             return self._head > 0
         return not (self.cycle.response_complete or self.flow.read_paused or self.cycle.waiting_for_100_continue)
@@ -140,7 +140,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class _Counted:
-    """A transport that knows how much of what was written has left."""
+    """A transport that counts the bytes that have left."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -157,5 +157,5 @@ class _Counted:
         self._transport.write(data)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        """All else as the transport has it."""
+        """Returns all other attributes of the transport."""
         return getattr(self._transport, name)

@@ -72,7 +72,7 @@ class Tool(Struct, frozen=True, kw_only=True):
         return _schema(self.gives)
 
     def call(self, live: LiveEngine, arguments: dict[str, Any]) -> Result:
-        """Does it, with the engine that answers now.
+        """Runs the tool with the engine that answers now.
 
         Raises:
             InputError: the arguments do not fit, or cannot be used.

@@ -1,4 +1,4 @@
-"""Pages for people: asking, reading, and what the collection holds; all of it works without JavaScript."""
+"""Pages for people: questions, documents and the collection; all of them work without JavaScript."""
 
 from bisect import bisect_right
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Signing in to the pages with an API key, and out: the browser keeps a cookie, the service what it stands for."""
+"""Sign-in to the pages with an API key, and sign-out: the browser keeps a cookie, the service its session."""
 
 from http import HTTPStatus
 from typing import Annotated, Any

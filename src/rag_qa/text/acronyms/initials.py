@@ -1,4 +1,4 @@
-"""The test whether words spell an acronym: each gives a letter, one from within only where an element begins."""
+"""Test for words that spell an acronym: each gives a letter, one from within only where an element begins."""
 
 import re
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ def _reach(part: str, letters: str, at: int, *, inner: bool) -> set[int]:
 
 
 def _may_come_from_within(part: str, last: int, place: int, letter: str) -> bool:
-    """Tells whether a letter may come from within a word, where an element begins, as vascular in cardiovascular."""
+    """Returns whether a letter may come from within a word, where an element begins, as vascular in cardiovascular."""
     before = part[:place].lower()
     return part[place].lower() == letter.lower() and (
         before in PREFIXES
@@ -95,5 +95,5 @@ def _may_come_from_within(part: str, last: int, place: int, letter: str) -> bool
 
 
 def is_among(words: frozenset[str], word: Word) -> bool:
-    """Tells whether a word without hyphens is one of these."""
+    """Returns whether a word without hyphens is one of these."""
     return len(word) == 1 and word[0][0].lower() in words

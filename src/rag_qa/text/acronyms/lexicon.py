@@ -157,5 +157,5 @@ def plain_words(tokens: Iterable[str]) -> list[str]:
 
 
 def is_shouted(words: Sequence[str]) -> bool:
-    """Tells whether most of them are written in capitals."""
+    """Returns whether most of them are written in capitals."""
     return 2 * sum(map(str.isupper, words)) > len(words)

@@ -1,4 +1,4 @@
-"""Acronyms and what they stand for, mined from the collection itself.
+"""Acronyms and their long forms, mined from the collection itself.
 
 A wrong pair is worse than a missed one. Definitions in brackets are found as by Schwartz and Hearst 2003, "A simple
 algorithm for identifying abbreviation definitions in biomedical text", with a stricter alignment: every word of the
@@ -118,7 +118,7 @@ def _words(text: str, start: int, end: int) -> list[Word]:
 
 
 def _is_sound(words: Sequence[Word], long_form: str, short: str) -> bool:
-    """Tells whether what spells an acronym is to be believed."""
+    """Returns whether what spells an acronym is to be believed."""
     first, last = words[0], words[-1]
     initial, opening = short[0].lower(), first[0][0]
     letters = sum(map(str.isalnum, short))
@@ -144,7 +144,7 @@ def _is_sound(words: Sequence[Word], long_form: str, short: str) -> bool:
 
 
 def _is_person(before: str, words: Sequence[Word], short: str) -> bool:
-    """Tells whether a long form may be a person: behind a title, or two names, and initials, without a determiner."""
+    """Returns whether a long form may be a person: behind a title, or two names, and initials, without a determiner."""
     names = [word[0][0] for word in words]
     capitals = all(name[0].isupper() for name in names)
     initials = len(names) == len(short) > 1 and all(len(name) == 1 for name in names[1:-1])

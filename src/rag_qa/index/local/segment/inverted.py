@@ -1,4 +1,4 @@
-"""Lexical search: BM25 over stemmed English words, in all segments at once.
+"""Lexical search: BM25 over terms, which are stemmed English words, in all segments at once.
 
 BM25 is tantivy's (k1 = 1.2, b = 0.75). The query is built from terms, so text that a person typed is never parsed as
 query syntax; a repeated term counts as often as it stands there.

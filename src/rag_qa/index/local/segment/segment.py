@@ -3,9 +3,9 @@
 SEGMENT/documents.sqlite                    documents and passages (docstore.py)
 SEGMENT/vectors.faiss, graph.faiss          passage vectors, and a graph over many (vectors.py)
 SEGMENT/sentences.f16, sentence_starts.npy  sentence vectors (sentence_vectors.py)
-SEGMENT/lexical/                            words (inverted.py)
-SEGMENT/terms.u32, term_starts.npy, …       which terms stand in a passage (term_sets.py)
-SEGMENT/signatures.u32                      which passages may say the same (signatures.py)
+SEGMENT/lexical/                            inverted index of the terms (inverted.py)
+SEGMENT/terms.u32, term_starts.npy, …       terms of each passage (term_sets.py)
+SEGMENT/signatures.u32                      MinHash signatures, for duplicates (signatures.py)
 """
 
 from collections.abc import Iterable, Sequence

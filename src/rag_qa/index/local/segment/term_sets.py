@@ -72,7 +72,7 @@ class TermSets:
         return np.where(self._firsts[rows], rows, rows - 1), np.where(self._lasts[rows], rows, rows + 1)
 
     def _holding(self, terms: Sequence[str], rows: "NDArray[np.int64]") -> "NDArray[np.bool_]":
-        """Tells whether each of the rows holds each of the terms, of shape (rows, terms)."""
+        """Returns whether each of the rows holds each of the terms, of shape (rows, terms)."""
         positions, counts = positions_of(self._starts, rows)
         checksums, row_of = self._terms[positions], np.repeat(np.arange(len(rows)), counts)
         holding = np.zeros((len(rows), len(terms)), dtype=np.bool_)

@@ -1,9 +1,9 @@
 """Statistics of BM25 that deleted passages still add, and their cancelling.
 
-They stay in the files of their segments. They are left out of the hits by having no row, and out of the statistics by
-arithmetic: the inverse document frequency of a term is set right by a boost, with the frequencies that are kept here;
-the mean length of a passage by a ballast of words that nobody can ask for. Scores are then those of an index that never
-held them.
+Deleted passages stay in the files of their segments. They are left out of the hits by having no row, and out of the
+statistics by arithmetic: the inverse document frequency of a term is set right by a boost, with the frequencies that
+are kept here; the mean length of a passage by a ballast of a term that nobody can ask for. Scores are then those of an
+index that never held them.
 """
 
 import math
@@ -58,12 +58,12 @@ def write_ballast(folder: Path, passages: int, terms: int, deleted: Tombstones) 
 
     Args:
         folder: an empty folder.
-        passages: how many are left, at least one with a word.
+        passages: how many are left, at least one with a term.
         terms: their lengths together, as BM25 counts them.
         deleted: statistics of the deleted passages.
     """
     # B passages of b terms: (terms + deleted.terms + b) / (passages + deleted.passages + B) == terms / passages, with a
-    # B for which b is not negative and, words being whole, the remainder is small.
+    # B for which b is not negative and, terms being whole, the remainder is small.
     least = max(1, math.ceil(deleted.terms * passages / terms) - deleted.passages)
 
     def remainder(ballast: int) -> int:

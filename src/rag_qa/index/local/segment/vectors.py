@@ -229,7 +229,7 @@ def _measured(index: faiss.IndexHNSW, flat: faiss.Index, questions: "NDArray[np.
 
 
 def _is_half(index: faiss.Index) -> TypeGuard[faiss.IndexScalarQuantizer]:
-    """Tells whether an index holds vectors as they were written, in half precision."""
+    """Returns whether an index holds vectors as they were written, in half precision."""
     return isinstance(index, faiss.IndexScalarQuantizer) and index.sq.qtype == faiss.ScalarQuantizer.QT_fp16
 
 

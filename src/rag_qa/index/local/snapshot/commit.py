@@ -1,4 +1,4 @@
-"""Writing snapshots: one process at a time, whole or not at all; making one current; removing old ones."""
+"""Writes snapshots, one process at a time and whole or not at all; makes one current, and removes old ones."""
 
 import secrets
 import shutil
@@ -83,7 +83,7 @@ def commit_snapshot(
         manifest: without `sequence` and `files`.
         linked: the files that are hard links to those of a snapshot whose files were checked; they are not read.
         keep: how many snapshots there are afterwards, at most.
-        check: sees that the parts of the snapshot agree, before it is made current; what it raises ends the matter.
+        check: called before the snapshot is made current; raises an error where its parts disagree.
     """
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     for name, path in files.items():

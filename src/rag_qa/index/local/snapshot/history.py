@@ -1,4 +1,4 @@
-"""The snapshots of an index: listing, checking, comparing, going back, removing."""
+"""Lists, checks, compares and removes the snapshots of an index, and rolls back to one."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -204,7 +204,7 @@ class LocalHistory:
 
 
 def _problem(folder: Path) -> str:
-    """The reason why a snapshot cannot be read."""
+    """Returns the reason why a snapshot cannot be read; empty where it can."""
     try:
         read_manifest(folder)
     except IndexMismatchError as error:
@@ -219,7 +219,7 @@ def _of_another_version(error: IndexMismatchError) -> str:
 
 
 def _is_lost(folder: Path) -> bool:
-    """Tells whether neither this version nor a later one can read a snapshot."""
+    """Returns whether neither this version nor a later one can read a snapshot."""
     try:
         read_manifest(folder)
     except IndexDamagedError:

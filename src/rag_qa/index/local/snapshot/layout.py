@@ -54,7 +54,7 @@ class SnapshotFolder(Struct, frozen=True):
 
     @property
     def contents(self) -> Path:
-        """The list of its files and documents."""
+        """File of the table of files and documents."""
         return self.folder / CONTENTS
 
     @property
@@ -64,7 +64,7 @@ class SnapshotFolder(Struct, frozen=True):
 
     @property
     def ballast(self) -> Path:
-        """Index of the words that cancel those of deleted passages."""
+        """Index of the terms that cancel those of deleted passages."""
         return self.folder / BALLAST
 
     @property

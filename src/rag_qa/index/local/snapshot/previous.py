@@ -38,12 +38,12 @@ class PreviousSnapshot:
 
     @property
     def snapshot(self) -> Snapshot:
-        """Its folder and manifest."""
+        """Folder and manifest of the snapshot."""
         return self.searcher.snapshot
 
     @property
     def table(self) -> DocumentTable:
-        """Its files and documents, and where these lie."""
+        """Table of the files and documents, with the locations of the documents."""
         return self.searcher.table
 
     def chunked(self, location: DocumentLocation) -> tuple[ChunkedDocument, Vectors]:

@@ -233,7 +233,7 @@ class SnapshotSearcher:
         self.segments.clear()  # and with them what is mapped into memory
 
     def _allowed(self, filters: Filters | None, without: Sequence[int]) -> NDArray[np.bool_] | None:
-        """Tells whether each row may be found, of shape (passages,); None where all may."""
+        """Returns whether each row may be found, of shape (passages,); None where all may."""
         allowed = None if filters is None or filters == Filters() else self._metadata_index().allowed(filters)
         if without:
             allowed = np.ones(len(self._segment_of), dtype=np.bool_) if allowed is None else allowed.copy()

@@ -1,7 +1,8 @@
-"""Writing the parts of a snapshot: new documents go into new segments, segments that stay are hard links.
+"""Writes the parts of a snapshot: new documents go into new segments, segments that stay are hard links.
 
-A deleted passage of a segment that stays has a tombstone: no row. Segments with many of them, and small ones,
-are merged into the new segment: their documents are copied with their vectors.
+A deleted passage of a segment that stays keeps its bytes there and has no row; its statistics are cancelled
+(tombstones.py). Segments with many deleted passages, and small ones, are merged into the new segment: their documents
+are copied with their vectors.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
